@@ -1,0 +1,1 @@
+"""archsearch: an evolutionary search for recurrent cells."""

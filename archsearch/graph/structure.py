@@ -1,0 +1,107 @@
+"""The plain content of a cell graph: named nodes with operands, and its two-way map to networkx.
+
+A structure may break rules (a cycle, a missing operand): `checks` says which. `CellGraph` is the checked form.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+INPUT = "x"
+OUTPUT_STATE = "h"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One computed value.
+
+    Attributes:
+        primitive: A name in `PRIMITIVES`.
+        operands: Names of `x`, states or nodes, in the order of their slots. A name may stand twice.
+        diagonal: For `linear`: what is added to the main diagonal of the freshly drawn matrix (R13).
+        bias: For `linear`: whether a bias is added.
+        bias_init: For `linear`: the bias before training.
+        weights: For `linear`: a name for loading weights; no part of the cell's identity. Empty for none.
+    """
+
+    primitive: str
+    operands: tuple[str, ...]
+    diagonal: float = 0.0
+    bias: bool = True
+    bias_init: float = 0.0
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A cell as names.
+
+    Attributes:
+        states: The states carried between steps, in the order the layer takes and returns them.
+        nodes: Every computed value by name, in any order.
+        new_states: For each state, the name of the value (node, state or `x`) that is its next value.
+    """
+
+    states: tuple[str, ...]
+    nodes: Mapping[str, Node]
+    new_states: Mapping[str, str]
+
+    def to_networkx(self) -> "nx.MultiDiGraph[str]":
+        """Returns a graph whose edges run from operand to user, the edge key being the operand's slot.
+
+        Node attributes: `kind` (`input`, `state`, `primitive`, `new_state`), `index` on states (their order), and on
+        primitives `primitive` with, for `linear`, `diagonal`, `bias` (0 or 1), `bias_init`, `weights`.
+        A new state is a sink named `h'` with one operand.
+        """
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        graph.add_node(INPUT, kind="input")
+        for index, state in enumerate(self.states):
+            graph.add_node(state, kind="state", index=index)
+        for name, node in self.nodes.items():
+            graph.add_node(name, kind="primitive", primitive=node.primitive)
+            if node.primitive == "linear":
+                graph.add_node(
+                    name,
+                    diagonal=float(node.diagonal),
+                    bias=int(node.bias),
+                    bias_init=float(node.bias_init),
+                    weights=node.weights,
+                )
+        for name, node in self.nodes.items():
+            for slot, operand in enumerate(node.operands):
+                graph.add_edge(operand, name, key=slot)
+        for state, value in self.new_states.items():
+            graph.add_node(state + "'", kind="new_state")
+            graph.add_edge(value, state + "'", key=0)
+        return graph
+
+    @classmethod
+    def from_networkx(cls, graph: "nx.MultiDiGraph[str]") -> "Structure":
+        """Reads a graph that `checks.find_violations` finds nothing wrong with."""
+        states = sorted(
+            (name for name, kind in graph.nodes(data="kind") if kind == "state"),
+            key=lambda name: int(graph.nodes[name]["index"]),
+        )
+        operands = {
+            name: tuple(
+                operand for operand, _, _ in sorted(graph.in_edges(name, keys=True), key=lambda edge: int(edge[2]))
+            )
+            for name in graph
+        }
+        nodes = {}
+        for name, attributes in graph.nodes(data=True):
+            if attributes["kind"] != "primitive":
+                continue
+            if attributes["primitive"] == "linear":
+                nodes[name] = Node(
+                    "linear",
+                    operands[name],
+                    float(attributes["diagonal"]),
+                    bool(attributes["bias"]),
+                    float(attributes["bias_init"]),
+                    str(attributes["weights"]),
+                )
+            else:
+                nodes[name] = Node(attributes["primitive"], operands[name])
+        return cls(tuple(states), nodes, {state: operands[state + "'"][0] for state in states})

@@ -1,0 +1,75 @@
+"""Points of the hyperparameter space, and the space itself."""
+
+import itertools
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """One point of the hyperparameter space.
+
+    Source: Jozefowicz 2015, sec. 3.3; R20-R24.
+
+    Attributes:
+        init_scale: `s`; weights are drawn from U[-s/sqrt(n), s/sqrt(n)], `n` the units of the layer.
+        learning_rate: Per step, for a gradient divided by the minibatch size.
+        max_gradient_norm: The gradient's L2 norm is clipped to it.
+        num_layers: Stacked recurrent layers.
+        max_parameters: The budget that the width is chosen for: embedding, layers and readout.
+    """
+
+    init_scale: float
+    learning_rate: float
+    max_gradient_norm: float
+    num_layers: int
+    max_parameters: int
+
+    @property
+    def key(self) -> str:
+        """A short text that identifies the setting."""
+        return (
+            f"s{self.init_scale:g}-lr{self.learning_rate:g}-g{self.max_gradient_norm:g}"
+            f"-l{self.num_layers}-p{self.max_parameters}"
+        )
+
+
+@dataclass(frozen=True)
+class SettingSpace:
+    """The allowed values of each coordinate; a setting is one of each."""
+
+    init_scales: tuple[float, ...]
+    learning_rates: tuple[float, ...]
+    max_gradient_norms: tuple[float, ...]
+    num_layers: tuple[int, ...]
+    max_parameters: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return (
+            len(self.init_scales)
+            * len(self.learning_rates)
+            * len(self.max_gradient_norms)
+            * len(self.num_layers)
+            * len(self.max_parameters)
+        )
+
+    def all(self) -> tuple[Setting, ...]:
+        """Returns every setting, in a fixed order."""
+        coordinates = (
+            self.init_scales,
+            self.learning_rates,
+            self.max_gradient_norms,
+            self.num_layers,
+            self.max_parameters,
+        )
+        return tuple(Setting(*point) for point in itertools.product(*coordinates))
+
+    def draw(self, rng: random.Random) -> Setting:
+        """Returns a setting drawn uniformly."""
+        return Setting(
+            rng.choice(self.init_scales),
+            rng.choice(self.learning_rates),
+            rng.choice(self.max_gradient_norms),
+            rng.choice(self.num_layers),
+            rng.choice(self.max_parameters),
+        )

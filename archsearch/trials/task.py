@@ -1,0 +1,89 @@
+"""What a task must offer: streams of symbols, which of them count, and how well a cell could do.
+
+Shapes: `T` time steps, `B` parallel sequences.
+"""
+
+import abc
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+HeldOut = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One minibatch.
+
+    Attributes:
+        inputs: `[T, B]` symbols read, int64.
+        targets: `[T, B]` symbols to predict at each position, int64.
+        scored: `[T, B]` bool; loss and accuracy count these positions only.
+        starts: Whether the states are set to zero before the first step; otherwise they are carried over.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    scored: NDArray[np.bool_]
+    starts: bool
+
+
+@dataclass(frozen=True)
+class Task(abc.ABC):
+    """A sequence problem with training, validation and test data.
+
+    A concrete task is a frozen dataclass whose fields are its difficulty and its sizes. Held-out data depend on those
+    fields alone; training data on the fields and a seed. The three splits have no problem in common.
+
+    Attributes:
+        name: Under which it is known in a run; the yaml's name.
+        version: Of the task's code; raised whenever its data would differ.
+    """
+
+    version: ClassVar[int] = 1
+
+    name: str
+
+    @property
+    @abc.abstractmethod
+    def symbols(self) -> tuple[str, ...]:
+        """The vocabulary, in the order of the symbols' numbers."""
+
+    @abc.abstractmethod
+    def epoch_steps(self, batch_size: int, unroll: int) -> int:
+        """Returns the number of training steps between two validations."""
+
+    @abc.abstractmethod
+    def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:
+        """Yields training batches without end; equal seeds give equal batches."""
+
+    @abc.abstractmethod
+    def held_out(self, split: HeldOut, batch_size: int, unroll: int) -> Iterator[Batch]:
+        """Yields all batches of a held-out split, the same at every call."""
+
+    @abc.abstractmethod
+    def chance(self) -> float:
+        """Returns the validation accuracy of the best n-gram of order up to 3."""
+
+    @abc.abstractmethod
+    def ceiling(self) -> float | None:
+        """Returns the validation accuracy of the generator's own best predictor, None where it is not known."""
+
+    def content_digest(self) -> str:
+        """Identifies data that the fields do not determine, such as a folder's files. Empty where there are none."""
+        return ""
+
+    def identity_fields(self) -> dict[str, Any]:
+        """Returns the fields that determine the data. A path is none: its content counts."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def digest(self) -> str:
+        """Identifies configuration, content and code version in 16 hexadecimal digits."""
+        parts = [type(self).__qualname__, str(self.version), self.content_digest()]
+        parts += [f"{name}={value!r}" for name, value in sorted(self.identity_fields().items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
