@@ -1,0 +1,190 @@
+"""What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections import Counter
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from archsearch.search.evolution import Evolution
+from archsearch.search.outcome import COMPLETED, NOTHING_NEW, StepOutcome
+from archsearch.search.plan import SearchPlan
+from archsearch.trials.trial import Trial, TrialResult
+
+SECONDS_BETWEEN_LINES = 15.0
+CELLS_SHOWN = 8
+
+
+class Progress:
+    """The numbers behind both displays.
+
+    Args:
+        plan: The search.
+    """
+
+    def __init__(self, plan: SearchPlan) -> None:
+        self._plan = plan
+        self._begin = time.monotonic()
+        self.num_founder_trials = len(plan.founders) * sum(task.max_settings for task in plan.tasks)
+        self.num_recorded = 0
+        self.num_computed = 0
+        self.num_candidates = 0
+        self.num_dropped = 0
+        self.num_in_flight = 0
+        self.failures: Counter[str] = Counter()
+        self.stages: Counter[str] = Counter()
+        self._founders_done_at: float | None = None
+
+    def count_trial(self, result: TrialResult, *, recorded: bool) -> None:
+        """Counts a trial that was answered."""
+        self.num_recorded += recorded
+        self.num_computed += not recorded
+        if result.status != "ok":
+            self.failures[result.status] += 1
+
+    def count_step(self, outcome: StepOutcome) -> None:
+        """Counts a consumed step."""
+        if outcome.kind == "baseline":
+            self._founders_done_at = time.monotonic()
+        if outcome.kind == "propose":
+            self.num_candidates += 1
+            self.stages[outcome.stage] += 1
+        self.num_dropped += len(outcome.dropped)
+
+    def seconds_left(self) -> float | None:
+        """Returns a guess from the pace so far: of the founders' trials first, of candidates afterwards."""
+        now = time.monotonic()
+        if self._founders_done_at is None:
+            done = self.num_recorded + self.num_computed
+            if not self.num_computed:
+                return None
+            return (now - self._begin) / self.num_computed * max(0, self.num_founder_trials - done)
+        if not self.num_candidates:
+            return None
+        return (now - self._founders_done_at) / self.num_candidates * (self._plan.num_candidates - self.num_candidates)
+
+    def line(self) -> str:
+        """Returns the state in one line."""
+        parts = []
+        if self._founders_done_at is None:
+            parts.append(f"founders {self.num_recorded + self.num_computed}/{self.num_founder_trials} trials")
+        else:
+            parts.append(f"candidates {self.num_candidates}/{self._plan.num_candidates}")
+            parts.append(f"trials {self.num_recorded + self.num_computed}")
+        if self.num_recorded:
+            parts.append(f"{self.num_recorded} from the journal")
+        fallen = [f"{stage} {count}" for stage, count in self.stages.items() if stage not in {COMPLETED, NOTHING_NEW}]
+        if fallen:
+            parts.append("fell at " + ", ".join(fallen))
+        if self.stages[COMPLETED]:
+            parts.append(f"passed {self.stages[COMPLETED]}")
+        if self.num_dropped:
+            parts.append(f"duplicates and oversized {self.num_dropped}")
+        parts += [f"{status} {count}" for status, count in sorted(self.failures.items())]
+        left = self.seconds_left()
+        if left is not None:
+            parts.append(f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left")
+        return " | ".join(parts)
+
+
+class PlainDisplay:
+    """Prints a line now and then, and one for every cell that passed all gates.
+
+    Args:
+        plan: The search.
+        stream: Where the lines go.
+    """
+
+    def __init__(self, plan: SearchPlan, stream: TextIO) -> None:
+        self._progress = Progress(plan)
+        self._stream = stream
+        self._printed = time.monotonic()
+
+    def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:  # noqa: ARG002
+        """Counts the trial."""
+        self._progress.count_trial(result, recorded=recorded)
+
+    def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
+        """Counts the step, and tells of a cell that came through."""
+        self._progress.count_step(outcome)
+        if outcome.kind == "baseline":
+            baseline = evolution.knowledge.baseline
+            self._print("founders done: " + ", ".join(f"{task} {accuracy:.3f}" for task, accuracy in baseline.items()))
+        elif outcome.kind == "propose" and outcome.stage == COMPLETED:
+            digest = outcome.cells[0].digest
+            fitness = evolution.knowledge.fitness(evolution.knowledge.cells[digest])
+            self._print(f"step {outcome.number}: {digest} passed every gate, fitness {fitness:.3f}")
+
+    def refresh(self, num_in_flight: int, num_waiting: int) -> None:  # noqa: ARG002
+        """Prints the state if the last line is old."""
+        if time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
+            self._print(self._progress.line())
+
+    def close(self) -> None:
+        """Prints the last state."""
+        self._print(self._progress.line())
+
+    def _print(self, text: str) -> None:
+        self._printed = time.monotonic()
+        print(text, file=self._stream, flush=True)
+
+
+class LiveDisplay:
+    """Shows a table of the best cells with the progress beneath it, redrawn in place.
+
+    Args:
+        plan: The search.
+        console: The terminal.
+    """
+
+    def __init__(self, plan: SearchPlan, console: Console) -> None:
+        self._progress = Progress(plan)
+        self._tasks = [task.name for task in plan.tasks]
+        self._table: Table | Text = Text(
+            "The founders are being trained first; every other cell is compared with them."
+        )
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+        self._live.start()
+
+    def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:  # noqa: ARG002
+        """Counts the trial."""
+        self._progress.count_trial(result, recorded=recorded)
+
+    def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
+        """Counts the step and brings the table up to date."""
+        self._progress.count_step(outcome)
+        knowledge = evolution.knowledge
+        table = Table(title="best cells so far", title_justify="left")
+        for column in ("rank", "cell", "fitness", *self._tasks):
+            table.add_column(column, justify="left" if column == "cell" else "right")
+        for rank, (fitness, digest) in enumerate(knowledge.listed[:CELLS_SHOWN], start=1):
+            record = knowledge.cells[digest]
+            ratios = knowledge.ratios(record)
+            table.add_row(
+                str(rank), record.name or digest, f"{fitness:.3f}", *(f"{ratios[task]:.3f}" for task in self._tasks)
+            )
+        self._table = table
+
+    def refresh(self, num_in_flight: int, num_waiting: int) -> None:  # noqa: ARG002
+        """Notes how busy the workers are."""
+        self._progress.num_in_flight = num_in_flight
+
+    def close(self) -> None:
+        """Leaves the last picture standing."""
+        self._live.stop()
+
+    def _render(self) -> Group:
+        busy = f"{self._progress.num_in_flight} trials in flight | " if self._progress.num_in_flight else ""
+        return Group(self._table, Text(busy + self._progress.line()))
+
+
+def make_display(plan: SearchPlan) -> PlainDisplay | LiveDisplay:
+    """Returns a live table if standard output is a terminal, else plain lines."""
+    console = Console()
+    if console.is_terminal:
+        return LiveDisplay(plan, console)
+    return PlainDisplay(plan, sys.stdout)

@@ -1,0 +1,139 @@
+"""A run's folder: where everything lies, made once and owned by one driver at a time."""
+
+import fcntl
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from archsearch.errors import ConfigError, SearchStateError
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: The folder, which exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, results_dir: Path, name: str | None, prefix: str) -> "RunFolder":
+        """Makes a new folder.
+
+        Args:
+            results_dir: Where the folders of runs are; made if need be.
+            name: Name of the folder; None for the prefix and the first free number.
+            prefix: Of a default name.
+
+        Raises:
+            ConfigError: The folder exists, the name is no plain name, or nothing can be written there.
+        """
+        if name is not None and (not name or name in {".", ".."} or Path(name).name != name):
+            raise ConfigError(f"name: expected a plain folder name, got '{name}'. Use results_dir=… to choose where.")
+        try:
+            results_dir.mkdir(parents=True, exist_ok=True)
+            path = results_dir / name if name is not None else _first_free(results_dir, prefix)
+            path.mkdir()
+        except FileExistsError as error:
+            raise ConfigError(
+                f"{error.filename}: expected no such folder, but it exists. Continue that run with 'archsearch resume "
+                f"run={error.filename}', or choose another name=…"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"{error.filename or results_dir}: a folder for the run cannot be made here ({error.strerror}). "
+                f"Choose a writable results_dir=…"
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Opens the folder of a run that exists.
+
+        Raises:
+            SearchStateError: It is none.
+        """
+        folder = cls(path)
+        if not folder.journal_path.is_file():
+            raise SearchStateError(
+                f"{path}: expected the folder of a run with {folder.journal_path.name} in it, found none. "
+                f"Give run=RESULTS_DIR/NAME."
+            )
+        return folder
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the journal is."""
+        return self.path / "archsearch.db"
+
+    @property
+    def config_path(self) -> Path:
+        """Where the configuration is, as resolved at the start."""
+        return self.path / "config.yaml"
+
+    def write_config(self, text: str) -> None:
+        """Keeps the configuration."""
+        write_atomically(self.config_path, text)
+
+    def read_config(self) -> str:
+        """Returns the configuration.
+
+        Raises:
+            SearchStateError: There is none.
+        """
+        try:
+            return self.config_path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SearchStateError(f"{self.config_path}: the run's configuration cannot be read ({error}).") from error
+
+    def note_command(self, arguments: Sequence[str]) -> None:
+        """Appends a command line to the list of those that worked on this run."""
+        with (self.path / "commands.txt").open("a", encoding="utf-8") as file:
+            file.write(shlex.join(arguments) + "\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other drivers out while this one works; the lock ends with the process, however it ends.
+
+        Raises:
+            SearchStateError: Another driver works on the folder.
+        """
+        with (self.path / "archsearch.lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise SearchStateError(
+                    f"{self.path}: another process ({file.read().strip() or 'unknown'}) is working on this run. "
+                    f"Wait for it or end it first."
+                ) from error
+            file.truncate(0)
+            file.write(f"pid {os.getpid()}\n")
+            file.flush()
+            yield
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file so that a reader finds the old content or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _first_free(results_dir: Path, prefix: str) -> Path:
+    number = 1
+    while (results_dir / f"{prefix}-{number}").exists():
+        number += 1
+    return results_dir / f"{prefix}-{number}"

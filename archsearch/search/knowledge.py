@@ -1,0 +1,143 @@
+"""What a search knows after a step: a value that is never changed, only folded further."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from immutables import Map
+
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.search.outcome import COMPLETED, Examined, StepOutcome
+from archsearch.trials.setting import Setting
+
+
+@dataclass(frozen=True)
+class TaskHistory:
+    """A cell's results on one task, in the order consumed.
+
+    Attributes:
+        outcomes: Setting and best validation accuracy; None where there is none to count.
+    """
+
+    outcomes: tuple[tuple[Setting, float | None], ...] = ()
+
+    @cached_property
+    def best(self) -> float | None:
+        """The best accuracy so far, which is the cell's quality on the task (R1)."""
+        return max((accuracy for _, accuracy in self.outcomes if accuracy is not None), default=None)
+
+    @cached_property
+    def tried(self) -> frozenset[Setting]:
+        """The settings that are used up (R8), failed ones included."""
+        return frozenset(setting for setting, _ in self.outcomes)
+
+    def ranked(self) -> list[tuple[float, Setting]]:
+        """Returns accuracy and setting, best first, ties by setting; what has no accuracy is left out."""
+        counted = [(accuracy, setting) for setting, accuracy in self.outcomes if accuracy is not None]
+        return sorted(counted, key=lambda pair: (-pair[0], pair[1]))
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """All that is known of a cell.
+
+    Attributes:
+        digest: Its identity.
+        step: Number of the step that brought it in.
+        name: A founder's name; empty for a found cell.
+        parent: Digest of the recorded parent; empty for a founder.
+        transformations: What was done to the parent.
+        histories: Results by task, the screen's included.
+        fell_at: Task at which it fell when last examined; empty if it passed everything.
+    """
+
+    digest: str
+    step: int
+    name: str
+    parent: str
+    transformations: tuple[str, ...]
+    histories: "Map[str, TaskHistory]" = field(default_factory=Map)
+    fell_at: str = ""
+
+    def history(self, task: str) -> TaskHistory:
+        """Returns the results on a task, empty if there are none."""
+        return self.histories.get(task, TaskHistory())
+
+    def with_examined(self, examined: tuple[Examined, ...]) -> "CellRecord":
+        """Returns the record with further results appended."""
+        histories = self.histories
+        for entry in examined:
+            outcomes = histories.get(entry.task, TaskHistory()).outcomes
+            histories = histories.set(entry.task, TaskHistory((*outcomes, (entry.setting, entry.result.accuracy))))
+        return replace(self, histories=histories)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Everything folded so far.
+
+    Attributes:
+        tasks: Names of the tasks that count for fitness, in order.
+        list_size: Length of the list at the most.
+        cells: Every cell met, by digest.
+        listed: `(fitness, digest)` of the best cells, best first, ties by digest (R1).
+        graphs: Canonical graphs of the listed cells only.
+        baseline: The baseline's best accuracy by task, constant from step 0 on (R2).
+        founders: Digests of the founders.
+    """
+
+    tasks: tuple[str, ...]
+    list_size: int
+    cells: "Map[str, CellRecord]" = field(default_factory=Map)
+    listed: tuple[tuple[float, str], ...] = ()
+    graphs: "Map[str, CellGraph]" = field(default_factory=Map)
+    baseline: "Map[str, float]" = field(default_factory=Map)
+    founders: tuple[str, ...] = ()
+
+    def ratios(self, record: CellRecord) -> Mapping[str, float]:
+        """Returns accuracy ÷ the baseline's best for each task on which the cell has a result."""
+        bests = {task: record.history(task).best for task in self.tasks}
+        return {task: best / self.baseline[task] for task, best in bests.items() if best is not None}
+
+    def fitness(self, record: CellRecord) -> float | None:
+        """Returns the least of the ratios (R3, Eq. 1), None unless every task has a result."""
+        ratios = self.ratios(record)
+        return min(ratios.values()) if len(ratios) == len(self.tasks) else None
+
+    def fold(self, outcome: StepOutcome) -> "Knowledge":
+        """Returns the knowledge after one more step, which must come in the order of its number."""
+        cells, graphs = self.cells, self.graphs
+        for introduced in outcome.cells:
+            digest = introduced.digest
+            record = cells.get(digest) or CellRecord(
+                digest, outcome.number, introduced.name, introduced.parent, introduced.transformations
+            )
+            record = record.with_examined(tuple(entry for entry in outcome.examined if entry.cell == digest))
+            if outcome.kind == "propose":
+                record = replace(record, fell_at="" if outcome.stage == COMPLETED else outcome.stage)
+            cells, graphs = cells.set(digest, record), graphs.set(digest, introduced.graph)
+        knowledge = replace(self, cells=cells, graphs=graphs)
+        if outcome.kind == "baseline":
+            knowledge = knowledge._with_baseline(outcome)
+        return knowledge._with_list(tuple(introduced.digest for introduced in outcome.cells))
+
+    def _with_baseline(self, outcome: StepOutcome) -> "Knowledge":
+        digests = tuple(introduced.digest for introduced in outcome.cells)
+        bests = {task: self.cells[digests[0]].history(task).best for task in self.tasks}
+        baseline = Map({task: best for task, best in bests.items() if best is not None})
+        return replace(self, baseline=baseline, founders=digests)
+
+    def _with_list(self, touched: tuple[str, ...]) -> "Knowledge":
+        """Re-ranks the touched cells among the listed ones and keeps the best."""
+        listed = {digest: fitness for fitness, digest in self.listed}
+        for digest in touched:
+            record = self.cells[digest]
+            fitness = self.fitness(record)
+            if fitness is not None and (not record.fell_at or digest in listed):
+                listed[digest] = fitness
+        ranked = sorted(((fitness, digest) for digest, fitness in listed.items()), key=lambda e: (-e[0], e[1]))
+        kept = tuple(ranked[: self.list_size])
+        graphs = self.graphs
+        for digest in set(listed).union(touched).difference(digest for _, digest in kept):
+            graphs = graphs.delete(digest)
+        return replace(self, listed=kept, graphs=graphs)

@@ -1,0 +1,81 @@
+"""The leaderboard: a view of the knowledge as flat rows."""
+
+from dataclasses import dataclass
+
+from archsearch.graph.cost import count_multiply_adds, count_parameters
+from archsearch.search.knowledge import CellRecord, Knowledge
+
+COST_WIDTH = 128
+"""Inputs and units at which a cell's parameters and multiply-adds are stated."""
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One listed cell.
+
+    Attributes:
+        rank: From 1.
+        cell: Its digest.
+        name: A founder's name; empty for a found cell.
+        fitness: The least ratio (R3).
+        ratios: Best accuracy ÷ the baseline's best, by task.
+        accuracies: Best validation accuracy, by task.
+        parameters: Of the cell alone, at 128 inputs and units.
+        multiply_adds: Per time step and sequence, likewise.
+        nodes: Computed nodes.
+        states: States carried.
+        parent: Digest of the recorded parent; empty for a founder.
+        transformations: What was done to the parent.
+        step: Number of the step that brought it in.
+        trials: Trials spent on it.
+        settings_best: Key of the best setting, by task.
+        equations: What it computes.
+    """
+
+    rank: int
+    cell: str
+    name: str
+    fitness: float
+    ratios: dict[str, float]
+    accuracies: dict[str, float]
+    parameters: int
+    multiply_adds: int
+    nodes: int
+    states: int
+    parent: str
+    transformations: tuple[str, ...]
+    step: int
+    trials: int
+    settings_best: dict[str, str]
+    equations: str
+
+
+def leaderboard_rows(knowledge: Knowledge) -> tuple[LeaderboardRow, ...]:
+    """Returns the listed cells, best first, ties by cell id."""
+    return tuple(
+        _row(knowledge, rank, fitness, knowledge.cells[digest])
+        for rank, (fitness, digest) in enumerate(knowledge.listed, start=1)
+    )
+
+
+def _row(knowledge: Knowledge, rank: int, fitness: float, record: CellRecord) -> LeaderboardRow:
+    graph = knowledge.graphs[record.digest]
+    bests = {task: record.history(task).ranked()[0] for task in knowledge.tasks}
+    return LeaderboardRow(
+        rank=rank,
+        cell=record.digest,
+        name=record.name,
+        fitness=fitness,
+        ratios=dict(knowledge.ratios(record)),
+        accuracies={task: accuracy for task, (accuracy, _) in bests.items()},
+        parameters=count_parameters(graph.structure, COST_WIDTH, COST_WIDTH),
+        multiply_adds=count_multiply_adds(graph.structure, COST_WIDTH, COST_WIDTH),
+        nodes=len(graph.nodes),
+        states=len(graph.states),
+        parent=record.parent,
+        transformations=record.transformations,
+        step=record.step,
+        trials=sum(len(history.outcomes) for history in record.histories.values()),
+        settings_best={task: setting.key for task, (_, setting) in bests.items()},
+        equations=graph.equations(),
+    )

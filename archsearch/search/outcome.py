@@ -1,0 +1,121 @@
+"""What a consumed step of a search decided: enough to fold it into the knowledge, and to be read years later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from archsearch.errors import FileFormatError
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.trials.setting import Setting
+from archsearch.trials.trial import TrialResult
+
+Kind = Literal["baseline", "propose", "reevaluate"]
+
+NOTHING_NEW = "nothing_new"
+COMPLETED = "completed"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One result in the order in which a step consumed it."""
+
+    key: str
+    cell: str
+    task: str
+    setting: Setting
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class Introduced:
+    """A cell that a step brought in.
+
+    Attributes:
+        digest: Its identity.
+        graph: Its canonical graph.
+        name: A founder's name; empty for a found cell.
+        parent: Digest of the cell it was mutated from; empty for a founder.
+        transformations: What was done to the parent, in order.
+    """
+
+    digest: str
+    graph: CellGraph
+    name: str = ""
+    parent: str = ""
+    transformations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """A finished step.
+
+    Attributes:
+        number: 0 for founders and baseline, then 1, 2, …
+        kind: See `Kind`.
+        cells: The cells it was about, known before or not.
+        stage: Name of the task at which the cell fell, `completed` if at none, `nothing_new` if no cell was found.
+        examined: The results consumed, in order.
+        dropped: `(digest, reason)` of the children drawn and not taken, in order.
+    """
+
+    number: int
+    kind: Kind
+    cells: tuple[Introduced, ...]
+    stage: str
+    examined: tuple[Examined, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns the decision as plain values for JSON; of the results only the keys, in order."""
+        return {
+            "number": self.number,
+            "kind": self.kind,
+            "cells": [
+                {
+                    "digest": cell.digest,
+                    "graph": cell.graph.to_json(),
+                    "name": cell.name,
+                    "parent": cell.parent,
+                    "transformations": list(cell.transformations),
+                }
+                for cell in self.cells
+            ],
+            "stage": self.stage,
+            "keys": [examined.key for examined in self.examined],
+            "dropped": [list(pair) for pair in self.dropped],
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], examined: Mapping[str, Examined]) -> "StepOutcome":
+        """Reads what `to_record` wrote.
+
+        Args:
+            record: The plain values.
+            examined: The results by key, at least those that the step consumed.
+
+        Raises:
+            FileFormatError: A field is missing, or a result that the step consumed is.
+        """
+        try:
+            cells = tuple(
+                Introduced(
+                    cell["digest"],
+                    CellGraph.from_json(cell["graph"]),
+                    cell["name"],
+                    cell["parent"],
+                    tuple(cell["transformations"]),
+                )
+                for cell in record["cells"]
+            )
+            return cls(
+                record["number"],
+                record["kind"],
+                cells,
+                record["stage"],
+                tuple(examined[key] for key in record["keys"]),
+                tuple((digest, reason) for digest, reason in record["dropped"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(
+                f"step {record.get('number')}: expected the fields of a step, got {error!r}"
+            ) from error
