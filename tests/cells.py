@@ -30,9 +30,8 @@ def random_structure(rng: random.Random, num_nodes: int, num_states: int = 1) ->
                 primitive = rng.choice(ELEMENTWISE)
                 operands = (rng.choice(pool), rng.choice(pool))
             if primitive == "linear":
-                nodes[name] = Node(
-                    "linear", operands, rng.choice(DIAGONALS), rng.random() < 0.6, rng.choice((0.0, 0.0, 1.0))
-                )
+                diagonal, bias, bias_init = rng.choice(DIAGONALS), rng.random() < 0.6, rng.choice((0.0, 0.0, 1.0))
+                nodes[name] = Node("linear", operands, diagonal, bias, bias_init if bias else 0.0)
             else:
                 nodes[name] = Node(primitive, operands)
             values.append(name)

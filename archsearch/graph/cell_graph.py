@@ -9,8 +9,9 @@ import networkx as nx
 from archsearch.errors import InvalidGraphError
 from archsearch.graph.canonical import Canonical, canonicalize
 from archsearch.graph.checks import find_violations
-from archsearch.graph.equations import format_equations, parse_equations
+from archsearch.graph.equations import parse_equations
 from archsearch.graph.files import structure_from_json, structure_to_json
+from archsearch.graph.formatting import format_equations
 from archsearch.graph.structure import Node, Structure
 
 
@@ -72,7 +73,8 @@ class CellGraph:
     @cached_property
     def graph(self) -> "nx.MultiDiGraph[str]":
         """The frozen graph: edges run from operand to user, edge keys are operand slots."""
-        return nx.freeze(self._structure.to_networkx())
+        frozen: nx.MultiDiGraph[str] = nx.freeze(self._structure.to_networkx())
+        return frozen
 
     @property
     def structure(self) -> Structure:
@@ -107,6 +109,10 @@ class CellGraph:
     def canonical(self) -> "CellGraph":
         """Returns the canonical graph of this cell: equal for equal digests."""
         return CellGraph.from_structure(self.canonical_form.structure)
+
+    def __getstate__(self) -> dict[str, Structure]:
+        """Keeps a pickled cell small: everything else is derived from the structure."""
+        return {"_structure": self._structure}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CellGraph) and self._structure == other._structure

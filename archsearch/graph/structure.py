@@ -47,6 +47,18 @@ class Structure:
     nodes: Mapping[str, Node]
     new_states: Mapping[str, str]
 
+    def sources_of(self, value: str) -> frozenset[str]:
+        """Returns those of `x` and the old states that a value depends on."""
+        seen = {value}
+        stack = [value]
+        while stack:
+            node = self.nodes.get(stack.pop())
+            for operand in node.operands if node else ():
+                if operand not in seen:
+                    seen.add(operand)
+                    stack.append(operand)
+        return frozenset(seen.intersection((INPUT, *self.states)))
+
     def to_networkx(self) -> "nx.MultiDiGraph[str]":
         """Returns a graph whose edges run from operand to user, the edge key being the operand's slot.
 
@@ -80,7 +92,7 @@ class Structure:
     def from_networkx(cls, graph: "nx.MultiDiGraph[str]") -> "Structure":
         """Reads a graph that `checks.find_violations` finds nothing wrong with."""
         states = sorted(
-            (name for name, kind in graph.nodes(data="kind") if kind == "state"),
+            (name for name, attributes in graph.nodes(data=True) if attributes["kind"] == "state"),
             key=lambda name: int(graph.nodes[name]["index"]),
         )
         operands = {

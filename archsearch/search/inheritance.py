@@ -30,12 +30,13 @@ def draw_fresh_settings(
         rules: The shares of R25.
     """
     used = set(history.tried)
+    everything = task.space.all()
     drawn: list[Setting] = []
     for _ in range(min(task.num_settings, task.max_settings - len(used))):
         pool = _choose_pool(rng, parent, founders, rules)
         fresh = [setting for setting in pool if setting not in used]
         if not fresh:
-            fresh = [setting for setting in task.space.all() if setting not in used]
+            fresh = [setting for setting in everything if setting not in used]
         setting = rng.choice(fresh)
         used.add(setting)
         drawn.append(setting)

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from archsearch.graph.cost import count_multiply_adds, count_parameters
+from archsearch.mutation.bounds import REFERENCE_SIZE
 from archsearch.search.knowledge import CellRecord, Knowledge
-
-COST_WIDTH = 128
-"""Inputs and units at which a cell's parameters and multiply-adds are stated."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,8 @@ def _row(knowledge: Knowledge, rank: int, fitness: float, record: CellRecord) ->
         fitness=fitness,
         ratios=dict(knowledge.ratios(record)),
         accuracies={task: accuracy for task, (accuracy, _) in bests.items()},
-        parameters=count_parameters(graph.structure, COST_WIDTH, COST_WIDTH),
-        multiply_adds=count_multiply_adds(graph.structure, COST_WIDTH, COST_WIDTH),
+        parameters=count_parameters(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE),
+        multiply_adds=count_multiply_adds(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE),
         nodes=len(graph.nodes),
         states=len(graph.states),
         parent=record.parent,

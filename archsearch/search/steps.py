@@ -252,6 +252,6 @@ def check_baseline(plan: SearchPlan, knowledge: Knowledge) -> None:
         if not knowledge.baseline.get(task.name, 0.0) > 0.0:
             raise SearchStateError(
                 f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 from at least "
-                f"one of {task.max_settings} settings, got none. Every ratio would be meaningless: look at the statuses in "
-                f"trials.csv, then raise the steps or widen the settings."
+                f"one of {task.max_settings} settings, got none. Every ratio would be meaningless: look at the "
+                f"statuses in trials.csv, then raise the steps or widen the settings."
             )

@@ -5,12 +5,14 @@ Shapes: `T` time steps, `B` parallel sequences.
 
 import abc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from archsearch.errors import ConfigError
 
 HeldOut = Literal["validation", "test"]
 
@@ -42,9 +44,11 @@ class Task(abc.ABC):
     Attributes:
         name: Under which it is known in a run; the yaml's name.
         version: Of the task's code; raised whenever its data would differ.
+        separator: Stands between symbols when data are shown to people.
     """
 
     version: ClassVar[int] = 1
+    separator: ClassVar[str] = ""
 
     name: str
 
@@ -72,6 +76,30 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def ceiling(self) -> float | None:
         """Returns the validation accuracy of the generator's own best predictor, None where it is not known."""
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Returns symbols as people read them."""
+        return self.separator.join(self.symbols[number] for number in numbers)
+
+    def check_integer(self, field: str, least: int, most: int | None = None) -> None:
+        """Checks a field in `__post_init__`.
+
+        Raises:
+            ConfigError: The field is no integer or lies outside the bounds.
+        """
+        value = getattr(self, field)
+        if (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and least <= value
+            and (most is None or value <= most)
+        ):
+            return
+        expected = f"an integer of at least {least}" if most is None else f"an integer from {least} to {most}"
+        raise ConfigError(
+            f"task {self.name}, {field}: expected {expected}, got {value!r}. "
+            f"Set task.{self.name}.{field} to such a number."
+        )
 
     def content_digest(self) -> str:
         """Identifies data that the fields do not determine, such as a folder's files. Empty where there are none."""

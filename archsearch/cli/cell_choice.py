@@ -1,0 +1,54 @@
+"""Which cell a command is about: `cell=`, alone or in a run, or `run=` with `rank=`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from archsearch.cli.section import Section
+from archsearch.errors import ConfigError
+from archsearch.graph.catalog import load_cell
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.run.reading import Run, load_run
+
+ID_PREFIX = "c_"
+
+
+@dataclass(frozen=True)
+class ChosenCell:
+    """A cell and where it comes from.
+
+    Attributes:
+        name: A zoo name, the stem of a file, or the cell's id.
+        graph: As it was written; canonical if it comes from a run.
+        run: The run that was named, if any.
+    """
+
+    name: str
+    graph: CellGraph
+    run: Run | None
+
+
+def choose_cell(settings: Section) -> ChosenCell:
+    """Returns the cell that `cell`, `run` and `rank` name.
+
+    Raises:
+        ConfigError: They name none, or more than one.
+        SearchStateError: `run` is no folder of a run.
+    """
+    run = load_run(settings.text("run")) if "run" in settings else None
+    if "rank" in settings:
+        if run is None or "cell" in settings:
+            raise ConfigError("rank: expected with run=… and without cell=…. It is a place in a run's leaderboard.")
+        return _of_run(run, run.ranked(settings.integer("rank", 1)))
+    if "cell" not in settings:
+        raise ConfigError("cell: expected a zoo name, a file or, with run=…, the id of a cell or rank=1; got none.")
+    reference = settings.text("cell")
+    if not reference.startswith(ID_PREFIX) or Path(reference).exists():
+        return ChosenCell(Path(reference).stem, load_cell(reference), run)
+    if run is None:
+        raise ConfigError(f"cell {reference}: an id is known in its run only. Add run=RESULTS_DIR/NAME.")
+    return _of_run(run, reference)
+
+
+def _of_run(run: Run, digest: str) -> ChosenCell:
+    record = run.knowledge.cells.get(digest)
+    return ChosenCell((record.name if record else "") or digest, run.cell(digest), run)

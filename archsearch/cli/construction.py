@@ -1,0 +1,58 @@
+"""Objects out of `_target_` entries: the class is looked up and judged before anything of it is called."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import import_module
+from typing import Any, TypeVar
+
+from archsearch.cli.configuration_files import did_you_mean
+from archsearch.errors import ConfigError
+
+TARGET = "_target_"
+
+T = TypeVar("T")
+
+
+def build_object(entry: Mapping[str, Any], base: type[T], where: str, **given: object) -> T:
+    """Builds a frozen dataclass from the fields of an entry.
+
+    Args:
+        entry: `_target_`, the class as `package.module.Class`, and values of its fields.
+        base: What the class must be a subclass of.
+        where: The entry's place in the configuration, for messages.
+        **given: Fields that the configuration does not set.
+
+    Raises:
+        ConfigError: The target is no such class, a field is unknown or missing, or the class refuses a value.
+    """
+    cls = _resolve(entry[TARGET], base, where)
+    values = {key: value for key, value in entry.items() if key != TARGET}
+    settable = tuple(field.name for field in fields(cls) if field.init and field.name not in given)  # type: ignore[arg-type]
+    for key in values:
+        if key not in settable:
+            raise ConfigError(
+                f"{where}: there is no setting '{key}'.{did_you_mean(key, settable)} "
+                f"It has: {', '.join(settable) or 'none'}."
+            )
+    try:
+        return cls(**values, **given)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {cls.__name__} cannot be made of these settings: {error}.") from error
+
+
+def _resolve(target: object, base: type[T], where: str) -> type[T]:
+    """Returns the class that a target names.
+
+    Raises:
+        ConfigError: It names nothing, or something else than a concrete subclass of `base`.
+    """
+    module, _, name = str(target).rpartition(".")
+    expected = f"{where}.{TARGET}: expected the path of a {base.__name__}, package.module.Class, got {target!r}."
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{expected} Importing it says: {error}.") from error
+    if not (isinstance(found, type) and issubclass(found, base)) or inspect.isabstract(found):
+        raise ConfigError(f"{expected} That is no concrete subclass of {base.__module__}.{base.__name__}.")
+    return found

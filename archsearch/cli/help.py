@@ -1,0 +1,106 @@
+"""What `--help` says. Loads nothing heavy."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from archsearch.cli.configuration_files import option_names, settings_text
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the command line.
+
+    Attributes:
+        summary: What it does, in one line.
+        examples: Command lines that work.
+        groups: Groups of files that it lets choose from.
+        flags: Words it takes besides settings, with what they do.
+    """
+
+    summary: str
+    examples: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+
+
+COMMANDS = {
+    "search": Command(
+        "runs a search for cells that beat the GRU",
+        (
+            "archsearch search",
+            "archsearch search name=first seed=2 budget.candidates=50 workers=4",
+            "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
+            "archsearch search experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
+        ),
+        ("experiment", "task"),
+        (("--cfg", "prints the settings that would be used, and does nothing"),),
+    ),
+    "resume": Command(
+        "continues a run that was stopped, or extends one",
+        (
+            "archsearch resume run=results/first",
+            "archsearch resume run=results/first budget.candidates=200 workers=2",
+        ),
+    ),
+    "leaderboard": Command(
+        "prints the best cells of a run",
+        ("archsearch leaderboard run=results/first", "archsearch leaderboard run=results/first top=5"),
+    ),
+    "show": Command(
+        "shows one cell: equations, drawing, cost",
+        (
+            "archsearch show cell=gru",
+            "archsearch show cell=my_cell.eq",
+            "archsearch show run=results/first rank=1",
+        ),
+    ),
+    "evaluate": Command(
+        "trains one cell on one task",
+        (
+            "archsearch evaluate cell=mut1 task=xml task.xml.num_letters=4",
+            "archsearch evaluate cell=gru task=words steps=3000 setting.learning_rate=0.5 save=gru.safetensors",
+            "archsearch evaluate run=results/first rank=1 task=xml",
+        ),
+        ("task",),
+    ),
+    "export": Command(
+        "takes a cell away as Python source and weights",
+        (
+            "archsearch export cell=mut1 out=exported",
+            "archsearch export run=results/first rank=1 format=[python,safetensors] out=exported",
+            "archsearch export run=results/first rank=1 trained=yes task=xml format=[python,safetensors] out=exported",
+        ),
+    ),
+}
+
+
+def overview() -> str:
+    """Returns the help of the whole program."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "archsearch: an evolutionary search for recurrent cells\n\n"
+        "Usage: archsearch COMMAND setting=value …\n\n"
+        f"Commands:\n{commands}\n\n"
+        "Begin with:\n  archsearch search\n\n"
+        "'archsearch COMMAND --help' shows examples and settings; 'archsearch --version' the version.\n"
+        "ARCHSEARCH_DEBUG=1 shows where an error came from.\n"
+        "Exit codes: 0 done, 2 wrong before the first trial, 1 failed later, 130 stopped and saved."
+    )
+
+
+def command_help(name: str) -> str:
+    """Returns the help of one command: examples, choices, settings with their defaults."""
+    command = COMMANDS[name]
+    parts = [f"archsearch {name}: {command.summary}", f"Usage: archsearch {name} setting=value …"]
+    parts.append("Examples:\n" + "\n".join(f"  {example}" for example in command.examples))
+    if command.flags:
+        parts.append("\n".join(f"{flag} {meaning}." for flag, meaning in command.flags))
+    parts += [f"{group}: {', '.join(option_names(group))}" for group in command.groups]
+    parts.append(f"Settings with their defaults (an experiment changes some):\n\n{settings_text(name)}")
+    return "\n\n".join(parts)
+
+
+def version_line() -> str:
+    """Returns name and version."""
+    return f"archsearch {version('archsearch')}"

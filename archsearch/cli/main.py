@@ -1,0 +1,65 @@
+"""The door: finds the command, turns errors into one paragraph and an exit code."""
+
+import os
+import sys
+from importlib import import_module
+
+from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.exits import DONE, FAILED, INTERRUPTED, WRONG, LateError
+from archsearch.cli.help import COMMANDS, command_help, overview, version_line
+from archsearch.errors import ArchSearchError
+
+HELP = {"--help", "-h", "help"}
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    sys.exit(run_command_line(sys.argv[1:]))
+
+
+def run_command_line(words: list[str]) -> int:
+    """Runs a command and returns its exit code; errors are printed to standard error."""
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # whoever read our output has seen enough; Python must not complain again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        _say("stopped.")
+        return INTERRUPTED
+    except (ArchSearchError, OSError) as error:
+        if os.environ.get("ARCHSEARCH_DEBUG") == "1":
+            raise
+        _say(str(error))
+        late = isinstance(error, LateError) or not isinstance(error, ArchSearchError)
+        return FAILED if late else WRONG
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in HELP:
+        print(overview())
+        return DONE if words else WRONG
+    if words[0] == "--version":
+        print(version_line())
+        return DONE
+    command, rest = words[0], words[1:]
+    if command not in COMMANDS:
+        _say(
+            f"there is no command {command!r}.{did_you_mean(command, tuple(COMMANDS))} "
+            f"Expected one of: {', '.join(COMMANDS)}. 'archsearch --help' says what they do."
+        )
+        return WRONG
+    if HELP.intersection(rest):
+        print(command_help(command))
+        return DONE
+    # loaded only now, since a command brings torch with it
+    return int(import_module(f"archsearch.cli.{command}").run(rest))
+
+
+def _say(text: str) -> None:
+    """Prints one paragraph to standard error."""
+    prefix = "" if text.startswith("archsearch") else "archsearch: "
+    print(prefix + " ".join(text.split()), file=sys.stderr)

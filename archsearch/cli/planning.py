@@ -1,0 +1,195 @@
+"""From a run's configuration to what the search, the trainers and the reader need."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from archsearch.cli.construction import TARGET, build_object
+from archsearch.cli.run_configuration import SEARCH_KEYS, founder_graph
+from archsearch.cli.section import Section
+from archsearch.errors import ConfigError
+from archsearch.mutation.bounds import Bounds
+from archsearch.mutation.transformation import Transformation
+from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
+from archsearch.training.evaluate import Evaluator
+from archsearch.training.width import hidden_size_for
+from archsearch.trials.setting import SettingSpace
+from archsearch.trials.task import Task
+from archsearch.trials.trial import Recipe
+
+KNOWN_KEYS = (
+    *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
+    *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
+    *("transformation", "task"),
+)
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """A configuration made real.
+
+    Attributes:
+        plan: What the search is to do.
+        tasks: The tasks by name, the screen's included.
+        evaluator: What trains.
+        workers: Worker processes; 0 to train in this process.
+    """
+
+    plan: SearchPlan
+    tasks: Mapping[str, Task]
+    evaluator: Evaluator
+    workers: int
+
+
+def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
+    """Builds everything a run needs from the configuration it keeps.
+
+    Raises:
+        ConfigError: A setting is unknown, missing or has a value that cannot work.
+        FileFormatError: The data of a task are not what its reader expects.
+    """
+    root = Section(values)
+    root.refuse_unknown(KNOWN_KEYS)
+    tasks = {name: build_task(root.section("task"), name) for name in root.section("task").values}
+    screen, screen_accuracy, screen_tasks = _screen(root)
+    plan = SearchPlan(
+        root_seed=root.integer("seed"),
+        recipe=read_recipe(root.section("recipe")),
+        founders=tuple(Founder(str(entry["name"]), founder_graph(entry)) for entry in values["founders"]),
+        screen=screen,
+        screen_accuracy=screen_accuracy,
+        tasks=tuple(_task_plan(root.section("task").section(name).section("search"), tasks[name]) for name in tasks),
+        num_candidates=root.section("budget").integer("candidates", 1),
+        transformations=_transformations(root.section("transformation")),
+        bounds=_bounds(root.section("bounds")),
+        gate=root.number("gate", 0, 1),
+        lookahead=root.integer("lookahead", 1),
+        list_size=root.integer("list_size", 1),
+        reevaluate_probability=root.number("reevaluate_probability", 0, 1),
+        on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
+        max_draws=root.integer("max_draws", 1),
+        inheritance=_inheritance(root.section("inheritance")),
+    )
+    tasks |= screen_tasks
+    _check_budgets(plan, tasks)
+    time_limit = root.number("time_limit_seconds", 0) if "time_limit_seconds" in root else None
+    return PlannedSearch(plan, tasks, Evaluator(tasks, root.text("engine"), time_limit), count_workers(root))
+
+
+def build_task(tasks: Section, name: str) -> Task:
+    """Builds one of the tasks of a configuration.
+
+    Raises:
+        ConfigError: Its class is no task, or a field is unknown or refused.
+    """
+    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
+    where = tasks.where(name)
+    if TARGET not in entry:
+        raise ConfigError(f"{where}: expected a task with its {TARGET}, found none.")
+    if entry.pop("name", name) != name:
+        raise ConfigError(f"{where}.name: expected {name!r}, which is how the task is chosen. Leave the name out.")
+    return build_object(entry, Task, where, name=name)  # type: ignore[type-abstract]
+
+
+def count_workers(root: Section) -> int:
+    """Returns the number of worker processes; `auto` is the number of cores this process may use."""
+    if root.values.get("workers") == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return root.integer("workers", 0)
+
+
+def read_recipe(section: Section) -> Recipe:
+    """Returns how trials train."""
+    section.refuse_unknown(("batch_size", "unroll", "patience", "num_halvings", "precision"))
+    return Recipe(
+        batch_size=section.integer("batch_size", 1),
+        unroll=section.integer("unroll", 1),
+        patience=section.integer("patience", 1),
+        num_halvings=section.integer("num_halvings", 0),
+        precision=cast(Literal["float32", "float64"], section.choice("precision", ("float32", "float64"))),
+    )
+
+
+def _screen(root: Section) -> tuple[TaskPlan | None, float, dict[str, Task]]:
+    if "screen" not in root:
+        return None, 0.0, {}
+    section = root.section("screen")
+    section.refuse_unknown(("accuracy", "task", "search"))
+    names = list(section.section("task").values)
+    if len(names) != 1:
+        raise ConfigError(f"screen.task: expected one task, got {len(names)}. Use screen=null for none.")
+    task = build_task(section.section("task"), names[0])
+    return _task_plan(section.section("search"), task), section.number("accuracy", 0, 1), {task.name: task}
+
+
+def _task_plan(section: Section, task: Task) -> TaskPlan:
+    section.refuse_unknown(SEARCH_KEYS)
+    space = section.section("space")
+    space.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
+    return TaskPlan(
+        name=task.name,
+        digest=task.digest,
+        space=SettingSpace(
+            init_scales=space.positive_numbers("init_scales"),
+            learning_rates=space.positive_numbers("learning_rates"),
+            max_gradient_norms=space.positive_numbers("max_gradient_norms"),
+            num_layers=space.integers("num_layers", 1),
+            max_parameters=space.integers("max_parameters", 1),
+        ),
+        max_steps=section.integer("max_steps", 1),
+        num_settings=section.integer("num_settings", 1),
+        num_baseline_settings=(
+            section.integer("num_baseline_settings", 1) if "num_baseline_settings" in section else None
+        ),
+    )
+
+
+def _transformations(section: Section) -> tuple[Transformation, ...]:
+    entries = [section.section(name) for name in section.values]
+    return tuple(
+        build_object(entry.values, Transformation, entry.name)  # type: ignore[type-abstract]
+        for entry in entries
+        if TARGET in entry.values
+    )
+
+
+def _bounds(section: Section) -> Bounds:
+    names = ("max_nodes", "max_parameters", "max_multiply_adds")
+    section.refuse_unknown(names)
+    return Bounds(*(section.integer(name, 1) for name in names))
+
+
+def _inheritance(section: Section) -> Inheritance:
+    section.refuse_unknown(("well_explored", "best", "from_well_explored", "from_founders", "from_parent"))
+    from_founders, from_parent = section.number("from_founders", 0, 1), section.number("from_parent", 0, 1)
+    if from_founders + from_parent > 1 + 1e-9:
+        raise ConfigError(
+            f"inheritance: from_founders and from_parent are shares of one whole, expected at most 1 together, "
+            f"got {from_founders + from_parent:g}. Lower one of them."
+        )
+    return Inheritance(
+        well_explored=section.integer("well_explored", 1),
+        best=section.integer("best", 1),
+        from_well_explored=section.number("from_well_explored", 0, 1),
+        from_founders=from_founders,
+        from_parent=from_parent,
+    )
+
+
+def _check_budgets(plan: SearchPlan, tasks: Mapping[str, Task]) -> None:
+    """Checks that every allowed setting pays for at least one unit of every founder.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    for task in plan.all_tasks:
+        where = "screen.search" if plan.screen is task else f"task.{task.name}.search"
+        for founder in plan.founders:
+            vocabulary, budget = len(tasks[task.name].symbols), min(task.space.max_parameters)
+            try:
+                hidden_size_for(founder.graph.structure, vocabulary, max(task.space.num_layers), budget)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{where}.space.max_parameters: too small for one unit of founder '{founder.name}'; {error}"
+                ) from error

@@ -1,0 +1,109 @@
+"""`archsearch resume`: continues a run, or extends it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.planning import plan_search
+from archsearch.cli.run_configuration import founder_graph, from_yaml, to_yaml
+from archsearch.cli.running import run_to_end, use_one_thread, warn_of_short_lookahead
+from archsearch.cli.section import Section
+from archsearch.cli.words import TypedSetting, parse_words
+from archsearch.compiler.engines import choose_engine
+from archsearch.errors import ConfigError
+from archsearch.graph.catalog import load_cell
+from archsearch.run.folder import RunFolder
+
+OWN_KEYS = ("run", "budget.candidates", "workers")
+_MISSING = object()
+
+
+def run(words: list[str]) -> int:
+    """Continues a search with the configuration it was started with; returns the exit code."""
+    typed = parse_words("resume", words)
+    root = Section(compose_settings("resume", [setting for setting in typed if setting.key in OWN_KEYS]).values)
+    folder = open_folder(Path(root.text("run")))
+    values = from_yaml(folder.read_config(), folder.config_path)
+    _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
+    extended = _extend(values, root, folder)
+    use_one_thread()
+    planned = plan_search({**extended, **({"workers": root.values["workers"]} if "workers" in root else {})})
+    if extended != values:
+        folder.write_config(to_yaml(extended))
+    folder.note_command(["archsearch", "resume", *words])
+    warn_of_short_lookahead(planned)
+    return run_to_end(planned, folder)
+
+
+def open_folder(path: Path) -> RunFolder:
+    """Opens a run's folder, also one whose run was ended before its journal was made."""
+    folder = RunFolder(path)
+    return folder if folder.config_path.is_file() else RunFolder.open(path)
+
+
+def _extend(values: Mapping[str, Any], root: Section, folder: RunFolder) -> dict[str, Any]:
+    """Returns the configuration with the new number of candidates, if one was given."""
+    if "candidates" not in root.section("budget"):
+        return dict(values)
+    before = Section(values).section("budget").integer("candidates", 1)
+    after = root.section("budget").integer("candidates", 1)
+    if after < before:
+        raise ConfigError(
+            f"budget.candidates: the run {folder.path} was started with {before}, expected at least as many, got {after}. "
+            f"A run can be extended, not shortened."
+        )
+    return {**values, "budget": {**values["budget"], "candidates": after}}
+
+
+def _refuse_changes(values: Mapping[str, Any], typed: list[TypedSetting], folder: RunFolder) -> None:
+    """Checks that what was typed besides is what the run was started with.
+
+    Raises:
+        ConfigError: Something differs, or is no setting of the run.
+    """
+    changes = []
+    for setting in typed:
+        kept = _kept_value(values, setting.key, folder)
+        if kept is _MISSING:
+            known = (*OWN_KEYS, *values)
+            raise ConfigError(
+                f"archsearch resume: there is no setting '{setting.key}'.{did_you_mean(setting.key, known)} "
+                f"Expected {', '.join(OWN_KEYS)}."
+            )
+        if _comparable(setting.key, setting.value) != kept:
+            changes.append(f"{setting.key} is {kept!r}, got {setting.value!r}")
+    if changes:
+        raise ConfigError(
+            f"{folder.path}: a run goes on as it began: {'; '.join(changes)}. Leave these out, or start a new run."
+        )
+
+
+def _kept_value(values: Mapping[str, Any], key: str, folder: RunFolder) -> object:
+    """Returns what the run holds for a setting as it is typed, `_MISSING` if nothing."""
+    if key == "name":
+        return folder.name
+    if key == "task":
+        return list(values["task"])
+    if key == "founders":
+        return [founder_graph(entry).digest for entry in values["founders"]]
+    if key.startswith("search."):
+        of_tasks = [_lookup(values, f"task.{name}.{key}") for name in values["task"]]
+        return of_tasks[0] if all(value == of_tasks[0] for value in of_tasks) else of_tasks
+    return _lookup(values, key)
+
+
+def _lookup(values: Mapping[str, Any], key: str) -> object:
+    node: object = values
+    for part in key.split("."):
+        node = node.get(part, _MISSING) if isinstance(node, Mapping) else _MISSING
+    return node
+
+
+def _comparable(key: str, value: object) -> object:
+    if key == "engine":
+        return choose_engine(str(value))
+    if key == "founders" and isinstance(value, list):
+        return [load_cell(str(reference)).digest for reference in value]
+    return value

@@ -1,0 +1,139 @@
+"""What `search` and `resume` share: the cost said first, the sitting itself, the leaderboard at the end."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from archsearch.cli.exits import INTERRUPTED, LateError
+from archsearch.cli.planning import PlannedSearch
+from archsearch.cli.tables import print_leaderboard
+from archsearch.errors import ArchSearchError
+from archsearch.run.display import make_display
+from archsearch.run.driver import Observer
+from archsearch.run.estimate import estimate_cost
+from archsearch.run.folder import RunFolder
+from archsearch.run.reading import Run
+from archsearch.run.session import Stopped, run_search
+from archsearch.search.evolution import Evolution
+from archsearch.search.outcome import StepOutcome
+from archsearch.search.plan import TaskPlan
+from archsearch.training.measure import measure_training_speed
+from archsearch.trials.setting import Setting
+from archsearch.trials.trial import Trial, TrialResult
+
+
+def use_one_thread() -> None:
+    """Lets every trial train on one thread, as the workers do: other numbers of threads give other bits."""
+    torch.set_num_threads(1)
+
+
+def warn_of_short_lookahead(planned: PlannedSearch) -> None:
+    """Says so if workers will wait for each other."""
+    lookahead, workers = planned.plan.lookahead, planned.workers
+    if workers > 1 and lookahead < 2 * workers:
+        print(
+            f"archsearch: lookahead={lookahead} is less than twice the {workers} workers, some of which will stand idle. "
+            f"A new run with lookahead={3 * workers} keeps them busy.",
+            file=sys.stderr,
+        )
+
+
+def print_cost(planned: PlannedSearch) -> None:
+    """Trains the baseline for a few steps on each task and says what the search will take."""
+    plan = planned.plan
+    seconds = {}
+    for task in plan.all_tasks:
+        speed = measure_training_speed(
+            planned.tasks[task.name], plan.baseline.graph, _middle(task), plan.recipe, planned.evaluator.engine
+        )
+        seconds[task.name] = speed.trial_seconds(task.max_steps)
+    print(estimate_cost(plan, seconds, planned.workers), flush=True)
+
+
+def run_to_end(planned: PlannedSearch, folder: RunFolder) -> int:
+    """Runs or continues a search, ends with its leaderboard and returns the exit code.
+
+    Raises:
+        LateError: Something failed after the first trial.
+        ArchSearchError: Something was wrong before.
+    """
+    display = make_display(planned.plan)
+    try:
+        with _late_after_first_trial(display) as observer:
+            run = run_search(planned.plan, folder, planned.evaluator, planned.workers, observer)
+    except Stopped:
+        display.close()
+        print(f"Stopped; every finished trial is kept. Go on with:\n  {resume_command(folder)}")
+        return INTERRUPTED
+    finally:
+        display.close()
+    print_end(run, planned.plan.num_candidates)
+    return 0
+
+
+def resume_command(folder: RunFolder) -> str:
+    """Returns the command that continues a run."""
+    return f"archsearch resume {shlex.quote(f'run={folder.path}')}"
+
+
+def print_end(run: Run, num_candidates: int) -> None:
+    """Prints the leaderboard, where it is, and what to do next."""
+    print_leaderboard(run, top=20)
+    found = [digest for _, digest in run.knowledge.listed if digest not in run.knowledge.founders]
+    where = shlex.quote(f"run={run.path}")
+    print("Next:")
+    if found:
+        print(f"  archsearch show cell={found[0]} {where}")
+        print(f"  archsearch export cell={found[0]} {where} out=exported")
+    print(f"  archsearch resume {where} budget.candidates={2 * num_candidates}")
+
+
+def _middle(task: TaskPlan) -> Setting:
+    """Returns the middle value of each coordinate."""
+    space = task.space
+    return Setting(
+        _median(space.init_scales),
+        _median(space.learning_rates),
+        _median(space.max_gradient_norms),
+        int(_median(space.num_layers)),
+        int(_median(space.max_parameters)),
+    )
+
+
+def _median(values: tuple[float, ...]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+@contextmanager
+def _late_after_first_trial(observer: Observer) -> Iterator[Observer]:
+    """Turns errors that come after a trial was computed into `LateError`."""
+    noting = _NotesFirstTrial(observer)
+    try:
+        yield noting
+    except Stopped:
+        raise
+    except ArchSearchError as error:
+        if noting.has_trained:
+            raise LateError(str(error)) from error
+        raise
+
+
+class _NotesFirstTrial:
+    """Passes everything on and knows whether a trial was computed."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.has_trained = False
+
+    def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
+        self.has_trained = self.has_trained or not recorded
+        self._observer.trial_answered(trial, result, recorded=recorded)
+
+    def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
+        self._observer.step_consumed(outcome, evolution)
+
+    def refresh(self, num_in_flight: int, num_waiting: int) -> None:
+        self._observer.refresh(num_in_flight, num_waiting)

@@ -1,0 +1,54 @@
+"""`archsearch show`: one cell, written and drawn."""
+
+from archsearch.cli.cell_choice import ChosenCell, choose_cell
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.section import Section
+from archsearch.cli.words import parse_words
+from archsearch.drawing.terminal import draw_text
+from archsearch.graph.cost import count_multiply_adds, count_parameters
+from archsearch.mutation.bounds import REFERENCE_SIZE
+
+
+def run(words: list[str]) -> int:
+    """Prints equations, drawing, cost and, for a cell of a run, how it did."""
+    root = Section(compose_settings("show", parse_words("show", words)).values)
+    chosen = choose_cell(root)
+    graph = chosen.graph
+    print(f"{chosen.name}\n\n{graph.equations().rstrip()}\n\n{draw_text(graph).rstrip()}\n")
+    facts = {
+        "id": graph.digest,
+        "states": ", ".join(graph.states),
+        "nodes": str(len(graph.nodes)),
+        f"parameters at {REFERENCE_SIZE}": f"{count_parameters(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE):,}",
+        f"multiply-adds at {REFERENCE_SIZE}": f"{count_multiply_adds(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE):,}",
+        **_in_run(chosen),
+    }
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"{name:<{width}}  {fact}")
+    return 0
+
+
+def _in_run(chosen: ChosenCell) -> dict[str, str]:
+    """Returns what a run knows of the cell."""
+    run = chosen.run
+    record = run.knowledge.cells.get(chosen.graph.digest) if run else None
+    if run is None or record is None:
+        return {}
+    ratios = run.knowledge.ratios(record)
+    facts = {"run": str(run.path)}
+    ranks = [rank for rank, (_, digest) in enumerate(run.knowledge.listed, start=1) if digest == record.digest]
+    if ranks:
+        facts["rank"] = str(ranks[0])
+    facts |= {f"ratio on {task}": f"{ratio:.4f}" for task, ratio in ratios.items()}
+    for task in ratios:
+        accuracy, setting = record.history(task).ranked()[0]
+        facts[f"best on {task}"] = f"{accuracy:.4f} with {setting.key}"
+    if record.fell_at:
+        facts["fell at"] = record.fell_at
+    if record.parent:
+        parent = run.knowledge.cells[record.parent]
+        facts["parent"] = parent.name or parent.digest
+        facts["made by"] = ", ".join(record.transformations)
+        facts["step"] = str(record.step)
+    return facts

@@ -1,0 +1,132 @@
+"""The weights of one layer: how they are named, drawn and loaded."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from archsearch.compiler.lower import INPUT_PROJECTION
+from archsearch.compiler.program import CellProgram
+from archsearch.errors import ConfigError, ShapeError
+
+
+class LinearWeights(nn.Module):
+    """A matrix `[H, width]` and, where the `linear` has one, a bias `[H]`."""
+
+    def __init__(self, hidden_size: int, width: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(hidden_size, width))
+        self.bias = nn.Parameter(torch.empty(hidden_size)) if bias else None
+
+    def extra_repr(self) -> str:
+        """Names the shapes."""
+        return f"weight {list(self.weight.shape)}, {'no bias' if self.bias is None else 'bias'}"
+
+
+class CellWeights(nn.Module):
+    """All weights of one layer, a child module per `linear`, in the order of the cell's nodes.
+
+    Where the cell reads `x` without a matrix and `input_size` differs from `hidden_size`, `input_projection` stands
+    before them. The class has no attributes of its own, so that a `linear` may be called anything but what every
+    torch module has.
+    """
+
+    def __init__(self, program: CellProgram, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        if program.needs_input_projection and input_size != hidden_size:
+            self.add_module(INPUT_PROJECTION, LinearWeights(hidden_size, input_size, bias=False))
+        for spec in program.parameters:
+            width = input_size if spec.width == "I" else hidden_size
+            self.add_module(spec.name, LinearWeights(hidden_size, width, spec.bias))
+
+
+def weights_per_layer(layers: nn.ModuleList) -> list[CellWeights]:
+    """Returns a module's layers with the type that a `ModuleList` forgets."""
+    return [weights for weights in layers if isinstance(weights, CellWeights)]
+
+
+def tensors_by_name(weights: CellWeights) -> dict[str, Tensor]:
+    """Returns the tensors of one layer as engines take them: `NAME.weight` and `NAME.bias`."""
+    tensors: dict[str, Tensor] = {}
+    for name, linear in _linears(weights):
+        tensors[f"{name}.weight"] = linear.weight
+        if linear.bias is not None:
+            tensors[f"{name}.bias"] = linear.bias
+    return tensors
+
+
+@torch.no_grad()
+def draw_weights(
+    weights: CellWeights, program: CellProgram, init_scale: float, generator: torch.Generator | None
+) -> None:
+    """Draws matrices from U[-s/sqrt(H), s/sqrt(H)], adds the diagonals, sets the biases to `bias_init`.
+
+    The main diagonal of a rectangle is that of its first square.
+
+    Source: Jozefowicz 2015, sec. 3.2 and 3.3; R13, R20.
+    """
+    specs = {spec.name: spec for spec in program.parameters}
+    for name, linear in _linears(weights):
+        bound = init_scale / math.sqrt(linear.weight.shape[0])
+        _draw_uniform(linear.weight, bound, generator)
+        if name in specs:
+            linear.weight.diagonal().add_(specs[name].diagonal)
+        if linear.bias is not None:
+            linear.bias.fill_(specs[name].bias_init)
+
+
+def _draw_uniform(weight: Tensor, bound: float, generator: torch.Generator | None) -> None:
+    # drawn where the generator lives, so that a layer on any device starts from the same numbers
+    device = weight.device if generator is None else generator.device
+    drawn = torch.empty(weight.shape, dtype=weight.dtype, device=device)
+    weight.copy_(drawn.uniform_(-bound, bound, generator=generator))
+
+
+def _linears(weights: CellWeights) -> Iterator[tuple[str, LinearWeights]]:
+    for name, linear in weights.named_children():
+        assert isinstance(linear, LinearWeights)  # the constructor adds nothing else
+        yield name, linear
+
+
+def describe(program: CellProgram, weights: CellWeights, engine: str) -> str:
+    """Returns what a module's `repr` says of its cell."""
+    text = f"states=({', '.join(program.states)})"
+    if INPUT_PROJECTION in dict(weights.named_children()):
+        text += ", input projection (x is read without a matrix and is not as wide as the states)"
+    return f"{text}, engine={engine}"
+
+
+@torch.no_grad()
+def load_by_name(layers: Sequence[CellWeights], arrays: Mapping[str, ArrayLike | Tensor]) -> None:
+    """Copies arrays into weights by name; nothing is changed if one of them does not fit.
+
+    Args:
+        layers: The weights of each layer.
+        arrays: Keys are `NAME` or `NAME.weight` for matrices and `NAME.bias` for biases, behind `layers.K.` where
+            there are several layers. Weights that are not named stay as they are.
+
+    Raises:
+        ConfigError: A key names no weight.
+        ShapeError: An array has another shape than its weight.
+    """
+    targets = {
+        f"layers.{index}.{name}": t for index, layer in enumerate(layers) for name, t in tensors_by_name(layer).items()
+    }
+    copies = []
+    for key, array in arrays.items():
+        full = key if key.startswith("layers.") or len(layers) > 1 else f"layers.0.{key}"
+        target = targets.get(full, targets.get(f"{full}.weight"))
+        if target is None:
+            known = ", ".join(name if len(layers) > 1 else name.removeprefix("layers.0.") for name in targets)
+            raise ConfigError(f"load_weights: no weight is called {key!r}. Expected some of: {known}.")
+        source = torch.as_tensor(array)
+        if source.shape != target.shape:
+            raise ShapeError(
+                f"load_weights: {key!r} has shape {list(source.shape)}, expected {list(target.shape)}. "
+                "Matrices are [hidden_size, input_size or hidden_size]: transpose or slice the array."
+            )
+        copies.append((target, source))
+    for target, source in copies:
+        target.copy_(source)

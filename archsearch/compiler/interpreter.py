@@ -1,0 +1,173 @@
+"""Runs a program with torch's own operations; autograd does the backward pass. Any device, any type: the oracle."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from archsearch.compiler.program import (
+    DELAY,
+    GATHER,
+    PRODUCT,
+    PROJECT,
+    CellProgram,
+    Instruction,
+)
+
+Slots = list[Tensor]
+
+FORMULAS: dict[str, Callable[..., Tensor]] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+}
+
+
+class Interpreter:
+    """A program, ready to run over sequences.
+
+    Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units.
+    """
+
+    def __init__(self, program: CellProgram) -> None:
+        self.program = program
+        self._slots = {value.name: index for index, value in enumerate(program.values)}
+
+    def __call__(
+        self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Unrolls the cell over a sequence.
+
+        Args:
+            x: `[T, B, I]` inputs, `T` at least 1.
+            states: `[B, H]` each, in the program's order.
+            parameters: `NAME.weight` and `NAME.bias` of each parameter.
+
+        Returns:
+            `[T, B, H]` outputs and the states after the last step, `[B, H]` each.
+        """
+        program = self.program
+        before = dict(zip(program.states, states, strict=True))
+        everywhere = {"x": x}
+        for instruction in program.prologue:
+            _run_at_all_times(program, instruction, everywhere, before, parameters)
+        after, gathered = self._run_steps(x.shape[0], everywhere, before, parameters)
+        for instruction in program.epilogue:
+            if instruction.operation == GATHER:
+                everywhere[instruction.results[0]] = gathered[instruction.operands[0]]
+            else:
+                _run_at_all_times(program, instruction, everywhere, before, parameters)
+        news = zip(program.states, program.new_states, strict=True)
+        final = tuple(after[state] if state in after else everywhere[value][-1] for state, value in news)
+        return everywhere[program.output], final
+
+    def _run_steps(
+        self,
+        num_steps: int,
+        everywhere: Mapping[str, Tensor],
+        before: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Runs the recurrent part; returns the carried states after the last step, and what is wanted of every step."""
+        program, slots = self.program, self._slots
+        run_step = [_bind(program, instruction, slots, parameters) for instruction in program.step]
+        streams = zip(*(everywhere[name].unbind(0) for name in program.streamed), strict=True)
+        arrivals = list(streams) if program.streamed else [()] * num_steps
+        arrival_slots = [slots[name] for name in program.streamed]
+        new = dict(zip(program.states, program.new_states, strict=True))
+        state_slots = [slots[state] for state in program.recurrent]
+        new_slots = [slots[new[state]] for state in program.recurrent]
+        kept: list[tuple[int, list[Tensor]]] = [(slots[name], []) for name in program.gathered]
+
+        values: Slots = [next(iter(everywhere.values()))] * len(slots)
+        for state in program.recurrent:
+            values[slots[state]] = before[state]
+        for arrival in arrivals:
+            for slot, value in zip(arrival_slots, arrival, strict=True):
+                values[slot] = value
+            for run in run_step:
+                run(values)
+            for slot, sequence in kept:
+                sequence.append(values[slot])
+            news = [values[slot] for slot in new_slots]  # all at once: a new state may be another's old value
+            for slot, value in zip(state_slots, news, strict=True):
+                values[slot] = value
+        after = {state: values[slots[state]] for state in program.recurrent}
+        return after, {name: torch.stack(sequence) for name, (_, sequence) in zip(program.gathered, kept, strict=True)}
+
+
+def _run_at_all_times(
+    program: CellProgram,
+    instruction: Instruction,
+    values: dict[str, Tensor],
+    before: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+) -> None:
+    """Computes one instruction of the prologue or epilogue on `[T, B, width]` values."""
+    operands = instruction.operands
+    if instruction.operation == PRODUCT:
+        weight, bias = _pack(program.members[operands[1]], parameters)
+        product = linear(values[operands[0]], weight, bias)
+        values.update(zip(instruction.results, product.chunk(len(instruction.results), -1), strict=True))
+        return
+    if instruction.operation == PROJECT:
+        projection = parameters.get("input_projection.weight")
+        result = values["x"] if projection is None else linear(values["x"], projection)
+    elif instruction.operation == DELAY:
+        state, sequence = operands
+        result = torch.cat((before[state][None], values[sequence][:-1]))
+    else:
+        result = FORMULAS[instruction.operation](*(values[name] for name in operands))
+    values[instruction.results[0]] = result
+
+
+def _pack(members: tuple[str, ...], parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Stacks matrices, `[members * H, width]`, and their biases; one without a bias has zeros, none if none has one."""
+    weights = [parameters[f"{name}.weight"] for name in members]
+    biases = [parameters.get(f"{name}.bias") for name in members]
+    weight = torch.cat(weights)
+    if all(bias is None for bias in biases):
+        return weight, None
+    zero = weight.new_zeros(weights[0].shape[0])
+    return weight, torch.cat([zero if bias is None else bias for bias in biases])
+
+
+def _bind(
+    program: CellProgram, instruction: Instruction, slots: Mapping[str, int], parameters: Mapping[str, Tensor]
+) -> Callable[[Slots], None]:
+    """Returns a function that computes one instruction of the step on a list of `[B, H]` values."""
+    outs = [slots[name] for name in instruction.results]
+    if instruction.operation == PRODUCT:
+        # transposed once per sequence: BLAS is slower at transposing anew for the few rows of every step
+        weight, bias = _pack(program.members[instruction.operands[1]], parameters)
+        return _bind_product(weight.t().contiguous(), bias, slots[instruction.operands[0]], outs)
+    formula, out, first = FORMULAS[instruction.operation], outs[0], slots[instruction.operands[0]]
+    if len(instruction.operands) == 1:
+
+        def run_unary(values: Slots) -> None:
+            values[out] = formula(values[first])
+
+        return run_unary
+    second = slots[instruction.operands[1]]
+
+    def run_binary(values: Slots) -> None:
+        values[out] = formula(values[first], values[second])
+
+    return run_binary
+
+
+def _bind_product(weight: Tensor, bias: Tensor | None, operand: int, outs: list[int]) -> Callable[[Slots], None]:
+    def run_product(values: Slots) -> None:
+        value = values[operand]
+        product = value @ weight if bias is None else torch.addmm(bias, value, weight)
+        if len(outs) == 1:
+            values[outs[0]] = product
+        else:
+            for out, result in zip(outs, product.chunk(len(outs), -1), strict=True):
+                values[out] = result
+
+    return run_product

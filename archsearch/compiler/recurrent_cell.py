@@ -1,0 +1,104 @@
+"""One time step of a cell as a torch module, where `nn.GRUCell` or `nn.LSTMCell` stood."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from archsearch.compiler.cell_weights import (
+    CellWeights,
+    describe,
+    draw_weights,
+    load_by_name,
+    tensors_by_name,
+    weights_per_layer,
+)
+from archsearch.compiler.engines import ENGINES, choose_engine
+from archsearch.compiler.layer import States
+from archsearch.compiler.lower import lower
+from archsearch.compiler.shapes import check_input, check_sizes, check_states
+from archsearch.graph.catalog import load_cell
+from archsearch.graph.cell_graph import CellGraph
+
+
+class RecurrentCell(nn.Module):
+    """One step of a cell.
+
+    Called as `nn.GRUCell` for a cell of one state, `h = cell(input, h)`, and as `nn.LSTMCell` for several,
+    `h, c = cell(input, (h, c))`, in the order of the cell's states. Weights are named as in a `RecurrentLayer` of one
+    layer, so that either loads the other's `state_dict`.
+
+    Shapes: `B` sequences, `I` input features, `H` hidden units.
+
+    Args:
+        cell: A cell, the name of one in the zoo, or a file of equations or JSON.
+        input_size: `I`.
+        hidden_size: `H`.
+        engine: What runs the cell: `auto`, or a name in `ENGINES`.
+
+    Raises:
+        ConfigError: A size is below 1, or the cell or the engine is not known.
+    """
+
+    def __init__(self, cell: CellGraph | str | Path, input_size: int, hidden_size: int, engine: str = "auto") -> None:
+        super().__init__()
+        check_sizes("RecurrentCell", input_size=input_size, hidden_size=hidden_size)
+        self.cell = cell if isinstance(cell, CellGraph) else load_cell(cell)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.engine = choose_engine(engine)
+        self.program = lower(self.cell.structure)
+        self._unroll = ENGINES[self.engine](self.program)
+        self.layers = nn.ModuleList([CellWeights(self.program, input_size, hidden_size)])
+        self.reset_parameters()
+
+    def reset_parameters(self, init_scale: float = 1.0, generator: torch.Generator | None = None) -> None:
+        """Draws new weights as `RecurrentLayer.reset_parameters` does; R13, R20."""
+        draw_weights(self._weights, self.program, init_scale, generator)
+
+    def load_weights(self, arrays: Mapping[str, ArrayLike | Tensor]) -> None:
+        """Copies arrays into weights by name, as `RecurrentLayer.load_weights` does.
+
+        Raises:
+            ConfigError: A key names no weight.
+            ShapeError: An array has another shape than its weight.
+        """
+        load_by_name([self._weights], arrays)
+
+    # named as in nn.GRUCell, so that calls with keywords work too
+    def forward(self, input: Tensor, hx: States | None = None) -> States:  # noqa: A002
+        """Runs one time step.
+
+        Args:
+            input: `[B, I]`, or for one sequence `[I]`.
+            hx: The states before the step, `[B, H]` or `[H]`: a tensor for a cell of one state, a tuple for several.
+                Zeros if None. Not modified.
+
+        Returns:
+            The states after the step, laid out as `hx`; the output is the one named `h`.
+
+        Raises:
+            ShapeError: Input or states do not fit the cell.
+        """
+        x = check_input("RecurrentCell", input, ("[I]", "[B, I]"), self.input_size, next(self.parameters(), None))
+        names = self.program.states
+        shape = (*x.shape[:-1], self.hidden_size)
+        before = (
+            (x.new_zeros(shape),) * len(names) if hx is None else check_states("RecurrentCell", hx, names, shape, x)
+        )
+        if x.dim() == 1:
+            x, before = x[None], tuple(state[None] for state in before)
+        _, after = self._unroll(x[None], before, tensors_by_name(self._weights))
+        if input.dim() == 1:
+            after = tuple(state[0] for state in after)
+        return after[0] if len(after) == 1 else after
+
+    def extra_repr(self) -> str:
+        """Names sizes, states, the input projection if there is one, and the engine."""
+        return f"{self.input_size}, {self.hidden_size}, {describe(self.program, self._weights, self.engine)}"
+
+    @property
+    def _weights(self) -> CellWeights:
+        return weights_per_layer(self.layers)[0]

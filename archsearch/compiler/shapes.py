@@ -1,0 +1,98 @@
+"""What a layer takes: the checks, and their messages.
+
+Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers, `M` states.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from archsearch.errors import ConfigError, ShapeError
+
+
+def check_sizes(owner: str, **sizes: object) -> None:
+    """Checks that sizes are whole numbers of at least 1.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ConfigError(f"{owner}: expected a whole number of at least 1 for {name}, got {size!r}.")
+
+
+def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, weight: Tensor | None) -> Tensor:
+    """Checks an input and returns it.
+
+    Args:
+        owner: Who speaks.
+        x: What the user gave.
+        layouts: The shapes that would do, such as `[T, I]` and `[T, B, I]`: one letter per axis.
+        input_size: `I`.
+        weight: Any weight of the layer, if it has one: type and device must be the same.
+
+    Raises:
+        ShapeError: It is no tensor, or has the wrong rank, feature size, length, type or device.
+    """
+    if isinstance(x, PackedSequence):
+        raise ShapeError(
+            f"{owner}: packed sequences are not supported yet. Pass a padded tensor and mask the positions behind each "
+            "sequence's end."
+        )
+    if not isinstance(x, Tensor):
+        raise ShapeError(f"{owner}: expected a tensor {' or '.join(layouts)}, got {type(x).__name__}.")
+    shape = list(x.shape)
+    ranks = {layout.count(",") + 1 for layout in layouts}
+    if x.dim() not in ranks:
+        raise ShapeError(f"{owner}: expected an input {' or '.join(layouts)}, got shape {shape}.")
+    if shape[-1] != input_size:
+        raise ShapeError(
+            f"{owner}: expected {input_size} input features on the last axis, got {shape[-1]} (shape {shape}). "
+            f"Build the module with input_size={shape[-1]} or change the input."
+        )
+    if weight is not None:
+        _check_kind(owner, "the input", x, "the weights", weight)
+    return x
+
+
+def check_states(
+    owner: str, given: object, names: Sequence[str], shape: tuple[int, ...], x: Tensor
+) -> tuple[Tensor, ...]:
+    """Checks the states a user gave and returns them as a tuple, one per name.
+
+    Args:
+        owner: Who speaks.
+        given: A tensor for a cell of one state, a tuple of tensors for several.
+        names: Of the cell's states.
+        shape: That each must have.
+        x: The input: type and device must be the same.
+
+    Raises:
+        ShapeError: There are too few or too many, or one has the wrong shape, type or device.
+    """
+    wanted = f"a tensor {list(shape)}" if len(names) == 1 else f"a tuple of {len(names)} tensors {list(shape)}"
+    wanted = f"{owner}: expected {wanted} for the state{'s' * (len(names) > 1)} {', '.join(names)}"
+    states = (given,) if len(names) == 1 else given
+    if not isinstance(states, tuple | list):
+        raise ShapeError(f"{wanted}, got {type(given).__name__}.")
+    if len(states) != len(names):
+        raise ShapeError(f"{wanted}, got {len(states)} of them.")
+    for name, state in zip(names, states, strict=True):
+        of = f" for {name}" if len(names) > 1 else ""
+        if not isinstance(state, Tensor):
+            raise ShapeError(f"{wanted}, got {type(state).__name__}{of}.")
+        if tuple(state.shape) != shape:
+            raise ShapeError(f"{wanted}, got shape {list(state.shape)}{of}.")
+        _check_kind(owner, f"state {name}", state, "the input", x)
+    return tuple(states)
+
+
+def _check_kind(owner: str, what: str, tensor: Tensor, other: str, like: Tensor) -> None:
+    if tensor.device != like.device:
+        raise ShapeError(
+            f"{owner}: {what} is on device {tensor.device}, {other} on {like.device}. Move one with .to(device)."
+        )
+    if tensor.dtype != like.dtype and not torch.is_autocast_enabled(tensor.device.type):
+        raise ShapeError(f"{owner}: {what} has type {tensor.dtype}, {other} {like.dtype}. Convert one with .to(dtype).")

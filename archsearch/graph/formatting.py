@@ -1,0 +1,156 @@
+"""A cell as equations, short enough to read; `equations` reads them back into the same graph."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
+
+MAX_INLINE = 60  # characters of an expression that still stands inside another
+MAX_DEPTH = 5
+
+_SYMBOLS = {"add": (" + ", 1), "sub": (" - ", 1), "mul": (" * ", 2)}
+_ATOM = 3
+_MACHINE_NAME = re.compile(rf"(?:{'|'.join(PRIMITIVES)})_?\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of an equation: its text, how tightly that binds (1 sum, 2 product, 3 atom), how deep it is.
+
+    `matrices` holds the nodes of a `linear(…)` and `arguments` the texts of their operands; empty for all else.
+    """
+
+    text: str
+    binding: int
+    depth: int
+    matrices: tuple[Node, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+
+def format_equations(structure: Structure) -> str:
+    """Returns the equations of a valid structure, one line per named value.
+
+    A value gets a line if it is used twice, has a name that a person gave it, or would make its user's line too long.
+    """
+    return _Formatter(structure).lines()
+
+
+class _Formatter:
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+        self._uses = Counter(operand for node in structure.nodes.values() for operand in node.operands)
+        self._uses.update(structure.new_states.values())
+        # a node that is the next value of a state is written on that state's line, and read with a prime
+        self._primed = {structure.new_states[state]: state for state in reversed(structure.states)}
+        self._taken = {INPUT, *structure.states, *structure.nodes}
+        self._pieces = {name: _Piece(name, _ATOM, 0) for name in (INPUT, *structure.states)}
+        self._lines: list[str] = []
+        self._defined: list[str] = []
+
+    def lines(self) -> str:
+        # the order of the nodes, where it is possible, is the order in which the author wrote the lines
+        for name in self._structure.nodes:
+            self._write_value(name)
+        for state in self._structure.states:
+            value = self._structure.new_states[state]
+            if self._pieces[value].text != f"{state}'":
+                self._define_state(state, self._pieces[value].text)
+        if self._structure.states != tuple(sorted(self._defined, key=lambda state: state != OUTPUT_STATE)):
+            self._lines.append(f"states: {', '.join(self._structure.states)}")
+        return "\n".join(self._lines) + "\n"
+
+    def _define_state(self, state: str, text: str) -> None:
+        self._lines.append(f"{state}' = {text}")
+        self._defined.append(state)
+
+    def _write_value(self, value: str) -> None:
+        """Makes the piece of a value and of all it depends on, operands first, without recursion."""
+        stack = [value]
+        while stack:
+            name = stack[-1]
+            if name in self._pieces:
+                stack.pop()
+                continue
+            missing = [operand for operand in self._structure.nodes[name].operands if operand not in self._pieces]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            stack.pop()
+            self._pieces[name] = self._settle(name, self._piece(self._structure.nodes[name]))
+
+    def _settle(self, name: str, piece: _Piece) -> _Piece:
+        """Gives a value its own line where it needs one, and returns what its users write."""
+        given = not _MACHINE_NAME.fullmatch(name)
+        if given and not (name in self._primed and self._uses[name] == 1):
+            self._lines.append(f"{name} = {piece.text}")
+            return _Piece(name, _ATOM, 0)
+        if name in self._primed:
+            self._define_state(self._primed[name], piece.text)
+            return _Piece(f"{self._primed[name]}'", _ATOM, 0)
+        if self._uses[name] > 1 or _is_long(self._structure.nodes[name], piece):
+            short = self._short_name()
+            self._lines.append(f"{short} = {piece.text}")
+            return _Piece(short, _ATOM, 0)
+        return piece
+
+    def _short_name(self) -> str:
+        number = 1
+        while f"g{number}" in self._taken:
+            number += 1
+        self._taken.add(f"g{number}")
+        return f"g{number}"
+
+    def _piece(self, node: Node) -> _Piece:
+        operands = [self._pieces[operand] for operand in node.operands]
+        if node.primitive == "linear":
+            return _linear((node,), (operands[0].text,), operands[0].depth + 1)
+        if node.primitive not in _SYMBOLS:
+            return _Piece(f"{node.primitive}({operands[0].text})", _ATOM, operands[0].depth + 1)
+        left, right = operands
+        depth = max(left.depth, right.depth) + 1
+        if node.primitive == "add" and _joins(left.matrices, right.matrices):
+            return _linear(left.matrices + right.matrices, left.arguments + right.arguments, depth)
+        symbol, binding = _SYMBOLS[node.primitive]
+        # reading goes from left to right, so a right operand that binds no tighter needs its parentheses
+        first = f"({left.text})" if left.binding < binding else left.text
+        second = f"({right.text})" if right.binding <= binding else right.text
+        return _Piece(first + symbol + second, binding, depth)
+
+
+def _is_long(node: Node, piece: _Piece) -> bool:
+    """Returns whether an expression reads better on a line of its own, as a gate always does."""
+    if node.primitive == "linear":
+        return len(piece.text) > MAX_INLINE + 20  # kept in place, it may join a `linear(…)` with several operands
+    is_gate = node.primitive not in _SYMBOLS and "linear(" in piece.text
+    return is_gate or len(piece.text) > MAX_INLINE or piece.depth > MAX_DEPTH
+
+
+def _joins(left: tuple[Node, ...], right: tuple[Node, ...]) -> bool:
+    """Returns whether `linear(…) + linear(b)` may be written as one `linear(…, b)`."""
+    if not left or len(right) != 1 or right[0].bias or any(node.diagonal for node in left + right):
+        return False
+    names = [node.weights for node in left + right]
+    if not any(names):
+        return True
+    base = names[0].removesuffix("_1")
+    return bool(base) and names == [f"{base}_{number}" for number in range(1, len(names) + 1)]
+
+
+def _linear(matrices: tuple[Node, ...], arguments: tuple[str, ...], depth: int) -> _Piece:
+    first = matrices[0]
+    keywords = []
+    if first.diagonal:
+        keywords.append(f"diagonal={_number(first.diagonal)}")
+    if not first.bias:
+        keywords.append("bias=no")
+    if first.bias_init:
+        keywords.append(f"bias_init={_number(first.bias_init)}")
+    if first.weights:
+        keywords.append(f"name={first.weights if len(matrices) == 1 else first.weights.removesuffix('_1')}")
+    return _Piece(f"linear({', '.join([*arguments, *keywords])})", _ATOM, depth, matrices, arguments)
+
+
+def _number(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")

@@ -1,0 +1,83 @@
+"""Lines of equations cut into tokens that know their place, and mistakes that show it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_TOKEN = re.compile(
+    r"(?P<space>\s+)"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*'?)"
+    r"|(?P<symbol>[-+*(),=:])"
+    r"|(?P<unknown>.)"
+)
+_EXCERPT = 100  # characters of an offending line that a message shows
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word of an equation.
+
+    Attributes:
+        kind: `number`, `name`, `symbol`, `unknown`, or `end` behind the last word of a line.
+        text: As written, with the prime of a primed name.
+        column: Of its first character, counted from 1.
+    """
+
+    kind: str
+    text: str
+    column: int
+
+    @property
+    def shown(self) -> str:
+        """The token as a message names it."""
+        return "the end of the line" if self.kind == "end" else f"{self.text!r}"
+
+
+class MistakeError(Exception):
+    """A place in a line that cannot be read; never leaves the reader of equations."""
+
+    def __init__(self, column: int, message: str) -> None:
+        self.column = column
+        self.message = message
+        super().__init__(message)
+
+
+def tokenize(line: str) -> tuple[Token, ...]:
+    """Cuts a line into tokens, comments and spaces dropped; the last one has kind `end`."""
+    code = line.partition("#")[0].rstrip()
+    tokens = [
+        Token(str(match.lastgroup), match.group(), match.start() + 1)
+        for match in _TOKEN.finditer(code)
+        if match.lastgroup != "space"
+    ]
+    return (*tokens, Token("end", "", len(code) + 1))
+
+
+def check_characters(tokens: Sequence[Token]) -> None:
+    """Goes through a line for characters that mean nothing in equations.
+
+    Raises:
+        MistakeError: There is one; the first is named.
+    """
+    for token in tokens:
+        if token.kind == "unknown":
+            raise MistakeError(token.column, _unknown_character(token.text))
+
+
+def _unknown_character(character: str) -> str:
+    if character == "'":
+        return "a prime stands directly behind a state's name, once: h'."
+    if character == "/":
+        return "'/' is not known. A cell can add, subtract and multiply: + - *."
+    return f"{character!a} is not known here. Equations use names, + - * ( ) , = and # for comments."
+
+
+def point_at(line_number: int, line: str, mistake: MistakeError) -> str:
+    """Returns the message with its place, the offending line and a caret under the place."""
+    start = max(0, mistake.column - 1 - _EXCERPT // 2) if len(line) > _EXCERPT else 0
+    excerpt = line[start : start + _EXCERPT]
+    # whatever would move the caret or spoil a terminal is shown as one space or question mark
+    shown = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in excerpt)
+    caret = " " * (mistake.column - 1 - start) + "^"
+    return f"line {line_number}, column {mistake.column}: {mistake.message}\n    {shown}\n    {caret}"

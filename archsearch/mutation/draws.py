@@ -1,0 +1,81 @@
+"""What transformations draw new nodes from: the activations and the elementwise primitives, both configurable."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from archsearch.errors import ConfigError
+from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.structure import Node
+from archsearch.mutation.transformation import Transformation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationTransformation(Transformation):
+    """A transformation that draws activations, each as likely as the others.
+
+    `linear` counts once for each of its diagonals. Source: Jozefowicz 2015, sec. 3.2; R12, R13.
+
+    Attributes:
+        activations: Primitives with one operand.
+        diagonals: What a drawn `linear` may have on the diagonal of its fresh matrix.
+
+    Raises:
+        ConfigError: An activation is unknown or named twice, there is none, or `linear` has no finite diagonal.
+    """
+
+    activations: tuple[str, ...] = ("tanh", "sigmoid", "relu", "linear")
+    diagonals: tuple[float, ...] = (0.0, 1.0, 0.9, 1.1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # a configuration file holds lists
+        object.__setattr__(self, "activations", _known_primitives(self.name, self.activations, "activation"))
+        object.__setattr__(self, "diagonals", tuple(float(diagonal) for diagonal in self.diagonals))
+        if "linear" in self.activations and not (self.diagonals and all(map(math.isfinite, self.diagonals))):
+            raise ConfigError(
+                f"transformation {self.name}: diagonals must list at least one finite number for linear, got "
+                f"{list(self.diagonals)}. Add 0.0, or take linear out of activations."
+            )
+
+    def choices(self, operand: str, *, bias: bool = True, bias_init: float = 0.0) -> tuple[Node, ...]:
+        """Returns every activation of an operand that may be drawn; a `linear` gets the bias given."""
+        nodes: list[Node] = []
+        for activation in self.activations:
+            if activation == "linear":
+                nodes += (Node("linear", (operand,), diagonal, bias, bias_init) for diagonal in self.diagonals)
+            else:
+                nodes.append(Node(activation, (operand,)))
+        return tuple(nodes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementwiseTransformation(Transformation):
+    """A transformation that draws elementwise primitives, each as likely as the others.
+
+    Source: Jozefowicz 2015, sec. 3.2; R14, R18.
+
+    Attributes:
+        primitives: Primitives with two operands.
+
+    Raises:
+        ConfigError: A primitive is unknown or named twice, or there is none.
+    """
+
+    primitives: tuple[str, ...] = ("add", "sub", "mul")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # a configuration file holds lists
+        object.__setattr__(self, "primitives", _known_primitives(self.name, self.primitives, "elementwise"))
+
+
+def _known_primitives(transformation: str, names: Iterable[str], kind: str) -> tuple[str, ...]:
+    known = tuple(name for name, primitive in PRIMITIVES.items() if primitive.kind == kind)
+    listed = tuple(names)
+    if not listed or len(set(listed)) < len(listed) or not set(listed) <= set(known):
+        raise ConfigError(
+            f"transformation {transformation}: expected a list of different {kind} primitives out of "
+            f"{', '.join(known)}, got {list(listed)}. Correct the list; weight=0 switches the transformation off."
+        )
+    return listed

@@ -1,0 +1,30 @@
+"""Where a trial ran, for the record: bits are promised to be equal on equal machines and versions only."""
+
+import platform
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+
+def describe_environment(engine: str) -> dict[str, str]:
+    """Returns engine, threads, CPU and versions."""
+    return {
+        "engine": engine,
+        "threads": str(torch.get_num_threads()),
+        "cpu": cpu_model(),
+        "torch": str(torch.__version__),
+        "archsearch": version("archsearch"),
+    }
+
+
+@cache
+def cpu_model() -> str:
+    """Returns the processor's name as its maker gives it, or as much of it as Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

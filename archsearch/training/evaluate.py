@@ -1,0 +1,148 @@
+"""From a trial to its result: the one function that workers run."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archsearch import seeds
+from archsearch.compiler.engines import choose_engine
+from archsearch.errors import ConfigError, FileFormatError
+from archsearch.training.accuracy import measure_accuracy
+from archsearch.training.denormals import flush_denormals
+from archsearch.training.environment import describe_environment
+from archsearch.training.failures import classify
+from archsearch.training.model import SequenceModel, build_model
+from archsearch.training.stops import Deadline
+from archsearch.training.trainer import Progress, Trainer
+from archsearch.training.width import hidden_size_for, model_parameters
+from archsearch.trials.task import Task
+from archsearch.trials.trial import Status, Trial, TrialResult
+
+# A result that one of these left behind says nothing about how well the cell can do.
+WITHOUT_ACCURACY: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A trial's result with the model it trained.
+
+    Attributes:
+        result: The same as `Evaluator.evaluate` returns.
+        model: With the weights of its best validation; None if there was none.
+        test_accuracy: Of that model, in 0..1; None without one.
+    """
+
+    result: TrialResult
+    model: SequenceModel | None
+    test_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Trains trials. Can be pickled, holds nothing that changes, and can be used for any number of trials.
+
+    The same trial gives the same bits on the same kind of machine with the same versions, engine and number of
+    threads, which the caller sets (`torch.set_num_threads`).
+
+    Attributes:
+        tasks: By name.
+        engine: What runs the cells.
+        time_limit_seconds: A guard against hangs, per trial; None for none.
+    """
+
+    tasks: Mapping[str, Task]
+    engine: str = "auto"
+    time_limit_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the engine's name.
+
+        Raises:
+            ConfigError: There is no such engine.
+        """
+        choose_engine(self.engine)
+
+    def evaluate(self, trial: Trial) -> TrialResult:
+        """Trains a cell; its own failure is a status.
+
+        Raises:
+            ConfigError: The task is not known here or is another one, or the budget does not pay for one unit.
+        """
+        return self._run(trial)[0]
+
+    def evaluate_keeping_model(self, trial: Trial, progress: Progress | None = None) -> Evaluation:
+        """Trains a cell and keeps the model as it was at its best validation.
+
+        Args:
+            trial: What to train.
+            progress: Is told each point of the curve as it comes.
+
+        Raises:
+            ConfigError: As for `evaluate`.
+        """
+        result, trainer = self._run(trial, keeps_best_weights=True, progress=progress)
+        if trainer is None or trainer.best_weights is None:
+            return Evaluation(result, None, None)
+        trainer.restore_best_weights()
+        with flush_denormals():
+            test_accuracy = measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
+        return Evaluation(result, trainer.model, test_accuracy)
+
+    def _run(
+        self, trial: Trial, keeps_best_weights: bool = False, progress: Progress | None = None
+    ) -> tuple[TrialResult, Trainer | None]:
+        start, deadline = time.perf_counter(), Deadline(self.time_limit_seconds)
+        task, setting = self._task_of(trial), trial.setting
+        vocabulary_size, structure = len(task.symbols), trial.graph.structure
+        hidden_size = hidden_size_for(structure, vocabulary_size, setting.num_layers, setting.max_parameters)
+        status: Status = "ok"
+        error, trainer = "", None
+        with flush_denormals():
+            try:
+                model = build_model(
+                    trial.graph, vocabulary_size, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
+                )
+                trainer = Trainer(model, task, setting, trial.recipe, data_seed(trial), deadline, keeps_best_weights)
+                trainer.run(trial.max_steps, progress)
+            except (ConfigError, FileFormatError):  # a user's mistake
+                raise
+            except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
+                status, error = classify(failure)
+        has_accuracy = trainer is not None and status not in WITHOUT_ACCURACY
+        result = TrialResult(
+            status=status,
+            accuracy=trainer.best_accuracy if trainer is not None and has_accuracy else None,
+            curve=tuple((point.step, point.loss, point.accuracy) for point in trainer.curve) if trainer else (),
+            steps=trainer.steps if trainer else 0,
+            seconds=time.perf_counter() - start,
+            parameters=model_parameters(structure, vocabulary_size, hidden_size, setting.num_layers),
+            hidden_size=hidden_size,
+            error=error,
+            environment=describe_environment(choose_engine(self.engine)),
+        )
+        return result, trainer
+
+    def _task_of(self, trial: Trial) -> Task:
+        task = self.tasks.get(trial.task)
+        if task is None:
+            raise ConfigError(
+                f"trial {trial.key}: task {trial.task!r} is not known here. Expected one of: "
+                f"{', '.join(self.tasks) or 'none'}. Give the evaluator the tasks that the run was planned with."
+            )
+        if task.digest != trial.task_digest:
+            raise ConfigError(
+                f"trial {trial.key}: task {trial.task!r} has digest {task.digest}, expected {trial.task_digest}. Its "
+                "settings, its data or its code changed since the trial was planned: restore them or start a new run."
+            )
+        return task
+
+
+def weights_seed(trial: Trial) -> int:
+    """Returns the seed of a trial's initial weights."""
+    names = (trial.cell, trial.task_digest, trial.setting.key, trial.replicate)
+    return seeds.derive(trial.root_seed, "weights", *names)
+
+
+def data_seed(trial: Trial) -> int:
+    """Returns the seed of a trial's training data, the same for all cells and settings."""
+    return seeds.derive(trial.root_seed, "training", trial.task_digest, trial.replicate)

@@ -1,0 +1,31 @@
+"""What a failure in a trial is called in its result."""
+
+import traceback
+from pathlib import Path
+
+import torch
+
+from archsearch.training.stops import DivergedError, TimeLimitError
+from archsearch.trials.trial import Status
+
+
+def classify(error: Exception) -> tuple[Status, str]:
+    """Returns the status that an exception stands for, and its cause in one paragraph.
+
+    The paragraph holds no path but file names, so that equal failures read alike on all machines.
+    """
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    if isinstance(error, TimeLimitError):
+        return "time_limit", str(error)
+    message = " ".join(str(error).split())
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{type(error).__name__}: {message} (in {frame.name}, {Path(frame.filename).name}:{frame.lineno})"
+    return ("out_of_memory" if _is_out_of_memory(error) else "failed"), text
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch's allocator for CPU memory has no exception type of its own
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

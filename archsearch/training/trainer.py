@@ -1,0 +1,183 @@
+"""Plain gradient descent on a task, as in the paper.
+
+Source: Jozefowicz 2015, sec. 3.5; R21, R22, R27-R29.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from archsearch.training.accuracy import measure_accuracy
+from archsearch.training.flat_parameters import FlatParameters
+from archsearch.training.minibatch import Minibatch
+from archsearch.training.model import SequenceModel, State
+from archsearch.training.schedule import next_learning_rate
+from archsearch.training.stops import Deadline, DivergedError
+from archsearch.trials.setting import Setting
+from archsearch.trials.task import HeldOut, Task
+from archsearch.trials.trial import Recipe
+
+# Times the loss of a uniform guess. No cell came back from there; without a bound, one whose loss grows by a factor
+# per step would use its whole budget on the way to infinity.
+MAX_LOSS_FACTOR = 1e4
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """How far a training has come.
+
+    Attributes:
+        step: Training steps taken.
+        loss: Mean training loss per scored position since the point before, in nats.
+        accuracy: Validation accuracy.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+
+
+Progress = Callable[[CurvePoint], None]
+
+
+class Trainer:
+    """Trains a model on a task; one `Trainer` is one training.
+
+    The state at the end of a minibatch is where the next one starts, without a gradient through the border (truncated
+    backpropagation through time, R27), unless the task says that sequences start anew. Validation follows each of the
+    task's epochs, and the last step. What a stop or a failure leaves behind can be read from the attributes.
+
+    Args:
+        model: Trained in place.
+        task: Gives the data.
+        setting: Learning rate and clipping.
+        recipe: Minibatch, unrolling and schedule.
+        data_seed: Of the training data.
+        deadline: When to give up.
+        keeps_best_weights: Whether `best_weights` are kept.
+
+    Attributes:
+        model: The model.
+        steps: Training steps taken.
+        curve: One point per validation.
+        best_weights: `[P]` copy of the weights at the first of the best validations, or None.
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        task: Task,
+        setting: Setting,
+        recipe: Recipe,
+        data_seed: int,
+        deadline: Deadline | None = None,
+        keeps_best_weights: bool = False,
+    ) -> None:
+        self.model = model
+        self.steps = 0
+        self.curve: list[CurvePoint] = []
+        self.best_weights: Tensor | None = None
+        self.learning_rate = setting.learning_rate
+        self._task = task
+        self._setting = setting
+        self._recipe = recipe
+        self._deadline = deadline or Deadline()
+        self._keeps_best_weights = keeps_best_weights
+        self._parameters = FlatParameters(model)
+        self._training = task.training(data_seed, recipe.batch_size, recipe.unroll)
+        self._validation = self.minibatches("validation")
+        self._max_loss = MAX_LOSS_FACTOR * math.log(max(len(task.symbols), 2))
+        self._state: State | None = None
+        self._loss_sum = 0.0
+        self._num_scored = 0
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """The best validation accuracy so far."""
+        return max((point.accuracy for point in self.curve), default=None)
+
+    def minibatches(self, split: HeldOut) -> list[Minibatch]:
+        """Returns the held-out data of a split."""
+        batches = self._task.held_out(split, self._recipe.batch_size, self._recipe.unroll)
+        return [Minibatch.from_batch(batch) for batch in batches]
+
+    def run(self, max_steps: int, progress: Progress | None = None) -> None:
+        """Trains until the schedule ends or the steps are used up; the schedule knows nothing of `max_steps`.
+
+        Raises:
+            DivergedError: At the first step whose loss or gradient is not finite, or a validation likewise.
+            TimeLimitError: The deadline has passed.
+        """
+        epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
+        initial, patience, num_halvings = self.learning_rate, self._recipe.patience, self._recipe.num_halvings
+        while self.steps < max_steps:
+            self._deadline.check()
+            self.step()
+            is_epoch_end = self.steps % epoch_steps == 0
+            if not is_epoch_end and self.steps < max_steps:
+                continue
+            point = self.validate()
+            if progress is not None:
+                progress(point)
+            if is_epoch_end:
+                accuracies = [point.accuracy for point in self.curve]
+                learning_rate = next_learning_rate(initial, accuracies, patience, num_halvings)
+                if learning_rate is None:
+                    return
+                self.learning_rate = learning_rate
+
+    def step(self) -> None:
+        """Takes one training step.
+
+        The loss is summed over all scored positions and divided by the batch size, so that the gradient is the mean
+        over sequences of a sum over time (R21).
+
+        Raises:
+            DivergedError: The loss or the gradient's norm is not finite; the weights are as they were.
+        """
+        minibatch = Minibatch.from_batch(next(self._training))
+        self.steps += 1
+        state = None if minibatch.starts else self._state
+        logits, state = self.model(minibatch.inputs, state, minibatch.positions)
+        loss = cross_entropy(logits.flatten(0, -2), minibatch.targets, reduction="sum")
+        self._record_loss(float(loss.detach()), len(minibatch.targets))
+        self._parameters.gradients.zero_()
+        (loss / minibatch.batch_size).backward()  # type: ignore[no-untyped-call]
+        self._state = _detach(state)
+        norm = self._parameters.descend(self.learning_rate, self._setting.max_gradient_norm)
+        if not math.isfinite(norm):
+            raise DivergedError(f"step {self.steps}: the gradient's norm is {norm}")
+
+    def validate(self) -> CurvePoint:
+        """Measures validation accuracy and adds a point to the curve.
+
+        Raises:
+            DivergedError: A prediction is not finite.
+            TimeLimitError: The deadline has passed.
+        """
+        accuracy = measure_accuracy(self.model, self._validation, self._deadline)
+        best = self.best_accuracy
+        if self._keeps_best_weights and (best is None or accuracy > best):
+            self.best_weights = self._parameters.values.clone()
+        point = CurvePoint(self.steps, self._loss_sum / max(self._num_scored, 1), accuracy)
+        self.curve.append(point)
+        self._loss_sum, self._num_scored = 0.0, 0
+        return point
+
+    def restore_best_weights(self) -> None:
+        """Puts the weights of the best validation back into the model, if they were kept."""
+        if self.best_weights is not None:
+            self._parameters.values.copy_(self.best_weights)
+
+    def _record_loss(self, loss: float, num_scored: int) -> None:
+        if not loss <= self._max_loss * num_scored:  # not for NaN either
+            raise DivergedError(f"step {self.steps}: the loss per scored position is {loss / max(num_scored, 1):g}")
+        self._loss_sum += loss
+        self._num_scored += num_scored
+
+
+def _detach(state: State) -> State:
+    return state.detach() if isinstance(state, Tensor) else tuple(part.detach() for part in state)

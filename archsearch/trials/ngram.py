@@ -1,0 +1,79 @@
+"""The best n-gram: how well a task can be done by looking at the last two symbols only."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.trials.task import Batch
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Positions:
+    """The scored positions of some batches.
+
+    Attributes:
+        contexts: For each context length from 0, `[N]` numbers of the symbols read last; -1 where so many were not
+            read since the states were last set to zero.
+        targets: `[N]` symbols to predict.
+    """
+
+    contexts: Sequence[Integers]
+    targets: Integers
+
+
+def ngram_accuracy(training: Iterable[Batch], held_out: Iterable[Batch], num_symbols: int, max_order: int = 3) -> float:
+    """Returns the accuracy on held-out data of the best n-gram with n from 1 to `max_order`.
+
+    An n-gram predicts what most often followed the last n - 1 symbols read, at scored positions of the training data,
+    and asks the (n-1)-gram where it never saw them. Among equally frequent symbols the first wins.
+    """
+    seen = _positions(training, num_symbols, max_order)
+    asked = _positions(held_out, num_symbols, max_order)
+    guesses = np.zeros_like(asked.targets)
+    best = 0.0
+    for seen_contexts, asked_contexts in zip(seen.contexts, asked.contexts, strict=True):
+        known, favourites = _favourites(seen_contexts, seen.targets, num_symbols)
+        if known.size:
+            places = np.minimum(np.searchsorted(known, asked_contexts), known.size - 1)
+            guesses = np.where(known[places] == asked_contexts, favourites[places], guesses)
+        best = max(best, float(np.mean(guesses == asked.targets)))
+    return best
+
+
+def _positions(batches: Iterable[Batch], num_symbols: int, max_order: int) -> _Positions:
+    contexts: list[list[Integers]] = [[] for _ in range(max_order)]
+    targets = []
+    before: Integers | None = None
+    for batch in batches:
+        if before is None or batch.starts:
+            before = np.full((max_order, batch.inputs.shape[1]), -1, np.int64)
+        read = np.concatenate([before, batch.inputs])
+        before = read[-max_order:]
+        for length, numbers in enumerate(_context_numbers(read, len(batch.inputs), num_symbols, max_order)):
+            contexts[length].append(numbers[batch.scored])
+        targets.append(batch.targets[batch.scored])
+    return _Positions([np.concatenate(numbers) for numbers in contexts], np.concatenate(targets))
+
+
+def _context_numbers(read: Integers, num_steps: int, num_symbols: int, max_order: int) -> list[Integers]:
+    """Returns `[T, B]` numbers of the contexts of 0, 1, … symbols at each of the last `T` positions."""
+    last = len(read) - num_steps
+    numbers = [np.zeros_like(read[last:])]
+    for length in range(1, max_order):
+        earlier = read[last - length + 1 : len(read) - length + 1]
+        longer = numbers[-1] * num_symbols + earlier
+        numbers.append(np.where((earlier < 0) | (numbers[-1] < 0), -1, longer))
+    return numbers
+
+
+def _favourites(contexts: Integers, targets: Integers, num_symbols: int) -> tuple[Integers, Integers]:
+    """Returns the contexts seen, ascending, and the symbol that followed each most often."""
+    complete = contexts >= 0
+    pairs, counts = np.unique(contexts[complete] * num_symbols + targets[complete], return_counts=True)
+    order = np.lexsort((pairs, -counts, pairs // num_symbols))
+    known, first = np.unique(pairs[order] // num_symbols, return_index=True)
+    return known, pairs[order][first] % num_symbols

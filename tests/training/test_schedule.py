@@ -1,0 +1,41 @@
+"""R29: when the learning rate falls, and when training stops."""
+
+import pytest
+
+from archsearch.training.schedule import next_learning_rate
+
+
+def rates(accuracies: list[float], patience: int = 3, num_halvings: int = 4) -> list[float | None]:
+    """Returns the rate before the first epoch and after each epoch."""
+    return [next_learning_rate(0.8, accuracies[:count], patience, num_halvings) for count in range(len(accuracies) + 1)]
+
+
+def test_halves_four_times_after_three_epochs_without_improvement_then_stops():
+    """R29."""
+    expected = [0.8] * 5 + [0.4, 0.2, 0.1, 0.05, None]
+    assert rates([0.1, 0.3, 0.3, 0.2, 0.3, 0.1, 0.1, 0.1, 0.1]) == pytest.approx(expected)
+
+
+def test_an_improvement_before_the_halving_starts_the_count_anew():
+    """R29: only epochs in a row count."""
+    expected = [0.8] * 7 + [0.4]
+    assert rates([0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2]) == pytest.approx(expected)
+
+
+def test_an_equal_accuracy_is_no_improvement():
+    """R29."""
+    assert rates([0.5, 0.5, 0.5, 0.5])[-1] == pytest.approx(0.4)
+
+
+def test_an_improvement_while_halving_does_not_stop_the_halving():
+    """R29: our reading of "then stop"."""
+    expected = [0.8] * 4 + [0.4, 0.2, 0.1, 0.05, None]
+    assert rates([0.1, 0.1, 0.1, 0.1, 0.9, 0.95, 0.97, 0.99]) == pytest.approx(expected)
+
+
+def test_a_stopped_training_stays_stopped():
+    assert next_learning_rate(1.0, [0.5] + [0.1] * 3 + [0.6] * 9, 3, 4) is None
+
+
+def test_patience_and_halvings_are_settings():
+    assert rates([0.5, 0.5, 0.5], patience=1, num_halvings=1) == pytest.approx([0.8, 0.8, 0.4, None])
