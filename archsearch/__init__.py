@@ -1,1 +1,66 @@
-"""archsearch: an evolutionary search for recurrent cells."""
+"""An evolutionary search for recurrent cells, after Jozefowicz, Zaremba & Sutskever 2015.
+
+The names below are the public page. They are loaded when first used, so that importing archsearch costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archsearch.compiler.layer import RecurrentCell, RecurrentLayer
+    from archsearch.errors import (
+        ArchSearchError,
+        ConfigError,
+        FileFormatError,
+        InvalidGraphError,
+        SearchStateError,
+        ShapeError,
+    )
+    from archsearch.graph.catalog import load_cell, zoo_names
+    from archsearch.graph.cell_graph import CellGraph
+    from archsearch.run.reading import load_run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArchSearchError",
+    "CellGraph",
+    "ConfigError",
+    "FileFormatError",
+    "InvalidGraphError",
+    "RecurrentCell",
+    "RecurrentLayer",
+    "SearchStateError",
+    "ShapeError",
+    "__version__",
+    "load_cell",
+    "load_run",
+    "zoo_names",
+]
+
+_HOMES = {
+    "ArchSearchError": "archsearch.errors",
+    "CellGraph": "archsearch.graph.cell_graph",
+    "ConfigError": "archsearch.errors",
+    "FileFormatError": "archsearch.errors",
+    "InvalidGraphError": "archsearch.errors",
+    "RecurrentCell": "archsearch.compiler.layer",
+    "RecurrentLayer": "archsearch.compiler.layer",
+    "SearchStateError": "archsearch.errors",
+    "ShapeError": "archsearch.errors",
+    "load_cell": "archsearch.graph.catalog",
+    "load_run": "archsearch.run.reading",
+    "zoo_names": "archsearch.graph.catalog",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'archsearch' has no attribute {name!r}. It has: {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # the next access finds it without coming here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

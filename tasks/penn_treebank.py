@@ -128,6 +128,7 @@ class PennTreebank(Task):
 
     def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:  # noqa: ARG002 - see the class
         """Yields the training text again and again, in whole batches."""
+        self.epoch_steps(batch_size, unroll)  # refuses a text shorter than one batch
         streams = _in_streams(self._corpus.texts["training"], batch_size)
         while True:
             yield from (batch for batch in _batches(streams, unroll) if len(batch.inputs) == unroll)

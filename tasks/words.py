@@ -62,10 +62,10 @@ class Words(StreamTask):
 
     separator: ClassVar[str] = " "
 
-    num_topics: int = 4
-    num_genders: int = 3
-    nouns_per_gender: int = 40
-    num_verbs: int = 30
+    num_topics: int = 12
+    num_genders: int = 4
+    nouns_per_gender: int = 60
+    num_verbs: int = 60
     num_adjectives: int = 30
     max_depth: int = 2
     language: int = 0

@@ -38,7 +38,8 @@ def compose_settings(command: str, typed: list[TypedSetting]) -> Composed:
     _check_choices(command, typed)
     try:
         config = _compose(command, [_override(setting) for setting in typed])
-        values = OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True)
+        own_keys = [str(key) for key in config if key != "hydra"]
+        values = OmegaConf.to_container(OmegaConf.masked_copy(config, own_keys), resolve=True)
     except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
         raise ConfigError(_explain(command, typed, error)) from error
     assert isinstance(values, dict)  # the root of every file is a mapping

@@ -70,6 +70,7 @@ COMMANDS = {
             "archsearch export run=results/first rank=1 format=[python,safetensors] out=exported",
             "archsearch export run=results/first rank=1 trained=yes task=xml format=[python,safetensors] out=exported",
         ),
+        ("task",),
     ),
 }
 

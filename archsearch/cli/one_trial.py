@@ -27,7 +27,9 @@ def typed_values(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any
     """
     tasks = chosen_tasks(Section(composed.values), typed)
     if len(tasks) != 1:
-        raise ConfigError(f"task: expected one task, got {', '.join(tasks) or 'none'}. A cell is trained on one at a time.")
+        raise ConfigError(
+            f"task: expected one task, got {', '.join(tasks) or 'none'}. A cell is trained on one at a time."
+        )
     return {**composed.values, "task": tasks}
 
 

@@ -51,7 +51,7 @@ def _extend(values: Mapping[str, Any], root: Section, folder: RunFolder) -> dict
     after = root.section("budget").integer("candidates", 1)
     if after < before:
         raise ConfigError(
-            f"budget.candidates: the run {folder.path} was started with {before}, expected at least as many, got {after}. "
+            f"budget.candidates: expected at least the {before} that the run {folder.path} has, got {after}. "
             f"A run can be extended, not shortened."
         )
     return {**values, "budget": {**values["budget"], "candidates": after}}

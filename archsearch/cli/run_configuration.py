@@ -64,7 +64,7 @@ def chosen_tasks(root: Section, typed: list[TypedSetting]) -> dict[str, dict[str
 
 def to_yaml(values: Mapping[str, Any]) -> str:
     """Returns the configuration as a file holds it."""
-    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return str(yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def from_yaml(text: str, path: Path) -> dict[str, Any]:
@@ -76,7 +76,9 @@ def from_yaml(text: str, path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise FileFormatError(f"{path}: expected the configuration of a run, got {' '.join(str(error).split())}.") from error
+        raise FileFormatError(
+            f"{path}: expected the configuration of a run, got {' '.join(str(error).split())}."
+        ) from error
     if not isinstance(values, dict) or not isinstance(values.get("task"), dict):
         raise FileFormatError(f"{path}: expected the configuration of a run with its tasks, found none.")
     return values
@@ -110,7 +112,7 @@ def _with_common(common: Mapping[str, Any], own: object, where: str) -> dict[str
     return {**common, **own, "space": {**common_space, **own_space}}
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types
     """Writes lists on one line and texts of several lines as blocks."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.Node:
@@ -120,7 +122,7 @@ class _Dumper(yaml.SafeDumper):
     def represent_str(self, text: str) -> yaml.Node:
         return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - a value that comes twice is written twice
         return True
 
 

@@ -35,7 +35,7 @@ def warn_of_short_lookahead(planned: PlannedSearch) -> None:
     lookahead, workers = planned.plan.lookahead, planned.workers
     if workers > 1 and lookahead < 2 * workers:
         print(
-            f"archsearch: lookahead={lookahead} is less than twice the {workers} workers, some of which will stand idle. "
+            f"archsearch: lookahead={lookahead} is less than twice the {workers} workers, some will stand idle. "
             f"A new run with lookahead={3 * workers} keeps them busy.",
             file=sys.stderr,
         )

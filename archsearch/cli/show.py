@@ -15,12 +15,14 @@ def run(words: list[str]) -> int:
     chosen = choose_cell(root)
     graph = chosen.graph
     print(f"{chosen.name}\n\n{graph.equations().rstrip()}\n\n{draw_text(graph).rstrip()}\n")
+    parameters = count_parameters(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE)
+    multiply_adds = count_multiply_adds(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE)
     facts = {
         "id": graph.digest,
         "states": ", ".join(graph.states),
         "nodes": str(len(graph.nodes)),
-        f"parameters at {REFERENCE_SIZE}": f"{count_parameters(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE):,}",
-        f"multiply-adds at {REFERENCE_SIZE}": f"{count_multiply_adds(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE):,}",
+        f"parameters at {REFERENCE_SIZE}": f"{parameters:,}",
+        f"multiply-adds at {REFERENCE_SIZE}": f"{multiply_adds:,}",
         **_in_run(chosen),
     }
     width = max(map(len, facts))

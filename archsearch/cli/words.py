@@ -66,7 +66,9 @@ def _parse_word(parser: OverridesParser, command: str, word: str) -> TypedSettin
     source = _source(parser, key, text)
     override = _parsed(parser, f"{key}={source}")
     if override is None:
-        raise ConfigError(f"{key}: the value {text!r} cannot be read. Quote it: {key}='\"…\"', or write a list as [a,b].")
+        raise ConfigError(
+            f"{key}: the value {text!r} cannot be read. Quote it: {key}='\"…\"', or write a list as [a,b]."
+        )
     return TypedSetting(key, override.value(), sign, source)
 
 

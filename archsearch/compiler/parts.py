@@ -14,7 +14,8 @@ class Parts:
         recurrent: States that the step carries: the next value of one of them reads them.
         prologue: Nodes that depend on `x` alone. (What depends on `x` of earlier steps alone is not sought.)
         step: Nodes that a recurrent state's next value depends on.
-        epilogue: The other nodes, and among them the states that are not recurrent, each after its next value.
+        epilogue: The other nodes, and among them the states that are read without being recurrent, each after its
+            next value.
     """
 
     recurrent: tuple[str, ...]
@@ -65,12 +66,17 @@ def _reached_from(structure: Structure, names: Iterable[str]) -> set[str]:
 
 
 def _ordered(structure: Structure, recurrent: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns nodes and non-recurrent states, each after what it waits for; without recursion, as cells may be deep."""
+    """Returns nodes, and non-recurrent states that are read, each after what it waits for.
+
+    Without recursion, as cells may be deep.
+    """
     delayed = [state for state in structure.states if state not in recurrent]
     waits_for = {name: node.operands for name, node in structure.nodes.items()}
     waits_for |= {state: (structure.new_states[state],) for state in delayed}
     done: dict[str, None] = {}
-    for root in waits_for:
+    for root in (*structure.nodes, *(structure.new_states[state] for state in delayed)):
+        if root not in waits_for:
+            continue
         stack = [root]
         while stack:
             name = stack[-1]

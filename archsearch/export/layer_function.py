@@ -4,7 +4,7 @@ import builtins
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from archsearch.compiler.program import DELAY, GATHER, PRODUCT, PROJECT, CellProgram, Instruction
 
@@ -28,7 +28,7 @@ def write_layer_function(program: CellProgram) -> str:
 
 
 class _Writer:
-    """Names values and writes the parts of one program; a short value without a name of its own stands where it is read."""
+    """Names values and writes the parts of one program; a short value that nobody named stands where it is read."""
 
     def __init__(self, program: CellProgram) -> None:
         self._program = program
@@ -170,13 +170,13 @@ def _attribute(member: str) -> str:
 
 def _broken(
     lead: str, targets: Sequence[str], link: str, function: str, arguments: Sequence[str], tail: str
-) -> Iterable[str]:
+) -> list[str]:
     """Returns `lead targets link function(arguments) tail` on one line, or on one line each where it is too long."""
     pad = " " * (len(lead) - len(lead.lstrip()))
     left = lead + ", ".join(targets)
     right = f"{function}({', '.join(arguments)}){tail}"
     if len(left) > MAX_LINE - 40:
         left = "\n".join([f"{lead}(", *(f"{pad}    {target}," for target in targets), f"{pad})"])
-    if len(left.splitlines()[-1]) + len(right) > MAX_LINE:
+    if len(left.splitlines()[-1] + link + right) > MAX_LINE:
         right = "\n".join([f"{function}(", *(f"{pad}    {argument}," for argument in arguments), f"{pad}){tail}"])
     return (left + link + right).splitlines()

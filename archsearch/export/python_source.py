@@ -47,7 +47,7 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
         weights=_projection(program),
         **_state_texts(program.states),
     )
-    if any(len(line) > MAX_LINE for line in source.splitlines()):
+    if any(len(line.partition("  # noqa")[0]) > MAX_LINE for line in source.splitlines()):
         source = f"# ruff: noqa: E501\n{source}"
     return source
 
@@ -57,7 +57,7 @@ def _linears(program: CellProgram) -> str:
         f'    ("{spec.name}", "{spec.width}", {spec.diagonal!r}, {spec.bias}, {spec.bias_init!r}),\n'
         for spec in program.parameters
     )
-    return "".join(rows)
+    return f"(\n{''.join(rows)})" if program.parameters else "()"
 
 
 def _projection(program: CellProgram) -> str:
@@ -102,8 +102,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 # Of each matrix: name, columns, what is added to the main diagonal at first, whether it has a bias, the first bias
-_LINEARS: tuple[tuple[str, str, float, bool, float], ...] = (
-$linears)
+_LINEARS: tuple[tuple[str, str, float, bool, float], ...] = $linears
 
 
 class $name(nn.Module):

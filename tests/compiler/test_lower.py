@@ -48,6 +48,11 @@ def test_a_chain_of_states_that_ends_unread_is_epilogue():
     ]
 
 
+def test_a_state_that_nobody_reads_is_not_delayed():
+    program = lower(parse_equations("d' = tanh(linear(x))\nh' = tanh(linear(x, h))"))
+    assert [instruction.operation for instruction in program.epilogue] == ["gather"]
+
+
 def test_matrices_of_one_value_are_packed_per_part():
     program = lower(
         parse_equations("a = tanh(linear(x))\nb = linear(h)\nk = linear(h)\nc' = linear(h) + linear(x)\nh' = a*b + k")

@@ -8,6 +8,7 @@ import pytest
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.checks import find_violations
+from archsearch.graph.structure import Structure
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.mutate import Child, draw_nodes, mutate
 from archsearch.mutation.remove_node import RemoveNode
@@ -138,21 +139,43 @@ def test_output_depends_on_x_and_on_an_old_state(founder):
         assert above & set(child.states)
 
 
-def test_a_dependence_that_cancels_out_does_not_count():
-    """R19: x - x is no use of x."""
-    parent = CellGraph.from_equations("h' = tanh(h + (x + x))")
-    rng = random.Random(7)
-    digests = {mutate(parent, [SwapElementwise()], rng).graph.digest for _ in range(100)}
-    assert CellGraph.from_equations("h' = tanh(h * (x * x))").digest in digests
-    for dead in ("h' = tanh(h + (x - x))", "h' = tanh(h - (x - x))"):
-        assert CellGraph.from_structure(CellGraph.from_equations(dead).structure).digest not in digests
+class _Becomes(_Unchanged):
+    """Puts another cell in the place of any."""
+
+    name = "becomes"
+    cell: CellGraph
+
+    def apply(self, *_arguments):
+        return self.cell.structure
+
+
+@pytest.mark.parametrize(
+    "dead",
+    ["tanh(x)", "tanh(h)", "tanh(h + (x - x))", "tanh((h + x) - x)", "tanh(h) + (x * h - h * x)", "x + (h - h) * x"],
+)
+def test_a_dependence_that_is_missing_or_cancels_out_is_rejected(dead, monkeypatch):
+    """R19: x - x is no use of x, wherever its two parts stand."""
+    monkeypatch.setattr(_Becomes, "cell", CellGraph.from_equations(f"h' = {dead}"), raising=False)
+    with pytest.raises(ConfigError, match="becomes"):
+        mutate(TANH, [_Becomes()], random.Random(7))
+
+
+def test_what_does_not_cancel_out_is_accepted(monkeypatch):
+    """R19: the counterpart of the rejections."""
+    cell = CellGraph.from_equations("h' = tanh((h + x) + x)")
+    monkeypatch.setattr(_Becomes, "cell", cell, raising=False)
+    assert mutate(TANH, [_Becomes()], random.Random(7)).graph == cell.canonical()
 
 
 @FOUNDERS
 def test_same_generator_same_child_however_the_parent_is_written(founder, transformations):
-    graph = founder.graph
-    names = {name: f"q{index}" for index, name in enumerate(reversed(list(founder.nodes)))}
-    respelt = CellGraph(nx.relabel_nodes(graph, names))
+    names = {name: f"q{index}" for index, name in enumerate(founder.nodes)}
+    nodes = {
+        names[name]: replace(node, operands=tuple(names.get(operand, operand) for operand in node.operands))
+        for name, node in reversed(founder.nodes.items())
+    }
+    new_states = {state: names[value] for state, value in founder.new_states.items()}
+    respelt = CellGraph.from_structure(Structure(founder.states, nodes, new_states))
     assert respelt != founder
     for seed in range(20):
         child = mutate(founder, transformations, random.Random(seed))

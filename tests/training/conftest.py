@@ -32,7 +32,7 @@ class RecallTask(Task):
     def symbols(self) -> tuple[str, ...]:
         return ("a", "b", "c")
 
-    def epoch_steps(self, batch_size: int, unroll: int) -> int:
+    def epoch_steps(self, batch_size: int, unroll: int) -> int:  # noqa: ARG002 - counted in steps
         return self.epoch
 
     def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:

@@ -36,7 +36,8 @@ def test_all_weights_are_uniform_within_the_scale_and_biases_zero(init_scale):
     """R20: U[-s/sqrt(H), s/sqrt(H)] for embedding, layers and readout."""
     model = build_model(zoo_cell("gru"), 30, 64, Setting(init_scale, 1, 1, 2, 1), Recipe(), "auto", seed=3)
     bound = init_scale / math.sqrt(64)
-    for name, parameter in model.named_parameters():
+    for name, values in model.named_parameters():
+        parameter = values.detach()
         if name.endswith("bias"):
             assert (parameter == 0).all(), name
         else:
@@ -49,8 +50,10 @@ def test_diagonal_is_added_and_bias_init_kept():
     """R13."""
     cell = CellGraph.from_equations("h' = tanh(linear(x) + linear(h, diagonal=1.1, bias_init=0.5))")
     model = build_model(cell, 5, 40, Setting(0.3, 1, 1, 1, 1), Recipe(), "auto", seed=3)
-    diagonals = [float(p.diagonal().mean()) for n, p in model.layers.named_parameters() if n.endswith("weight")]
-    biases = [float(p[0]) for n, p in model.layers.named_parameters() if n.endswith("bias")]
+    diagonals = [
+        float(p.detach().diagonal().mean()) for n, p in model.layers.named_parameters() if n.endswith("weight")
+    ]
+    biases = [float(p[0].detach()) for n, p in model.layers.named_parameters() if n.endswith("bias")]
     assert sorted(diagonals) == pytest.approx([0.0, 1.1], abs=0.05)
     assert sorted(biases) == [0.0, 0.5]
 

@@ -1,0 +1,45 @@
+# Each of the first two targets does everything on a fresh machine with Python 3.11, 3.12 or 3.13 and gcc.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help search test clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make search        sets up and runs a first search; ends with its leaderboard'
+	@echo 'make test          sets up and runs all checks: style, types, import rules, tests'
+	@echo 'make clean         removes the virtual environment and all caches; results stay'
+	@echo
+	@echo 'make search ARGS="budget.candidates=50 workers=4"    passes settings on'
+	@echo 'make test PYTHON=python3.12                          uses another Python'
+
+search: $(VENV)/installed
+	$(BIN)/archsearch search $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q
+
+# The stamps are newer than what they depend on as long as nothing has to be installed anew.
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+		{ echo 'archsearch needs Python 3.11, 3.12 or 3.13: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find archsearch conf tasks tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""`archsearch evaluate`: trains one cell on one task."""
+
+from pathlib import Path
+from typing import Any
+
+from archsearch.cli.cell_choice import ChosenCell, choose_cell
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.exits import FAILED, LateError
+from archsearch.cli.new_files import check_writable
+from archsearch.cli.one_trial import overlay, plan_trial, typed_values, values_of_run
+from archsearch.cli.running import use_one_thread
+from archsearch.cli.section import Section
+from archsearch.cli.words import TypedSetting, parse_words
+from archsearch.errors import ArchSearchError
+from archsearch.export.weights import save_weights
+from archsearch.training.evaluate import Evaluation
+from archsearch.training.trainer import CurvePoint
+from archsearch.trials.task import Task
+from archsearch.trials.trial import Trial
+
+
+def run(words: list[str]) -> int:
+    """Trains the cell, prints its curve as it grows and the result; returns the exit code."""
+    typed = parse_words("evaluate", words)
+    composed = compose_settings("evaluate", typed)
+    root = Section(composed.values)
+    chosen = choose_cell(root)
+    trial, task, evaluator = plan_trial(_values(typed_values(composed, typed), typed, chosen), chosen)
+    target = Path(root.text("save")) if "save" in root else None
+    if target:
+        check_writable(target)
+    use_one_thread()
+    chance, ceiling = task.chance(), task.ceiling()
+    print(f"{chosen.name} ({trial.cell}) on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}")
+    print(
+        f"chance {chance:.4f} (best n-gram), ceiling {'not known' if ceiling is None else f'{ceiling:.4f}'}", flush=True
+    )
+    evaluation = evaluator.evaluate_keeping_model(trial, print_point)
+    print_result(evaluation, trial, task, chance)
+    if evaluation.model is None:
+        return FAILED
+    if target:
+        _save(evaluation, trial, target)
+    return 0
+
+
+def print_point(point: CurvePoint) -> None:
+    """Prints how far a training has come."""
+    print(f"step {point.step:>7,}  loss {point.loss:.4f}  validation accuracy {point.accuracy:.4f}", flush=True)
+
+
+def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float) -> None:
+    """Prints what came of a training."""
+    result, ceiling = evaluation.result, task.ceiling()
+    print(
+        f"{result.status} after {result.steps:,} of at most {trial.max_steps:,} steps in {result.seconds:.1f} s; "
+        f"{result.parameters:,} parameters, {result.hidden_size} units"
+    )
+    if result.error:
+        print(result.error)
+    if result.accuracy is None:
+        return
+    line = f"best validation accuracy {result.accuracy:.4f}"
+    if ceiling is not None and ceiling > chance:
+        line += f", {(result.accuracy - chance) / (ceiling - chance):.0%} of the way from chance to ceiling"
+    print(line)
+    if evaluation.test_accuracy is not None:
+        print(f"test accuracy of those weights {evaluation.test_accuracy:.4f}")
+
+
+def _save(evaluation: Evaluation, trial: Trial, target: Path) -> None:
+    assert evaluation.model is not None  # the caller has looked
+    metadata = {
+        "digest": trial.cell,
+        "equations": trial.graph.equations(),
+        "task": trial.task,
+        "setting": trial.setting.key,
+        "steps": str(evaluation.result.steps),
+        "validation_accuracy": str(evaluation.result.accuracy),
+        "test_accuracy": str(evaluation.test_accuracy),
+    }
+    try:
+        save_weights(evaluation.model, target, metadata)
+    except ArchSearchError as error:
+        raise LateError(str(error)) from error
+    print(f"Embedding, layers and readout of the best validation: {target}")
+
+
+def _values(values: dict[str, Any], typed: list[TypedSetting], chosen: ChosenCell) -> dict[str, Any]:
+    """Returns the configuration of the training: with a run, its own before the defaults."""
+    if chosen.run is None:
+        return values
+    (task,) = values["task"]
+    kept = values_of_run(chosen.run, chosen.graph.digest, task)
+    return overlay(kept, [setting for setting in typed if setting.key != "task"])

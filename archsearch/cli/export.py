@@ -1,0 +1,140 @@
+"""`archsearch export`: takes a cell away."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from archsearch.cli.cell_choice import ChosenCell, choose_cell
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.evaluate import print_point
+from archsearch.cli.exits import LateError
+from archsearch.cli.new_files import check_writable
+from archsearch.cli.one_trial import plan_trial, values_of_run
+from archsearch.cli.running import use_one_thread
+from archsearch.cli.section import Section
+from archsearch.cli.words import parse_words
+from archsearch.compiler.layer import RecurrentLayer
+from archsearch.errors import ConfigError
+from archsearch.export.python_source import export_python
+from archsearch.export.weights import save_weights
+from archsearch.graph.cell_graph import CellGraph
+
+ENDINGS = {"python": ".py", "safetensors": ".safetensors"}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What is written.
+
+    Attributes:
+        graph: The cell.
+        layer: Its weights; None where none are wanted.
+    """
+
+    graph: CellGraph
+    layer: RecurrentLayer | None
+
+
+def run(words: list[str]) -> int:
+    """Writes the files and says what to do with them; returns the exit code."""
+    root = Section(compose_settings("export", parse_words("export", words)).values)
+    formats = _formats(root)
+    chosen = choose_cell(root)
+    trained = root.flag("trained")
+    class_name = root.text("name") if "name" in root else _class_name(chosen.name)
+    source = export_python(chosen.graph.canonical() if trained else chosen.graph, class_name)
+    files = {name: Path(root.text("out")) / f"{_module_name(chosen.name)}{ENDINGS[name]}" for name in formats}
+    for path in files.values():
+        check_writable(path)
+    taken = _train(chosen, root) if trained else _fresh(chosen.graph, root, "safetensors" in formats)
+    if "python" in files:
+        files["python"].write_text(source, encoding="utf-8")
+    if "safetensors" in files and taken.layer is not None:
+        save_weights(taken.layer, files["safetensors"])
+    print("\n".join(f"Wrote {path}" for path in files.values()))
+    print(_usage(files, class_name, taken, root))
+    return 0
+
+
+def _formats(root: Section) -> tuple[str, ...]:
+    formats = root.texts("format")
+    for name in formats:
+        if name not in ENDINGS:
+            known = tuple(ENDINGS)
+            raise ConfigError(f"format: expected some of {', '.join(known)}, got '{name}'.{did_you_mean(name, known)}")
+    if not formats or len(set(formats)) < len(formats):
+        raise ConfigError(f"format: expected each of {', '.join(ENDINGS)} at most once, got {list(formats)}.")
+    return formats
+
+
+def _fresh(graph: CellGraph, root: Section, wanted: bool) -> Taken:
+    """Returns the cell, with newly drawn weights if they are wanted."""
+    if "task" in root:
+        raise ConfigError("task: expected with trained=yes only. Fresh weights belong to no task.")
+    sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
+    if not wanted:
+        return Taken(graph, None)
+    layer = RecurrentLayer(graph, sizes["input_size"], sizes["hidden_size"], sizes["num_layers"])
+    layer.reset_parameters(generator=torch.Generator().manual_seed(root.integer("seed", 0)))
+    return Taken(graph, layer)
+
+
+def _train(chosen: ChosenCell, root: Section) -> Taken:
+    """Trains the cell exactly as its best trial on a task of its run was."""
+    if chosen.run is None:
+        raise ConfigError(
+            "trained=yes: expected run=…, whose best setting for the cell is used. To train with settings of your own, "
+            "use 'archsearch evaluate' with save=…"
+        )
+    tasks = chosen.run.tasks
+    if "task" not in root and len(tasks) > 1:
+        raise ConfigError(f"trained=yes: expected task=…, one of the run's: {', '.join(tasks)}.")
+    task = next(iter(root.section("task").values)) if "task" in root else tasks[0]
+    trial, _, evaluator = plan_trial(values_of_run(chosen.run, chosen.graph.digest, task), chosen)
+    use_one_thread()
+    print(f"training {chosen.name} on {task}, at most {trial.max_steps} steps, {trial.setting.key}", flush=True)
+    evaluation = evaluator.evaluate_keeping_model(trial, print_point)
+    if evaluation.model is None:
+        raise LateError(
+            f"trained=yes: the training gave no weights: {evaluation.result.status} {evaluation.result.error}"
+        )
+    print(f"validation accuracy {evaluation.result.accuracy:.4f}, test accuracy {evaluation.test_accuracy:.4f}")
+    return Taken(trial.graph, evaluation.model.layers)
+
+
+def _module_name(name: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in name)
+
+
+def _class_name(name: str) -> str:
+    """Returns `Mut1` for `mut1`, `LstmTorch` for `lstm_torch`, `Cell3fd76a2e4cfa2f9a` for an id."""
+    if name.startswith("c_"):
+        return f"Cell{name.removeprefix('c_')}"
+    camel = "".join(part[:1].upper() + part[1:] for part in _module_name(name).split("_"))
+    return camel if camel[:1].isalpha() else f"Cell{camel}"
+
+
+def _usage(files: dict[str, Path], class_name: str, taken: Taken, root: Section) -> str:
+    """Returns what to type next."""
+    layer = taken.layer
+    sizes = [
+        getattr(layer or root, name, None) or root.values[name] for name in ("input_size", "hidden_size", "num_layers")
+    ]
+    arguments = f"input_size={sizes[0]}, hidden_size={sizes[1]}, num_layers={sizes[2]}"
+    stands_for = "nn.GRU" if len(taken.graph.states) == 1 else "nn.LSTM"
+    lines = [f"Use it where {stands_for} stood:"]
+    if "python" in files:
+        lines += [f"  from {files['python'].stem} import {class_name}", f"  layer = {class_name}({arguments})"]
+    else:
+        lines += [
+            "  from archsearch import RecurrentLayer",
+            f"  layer = RecurrentLayer({str(root.values.get('cell') or taken.graph.digest)!r}, {arguments})",
+        ]
+    if "safetensors" in files:
+        lines += [
+            "  from safetensors.torch import load_file",
+            f"  layer.load_state_dict(load_file({str(files['safetensors'])!r}))",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""Cells drawn for a terminal."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shared_cells import random_structure
+
+from archsearch.drawing.terminal import draw_text
+from archsearch.drawing.wires import wire
+from archsearch.graph.catalog import zoo_cell, zoo_names
+from archsearch.graph.cell_graph import CellGraph
+
+GRU = """\
+x   h
+│   │
+●───●───◆   v1 = linear(x, h)
+│   │   ◆   r = sigmoid(v1)
+│   ●───◆   v2 = r * h
+●───┼───◆   v3 = linear(x, v2)
+│   │   ◆   n = tanh(v3)
+◆───●   │   v4 = linear(x, h)
+◆   │   │   z = sigmoid(v4)
+│   ◆───●   v5 = h - n
+◆───●   │   v6 = z * v5
+◆───────●   h' = n + v6
+h'
+"""
+
+
+def test_gru():
+    assert draw_text(zoo_cell("gru")) == GRU
+
+
+def test_new_states_that_repeat_a_value_have_a_row():
+    text = draw_text(CellGraph.from_equations("h' = x + x\nc' = h'\nd' = d"))
+    assert "h' = x + x" in text
+    assert "c' = h'" in text
+    assert "d' = d" in text
+    assert "h' = x" in draw_text(CellGraph.from_equations("h' = x"))
+
+
+def test_what_a_matrix_starts_from_is_shown():
+    text = draw_text(CellGraph.from_equations("h' = linear(x, diagonal=0.9, bias_init=1) * linear(h, bias=no)"))
+    assert "v1 = linear(x, diagonal=0.9, bias_init=1)" in text
+    assert "v2 = linear(h, bias=no)" in text
+
+
+def test_a_sum_of_three_matrices_is_one_row():
+    assert "h' = linear(x, h, c)" in draw_text(CellGraph.from_equations("h' = linear(x, h, c)\nc' = c * h"))
+
+
+def assert_wires_connect(cell: CellGraph) -> None:
+    """Every wire that a row reads runs there, and no new value is put on a wire that someone still reads."""
+    wiring = wire(cell)
+    holds = dict(wiring.top)
+    for row in wiring.rows:
+        name, _, text = row.label.partition(" = ")
+        read = {holds[column] for column in row.reads}
+        words = {word.strip("(),") for word in text.replace("(", " ").split()}
+        assert read == words & set(holds.values()) - ({name} - read)
+        assert set(row.reads) <= row.running
+        if row.result is not None:
+            holds[row.result] = name
+    assert all(holds[column] == name for column, name in wiring.bottom.items())
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_wires_of_the_zoo_connect(name):
+    assert_wires_connect(zoo_cell(name))
+
+
+@given(st.integers(0, 10**9), st.integers(1, 30), st.integers(1, 4))
+def test_wires_connect(seed, num_nodes, num_states):
+    cell = CellGraph.from_structure(random_structure(random.Random(seed), num_nodes, num_states))
+    assert_wires_connect(cell)
+    assert draw_text(cell).isprintable() or "\n" in draw_text(cell)

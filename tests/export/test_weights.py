@@ -1,0 +1,55 @@
+"""Weights written and read back."""
+
+import pytest
+import torch
+
+from archsearch.compiler.layer import RecurrentLayer
+from archsearch.errors import ConfigError, FileFormatError
+from archsearch.export.weights import load_weights, save_weights
+
+
+def test_a_layer_comes_back_with_its_cell(tmp_path):
+    layer = RecurrentLayer("lstm_b", 3, 4, num_layers=2)
+    path = save_weights(layer, tmp_path / "w.safetensors", {"setting": "s1-lr1"})
+    saved = load_weights(path)
+    assert saved.metadata["setting"] == "s1-lr1"
+    assert saved.metadata["digest"] == layer.cell.digest
+    assert saved.metadata["equations"] == layer.cell.equations()
+    other = RecurrentLayer("lstm_b", 3, 4, num_layers=2)
+    other.load_state_dict(saved.tensors)
+    x = torch.randn(5, 2, 3)
+    assert torch.equal(layer(x)[0], other(x)[0])
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_state_dict_of_shared_and_strided_tensors(tmp_path):
+    shared = torch.arange(6.0).reshape(2, 3)
+    saved = load_weights(save_weights({"a": shared, "b": shared, "c": shared.t()}, tmp_path / "w"))
+    assert torch.equal(saved.tensors["b"], shared)
+    assert torch.equal(saved.tensors["c"], shared.t())
+    assert saved.metadata == {}
+
+
+def test_an_older_file_is_replaced_but_not_by_half_a_file(tmp_path):
+    path = tmp_path / "w"
+    save_weights({"a": torch.zeros(1)}, path)
+    save_weights({"a": torch.ones(1)}, path)
+    with pytest.raises(ConfigError, match=r"metadata 'seed': expected text, got int 1"):
+        save_weights({"a": torch.zeros(1)}, path, {"seed": 1})
+    assert load_weights(path).tensors["a"].item() == 1
+
+
+def test_mistakes_are_explained(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be written: No such file"):
+        save_weights({"a": torch.zeros(1)}, tmp_path / "missing" / "w")
+    with pytest.raises(ConfigError, match="got no such file"):
+        load_weights(tmp_path / "missing")
+    with pytest.raises(ConfigError, match="got a folder"):
+        load_weights(tmp_path)
+    path = save_weights({"a": torch.zeros(100)}, tmp_path / "w")
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(FileFormatError, match="expected a whole safetensors file"):
+        load_weights(path)
+    path.write_text("no weights")
+    with pytest.raises(FileFormatError, match="expected a whole safetensors file"):
+        load_weights(path)

@@ -1,0 +1,211 @@
+"""What every task of the configuration must keep."""
+
+import dataclasses
+import itertools
+import pickle
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+
+import archsearch.tasks.memorization as memorization_module
+import archsearch.trials.streams as streams_module
+from archsearch.seeds import scalar_generator
+from archsearch.trials.problems import split_of
+from archsearch.trials.streams import StreamTask
+from archsearch.trials.task import Batch, Task
+
+NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "task").glob("*.yaml"))
+STREAMS = ("arithmetic", "words", "xml")
+GENERATED = ("memorization", *STREAMS)
+
+
+def build(name: str, *overrides: str) -> Task:
+    with initialize_config_module("archsearch.conf", version_base="1.3"):
+        node = compose(overrides=[f"+task={name}", *overrides]).task[name]
+    return instantiate({key: value for key, value in node.items() if key != "search"})
+
+
+@pytest.fixture(params=NAMES)
+def task(request: pytest.FixtureRequest, treebank_folder: Path) -> Task:
+    """Every task with a yaml, as it is configured."""
+    overrides = [f"task.penn_treebank.path={treebank_folder}"] if request.param == "penn_treebank" else []
+    return build(request.param, *overrides)
+
+
+def take(batches, count: int) -> list[Batch]:
+    return list(itertools.islice(batches, count))
+
+
+def same(some: list[Batch], others: list[Batch]) -> bool:
+    return len(some) == len(others) and all(
+        a.starts == b.starts
+        and all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("inputs", "targets", "scored"))
+        for a, b in zip(some, others, strict=True)
+    )
+
+
+def test_all_five_are_configured():
+    assert NAMES == ["arithmetic", "memorization", "penn_treebank", "words", "xml"]
+
+
+def test_name_is_the_yaml_s(task):
+    assert task.name in NAMES
+
+
+def test_several_tasks_with_options_under_their_names():
+    with initialize_config_module("archsearch.conf", version_base="1.3"):
+        config = compose(overrides=["+task=[arithmetic,xml]", "task.xml.num_letters=4"])
+    assert set(config.task) == {"arithmetic", "xml"}
+    assert len(instantiate({k: v for k, v in config.task.xml.items() if k != "search"}).symbols) == 7
+
+
+def test_batches_have_the_promised_shapes_and_types(task):
+    batch = next(task.training(3, 6, 7))
+    steps = 9 if task.name == "memorization" else 7
+    for array, kind in ((batch.inputs, np.int64), (batch.targets, np.int64), (batch.scored, np.bool_)):
+        assert array.shape == (steps, 6)
+        assert array.dtype == kind
+        assert array.flags.c_contiguous
+    assert batch.inputs.min() >= 0
+    assert max(batch.inputs.max(), batch.targets.max()) < len(task.symbols)
+    assert len(set(task.symbols)) == len(task.symbols)
+
+
+def test_targets_are_the_next_inputs(task):
+    """R27: a stream goes on from batch to batch; each position asks for the symbol after it."""
+    batches = take(task.training(3, 4, 11), 5)
+    for batch in batches:
+        assert np.array_equal(batch.targets[:-1], batch.inputs[1:])
+    for before, after in itertools.pairwise(batches):
+        if not after.starts:
+            assert np.array_equal(before.targets[-1], after.inputs[0])
+
+
+def test_states_are_carried_except_at_the_start(task):
+    """R27, R33: only memorization sets the states to zero for each minibatch."""
+    starts = [batch.starts for batch in take(task.training(3, 4, 11), 5)]
+    assert starts == [True] * 5 if task.name == "memorization" else [True, False, False, False, False]
+    held_out = [batch.starts for batch in take(task.held_out("test", 4, 11), 3)]
+    assert held_out == starts[:3]
+
+
+def test_unrolling_cuts_the_same_stream(task):
+    if task.name == "memorization":
+        pytest.skip("a problem is never cut")
+    for draw in (lambda unroll, n: take(task.training(3, 4, unroll), n),):
+        short, long = draw(5, 6), draw(15, 2)
+        assert np.array_equal(np.concatenate([b.inputs for b in short]), np.concatenate([b.inputs for b in long]))
+    short, long = ([b.targets for b in task.held_out("validation", 4, unroll)] for unroll in (5, 16))
+    assert np.array_equal(np.concatenate(short), np.concatenate(long))
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_seed_decides_the_training_data(name):
+    task = build(name)
+    assert same(take(task.training(3, 4, 11), 5), take(build(name).training(3, 4, 11), 5))
+    assert not same(take(task.training(3, 4, 11), 5), take(task.training(4, 4, 11), 5))
+
+
+def test_held_out_data_are_fixed_and_differ(task):
+    list(itertools.islice(task.training(9, 4, 11), 3))
+    validation = list(task.held_out("validation", 4, 11))
+    assert same(validation, list(task.held_out("validation", 4, 11)))
+    assert not same(validation, list(task.held_out("test", 4, 11)))
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_held_out_size_counts_positions(name):
+    task = dataclasses.replace(build(name), validation_size=300, test_size=130)
+    assert sum(batch.inputs.size for batch in task.held_out("validation", 4, 11)) == 300
+    assert sum(batch.inputs.size for batch in task.held_out("test", 4, 11)) == 128
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_splits_have_no_problem_in_common(name):
+    task = build(name)
+    assert isinstance(task, StreamTask)
+    seen = {
+        split: {
+            p.identity for seed in (1, 2) for p in itertools.islice(task.problems(split, scalar_generator(seed)), 150)
+        }
+        for split in ("training", "validation", "test")
+    }
+    for split, identities in seen.items():
+        assert len(identities) > 50
+        assert all(split_of(identity) == split for identity in identities)
+    assert not seen["training"] & (seen["validation"] | seen["test"])
+    assert not seen["validation"] & seen["test"]
+
+
+def slow_ngram_accuracy(training: list[Batch], held_out: list[Batch]) -> float:
+    """The best of 1-, 2- and 3-gram, each backing off, one position after the other."""
+
+    def positions(batches):
+        read: list[list[int]] = []
+        for batch in batches:
+            if batch.starts:
+                read = [[] for _ in range(batch.inputs.shape[1])]
+            for t, b in np.ndindex(*batch.inputs.shape):
+                read[b] = [*read[b], int(batch.inputs[t, b])][-2:]
+                if batch.scored[t, b]:
+                    yield read[b], int(batch.targets[t, b])
+
+    followers = defaultdict(Counter)
+    for read, target in positions(training):
+        for length in range(len(read) + 1):
+            followers[tuple(read[len(read) - length :])][target] += 1
+    # the smallest number wins a tie
+    favourite = {context: min(found, key=lambda s: (-found[s], s)) for context, found in followers.items()}
+    hits, total = [0, 0, 0], 0
+    for read, target in positions(held_out):
+        total += 1
+        for longest in range(3):
+            contexts = [tuple(read[len(read) - n :]) for n in range(min(longest, len(read)), -1, -1)]
+            hits[longest] += favourite[next(c for c in contexts if c in favourite)] == target
+    return max(hits) / total
+
+
+def test_trivial_predictor_scores_at_the_stated_chance(task, monkeypatch):
+    monkeypatch.setattr(streams_module, "CHANCE_BATCHES", 60)
+    monkeypatch.setattr(memorization_module, "CHANCE_BATCHES", 60)
+    if isinstance(task, StreamTask):
+        seed = streams_module.derive("chance", task._data_name)
+        training = take(task.training(seed, 20, 35), 60)
+    elif task.name == "memorization":
+        training = take(task.training(memorization_module.derive("chance", task.digest), 20, 35), 60)
+    else:
+        training = take(task.training(0, 20, 1), task.epoch_steps(20, 1))
+    held_out = list(task.held_out("validation", 20, 35))
+    assert task.chance() == pytest.approx(slow_ngram_accuracy(training, held_out), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_ceiling_lies_well_above_chance(name):
+    task = build(name)
+    chance, ceiling = task.chance(), task.ceiling()
+    assert ceiling is not None
+    assert chance + 0.05 < ceiling <= 1
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_digest_changes_with_every_field(name):
+    task = build(name)
+    digests = {task.digest}
+    numbers = [field.name for field in dataclasses.fields(task) if field.name != "name"]
+    for field in numbers:
+        # one less is allowed for all of them but those that are already as small as can be
+        change = -1 if getattr(task, field) > 1 else 1
+        digests.add(dataclasses.replace(task, **{field: getattr(task, field) + change}).digest)
+    assert len(digests) == len(numbers) + 1
+    assert build(name).digest == task.digest
+
+
+def test_survives_the_way_to_a_worker(task):
+    copy = pickle.loads(pickle.dumps(task))  # noqa: S301 - our own bytes
+    assert copy == task
+    assert copy.digest == task.digest
+    assert same(take(copy.training(3, 4, 11), 2), take(task.training(3, 4, 11), 2))
