@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archsearch.compiler.layer import RecurrentCell, RecurrentLayer
+    from archsearch.compiler.layer import RecurrentLayer
+    from archsearch.compiler.recurrent_cell import RecurrentCell
     from archsearch.errors import (
         ArchSearchError,
         ConfigError,
@@ -44,7 +45,7 @@ _HOMES = {
     "ConfigError": "archsearch.errors",
     "FileFormatError": "archsearch.errors",
     "InvalidGraphError": "archsearch.errors",
-    "RecurrentCell": "archsearch.compiler.layer",
+    "RecurrentCell": "archsearch.compiler.recurrent_cell",
     "RecurrentLayer": "archsearch.compiler.layer",
     "SearchStateError": "archsearch.errors",
     "ShapeError": "archsearch.errors",

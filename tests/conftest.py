@@ -26,5 +26,5 @@ def _load_shared(name: str) -> None:
     spec.loader.exec_module(module)
 
 
-for shared in ("cells",):
+for shared in ("cells", "full_cells", "evaluation", "respelling", "near_misses"):
     _load_shared(shared)

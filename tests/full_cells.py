@@ -29,7 +29,9 @@ def full_structure(rng: random.Random, num_nodes: int, num_states: int = 1) -> S
         name = f"n{index}"
         if primitive == "linear":
             bias = rng.random() < 0.6
-            nodes[name] = Node("linear", operands, rng.choice((0.0, 0.0, 1.0)), bias, bias * rng.choice((0.0, 0.0, 1.0)))
+            nodes[name] = Node(
+                "linear", operands, rng.choice((0.0, 0.0, 1.0)), bias, bias * rng.choice((0.0, 0.0, 1.0))
+            )
         else:
             nodes[name] = Node(primitive, operands)
         unused = [value for value in unused if value not in operands] + [name]

@@ -66,8 +66,11 @@ def _shared_matrix_made_two(structure: Structure, rng: random.Random) -> Iterato
     if shared:
         name = rng.choice(shared)
         user, slot = rng.choice(slots[name])
-        yield "shared matrix made two", _with_operand(
-            replace(structure, nodes={**structure.nodes, "twin": structure.nodes[name]}), user, slot, "twin"
+        yield (
+            "shared matrix made two",
+            _with_operand(
+                replace(structure, nodes={**structure.nodes, "twin": structure.nodes[name]}), user, slot, "twin"
+            ),
         )
 
 

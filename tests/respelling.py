@@ -209,9 +209,7 @@ def _add_and_subtract(draft: _Draft) -> None:
         v = draft.rng.choice(free)
         if draft.num_terms(v) < 5:
             operand = draft.add("add", draft.add("sub", node.operands[slot], v), v)
-            draft.nodes[name] = replace(
-                node, operands=(*node.operands[:slot], operand, *node.operands[slot + 1 :])
-            )
+            draft.nodes[name] = replace(node, operands=(*node.operands[:slot], operand, *node.operands[slot + 1 :]))
 
 
 def _compute_twice(draft: _Draft) -> None:

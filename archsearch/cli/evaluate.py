@@ -8,7 +8,6 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.exits import FAILED, LateError
 from archsearch.cli.new_files import check_writable
 from archsearch.cli.one_trial import overlay, plan_trial, typed_values, values_of_run
-from archsearch.cli.running import use_one_thread
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ArchSearchError
@@ -29,7 +28,6 @@ def run(words: list[str]) -> int:
     target = Path(root.text("save")) if "save" in root else None
     if target:
         check_writable(target)
-    use_one_thread()
     chance, ceiling = task.chance(), task.ceiling()
     print(f"{chosen.name} ({trial.cell}) on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}")
     print(

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.configuration_files import did_you_mean
@@ -12,11 +10,11 @@ from archsearch.cli.evaluate import print_point
 from archsearch.cli.exits import LateError
 from archsearch.cli.new_files import check_writable
 from archsearch.cli.one_trial import plan_trial, values_of_run
-from archsearch.cli.running import use_one_thread
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
+from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.python_source import export_python
 from archsearch.export.weights import save_weights
 from archsearch.graph.cell_graph import CellGraph
@@ -76,9 +74,7 @@ def _fresh(graph: CellGraph, root: Section, wanted: bool) -> Taken:
     sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
     if not wanted:
         return Taken(graph, None)
-    layer = RecurrentLayer(graph, sizes["input_size"], sizes["hidden_size"], sizes["num_layers"])
-    layer.reset_parameters(generator=torch.Generator().manual_seed(root.integer("seed", 0)))
-    return Taken(graph, layer)
+    return Taken(graph, fresh_layer(graph, **sizes, seed=root.integer("seed", 0)))
 
 
 def _train(chosen: ChosenCell, root: Section) -> Taken:
@@ -93,7 +89,6 @@ def _train(chosen: ChosenCell, root: Section) -> Taken:
         raise ConfigError(f"trained=yes: expected task=…, one of the run's: {', '.join(tasks)}.")
     task = next(iter(root.section("task").values)) if "task" in root else tasks[0]
     trial, _, evaluator = plan_trial(values_of_run(chosen.run, chosen.graph.digest, task), chosen)
-    use_one_thread()
     print(f"training {chosen.name} on {task}, at most {trial.max_steps} steps, {trial.setting.key}", flush=True)
     evaluation = evaluator.evaluate_keeping_model(trial, print_point)
     if evaluation.model is None:

@@ -55,7 +55,9 @@ def _run(words: list[str]) -> int:
     if HELP.intersection(rest):
         print(command_help(command))
         return DONE
-    # loaded only now, since a command brings torch with it
+    # Every trial trains on one thread, as in the workers: other numbers of threads give other bits. Torch reads this
+    # when it is loaded, which only a command does.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     return int(import_module(f"archsearch.cli.{command}").run(rest))
 
 

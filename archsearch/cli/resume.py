@@ -8,7 +8,7 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.configuration_files import did_you_mean
 from archsearch.cli.planning import plan_search
 from archsearch.cli.run_configuration import founder_graph, from_yaml, to_yaml
-from archsearch.cli.running import run_to_end, use_one_thread, warn_of_short_lookahead
+from archsearch.cli.running import run_to_end, warn_of_short_lookahead
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.compiler.engines import choose_engine
@@ -28,7 +28,6 @@ def run(words: list[str]) -> int:
     values = from_yaml(folder.read_config(), folder.config_path)
     _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
     extended = _extend(values, root, folder)
-    use_one_thread()
     planned = plan_search({**extended, **({"workers": root.values["workers"]} if "workers" in root else {})})
     if extended != values:
         folder.write_config(to_yaml(extended))

@@ -5,8 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from archsearch.cli.exits import INTERRUPTED, LateError
 from archsearch.cli.planning import PlannedSearch
 from archsearch.cli.tables import print_leaderboard
@@ -23,11 +21,6 @@ from archsearch.search.plan import TaskPlan
 from archsearch.training.measure import measure_training_speed
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
-
-
-def use_one_thread() -> None:
-    """Lets every trial train on one thread, as the workers do: other numbers of threads give other bits."""
-    torch.set_num_threads(1)
 
 
 def warn_of_short_lookahead(planned: PlannedSearch) -> None:

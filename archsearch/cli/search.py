@@ -5,7 +5,7 @@ from pathlib import Path
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.planning import plan_search
 from archsearch.cli.run_configuration import settle, to_yaml
-from archsearch.cli.running import print_cost, run_to_end, use_one_thread, warn_of_short_lookahead
+from archsearch.cli.running import print_cost, run_to_end, warn_of_short_lookahead
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.compiler.engines import choose_engine
@@ -22,7 +22,6 @@ def run(words: list[str]) -> int:
     if PRINT_CONFIGURATION in words:
         print(to_yaml(values), end="")
         return 0
-    use_one_thread()
     planned = plan_search(values)
     root = Section(composed.values)
     results_dir = Path(root.text("results_dir"))

@@ -64,8 +64,9 @@ class _AtomTable:
         return self.shared[key]
 
     def product(self, factors: Factors) -> Polynomial:
-        if factors.is_small():
-            return factors.expanded()
+        polynomial = factors.expanded()
+        if polynomial is not None:
+            return polynomial
         self.is_exact = False
         atoms = []
         for key, power in factors.sums.items():

@@ -33,6 +33,8 @@ class Canonical:
         biases: For each linear of `structure` that has a bias, the original linear whose bias that is, and the sign
             with which it goes over.
         states: For each state of `structure` the original one.
+        is_exact: Whether no bound was met: all products were expanded, and the search for the order of the atoms came
+            to its end. Otherwise another spelling of the cell may have another digest.
     """
 
     structure: Structure
@@ -40,6 +42,7 @@ class Canonical:
     matrices: Mapping[str, str]
     biases: Mapping[str, tuple[str, int]]
     states: Mapping[str, str]
+    is_exact: bool
 
 
 def canonicalize(structure: Structure) -> Canonical:
@@ -47,21 +50,22 @@ def canonicalize(structure: Structure) -> Canonical:
 
     Equal functions of equal weights have equal digests, whatever the names, the order of operands, the nesting and
     distribution of sums and products, the place of a bias within a sum, and the order of the states other than `h`.
-    Very large products and very symmetric cells may have more than one digest; two cells never share one.
+    Very large products and very symmetric cells may have more than one digest; two cells never share one. The form of
+    a canonical structure is that structure.
     """
-    canonical, is_exact = _canonicalize_once(structure)
+    canonical = _canonicalize_once(structure)
+    latest = canonical
     for _ in range(MAX_REPETITIONS):
-        if is_exact:
+        if latest.is_exact:
             break
-        again, is_exact = _canonicalize_once(canonical.structure)
-        is_stable = again.digest == canonical.digest
-        canonical = _composed(canonical, again)
-        if is_stable:
+        previous, latest = latest, _canonicalize_once(canonical.structure)
+        canonical = _composed(canonical, latest)
+        if latest.digest == previous.digest:
             break
     return canonical
 
 
-def _canonicalize_once(structure: Structure) -> tuple[Canonical, bool]:
+def _canonicalize_once(structure: Structure) -> Canonical:
     reading = read_atoms(structure)
     atoms = reading.atoms
     pools = pool_biases(atoms, structure)
@@ -74,7 +78,7 @@ def _canonicalize_once(structure: Structure) -> tuple[Canonical, bool]:
     )
     digest = hashlib.sha256(f"canonical form {CANONICAL_VERSION}\n{text}".encode()).hexdigest()[:16]
     writer = _Writer(structure, atoms, pools, order.atoms, ranked)
-    return writer.write("c_" + digest), reading.is_exact and order.is_exact
+    return writer.write("c_" + digest, reading.is_exact and order.is_exact)
 
 
 def _kind(number: int, atom: Atom, pools: Mapping[int, Pool], structure: Structure) -> tuple[object, ...]:
@@ -109,7 +113,7 @@ class _Writer:
         self.biases: dict[str, tuple[str, int]] = {}
         self.places = self._bias_places(pools)
 
-    def write(self, digest: str) -> Canonical:
+    def write(self, digest: str, is_exact: bool) -> Canonical:
         new_values = {}
         for rank, number in enumerate(self.order):
             atom = self.atoms[number]
@@ -121,7 +125,7 @@ class _Writer:
                 new_values[name] = self.operands[rank]
         new_states = {name: self.emission.value(value) for name, value in new_values.items()}
         structure = Structure(tuple(self.states), self.emission.nodes, new_states)
-        return Canonical(structure, digest, self.matrices, self.biases, self.states)
+        return Canonical(structure, digest, self.matrices, self.biases, self.states, is_exact)
 
     def _name(self, number: int, atom: Atom, operand: Polynomial) -> str:
         if atom.kind == INPUT:
@@ -178,4 +182,5 @@ def _composed(first: Canonical, second: Canonical) -> Canonical:
         {name: first.matrices[linear] for name, linear in second.matrices.items()},
         biases,
         {name: first.states[state] for name, state in second.states.items()},
+        first.is_exact,
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import comb
 
 from archsearch.graph.polynomials import (
     Monomial,
@@ -14,6 +13,8 @@ from archsearch.graph.polynomials import (
 )
 
 MAX_TERMS = 256
+# of one factor with the product of the others; the square of 64 different terms needs them all
+MAX_TERM_PRODUCTS = 4096
 MAX_POWER = 32
 # (2x)^64 has a coefficient of 65 bits; repeated squaring would otherwise reach millions of bits in twenty nodes
 MAX_COEFFICIENT_BITS = 64
@@ -40,29 +41,24 @@ class Factors:
             sums[key] = sums.get(key, 0) + power
         return Factors(self.sign * other.sign, monomial_product(self.monomial, other.monomial), sums)
 
-    def is_small(self) -> bool:
-        """Tells whether the expansion is zero or keeps to the three bounds above, however terms may coincide."""
-        if not all(self.sums):
-            return True
-        num_terms, bits = 1, 0
-        for key, power in self.sums.items():
-            if power > MAX_POWER and len(key) > 1:
-                return False
-            num_terms *= comb(len(key) + power - 1, power) if len(key) > 1 else 1
-            bits += power * (max(abs(coefficient) for _, coefficient in key).bit_length() - 1)
-        return num_terms <= MAX_TERMS and bits <= MAX_COEFFICIENT_BITS
+    def expanded(self) -> Polynomial | None:
+        """Returns the product as one polynomial, or None where it is too large.
 
-    def expanded(self) -> Polynomial:
-        """Returns the product as one polynomial. Only for products that are small."""
+        What counts is the result, which does not depend on the spelling; the bounds on the way there only stop
+        products that have next to no chance.
+        """
         if not all(self.sums):
             return {}
-        factors = [dict(key) for key, power in self.sums.items() for _ in range(power)]
-        if self.monomial:
-            factors.append({self.monomial: 1})
-        result: Polynomial = factors[0]
-        for factor in factors[1:]:
-            result = product_of(result, factor)
-        return {monomial: self.sign * coefficient for monomial, coefficient in result.items()}
+        result: Polynomial = {self.monomial: self.sign}
+        for key, power in sorted(self.sums.items(), key=lambda factor: (len(factor[0]), factor[1])):
+            bits = max(abs(coefficient) for _, coefficient in key).bit_length() - 1
+            if (power > MAX_POWER and len(key) > 1) or power * bits > MAX_COEFFICIENT_BITS:
+                return None
+            for _ in range(power):
+                if len(result) * len(key) > MAX_TERM_PRODUCTS:
+                    return None
+                result = product_of(result, dict(key))
+        return result if len(result) <= MAX_TERMS else None
 
     def over_atoms(self, atoms: Iterable[tuple[int, int, int]]) -> Polynomial:
         """Returns the product with atoms in the place of its sums.

@@ -4,6 +4,7 @@ Shapes: `T` time steps, `B` parallel streams.
 """
 
 import abc
+import functools
 import itertools
 import random
 from collections.abc import Iterator
@@ -71,51 +72,55 @@ class StreamTask(Task):
 
     def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:
         """Yields training batches without end; equal seeds give equal batches."""
-        streams = self._streams("training", seed, batch_size)
+        streams = self.streams("training", seed, batch_size)
         for step in itertools.count():
             yield _batch(_read(streams, unroll), starts=step == 0)
 
     def held_out(self, split: HeldOut, batch_size: int, unroll: int) -> Iterator[Batch]:
         """Yields all batches of a held-out split, the same at every call; the last may have fewer steps."""
-        for start, window in self._held_out_windows(split, batch_size, unroll):
-            yield _batch(window, starts=start == 0)
+        for number, window in enumerate(_held_out_windows(self, split, batch_size, unroll)):
+            yield _batch(window, starts=number == 0)
 
     def chance(self) -> float:
         """Returns the validation accuracy of the best n-gram of order up to 3."""
-        training = self.training(derive("chance", self._data_name), BATCH_SIZE, UNROLL)
+        training = self.training(derive("chance", self.data_name), BATCH_SIZE, UNROLL)
         held_out = self.held_out("validation", BATCH_SIZE, UNROLL)
         return ngram_accuracy(itertools.islice(training, CHANCE_BATCHES), held_out, len(self.symbols))
 
     def ceiling(self) -> float | None:
         """Returns the validation accuracy of the guesses that the problems carry."""
-        hits = scored = 0
-        for _, (symbols, counts, guesses) in self._held_out_windows("validation", BATCH_SIZE, UNROLL):
-            hits += int(np.sum((symbols == guesses)[1:] * counts[1:]))
-            scored += int(np.sum(counts[1:]))
-        return hits / scored if scored else None
+        hits = total = 0
+        for symbols, scored, guesses in _held_out_windows(self, "validation", BATCH_SIZE, UNROLL):
+            hits += int(np.sum((symbols == guesses)[1:] * scored[1:]))
+            total += int(np.sum(scored[1:]))
+        return hits / total if total else None
 
     @property
-    def _data_name(self) -> str:
+    def data_name(self) -> str:
         """Names what a problem depends on: all fields but the task's name and the sizes."""
         fields = sorted(self.identity_fields().items())
         values = [f"{name}={value!r}" for name, value in fields if name not in ("name", *SIZES)]
         return " ".join([type(self).__qualname__, str(self.version), *values])
 
-    def _streams(self, split: Split, seed: int, num_streams: int) -> "list[_Stream]":
+    def streams(self, split: Split, seed: int, num_streams: int) -> "list[Stream]":
+        """Returns streams of one split at their beginning; each depends on the seed and its number alone."""
         generators = (scalar_generator(seed, "stream", number) for number in range(num_streams))
-        return [_Stream(self.problems(split, rng)) for rng in generators]
-
-    def _held_out_windows(
-        self, split: HeldOut, batch_size: int, unroll: int
-    ) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        streams = self._streams(split, derive(self._data_name, split), batch_size)
-        size = self.validation_size if split == "validation" else self.test_size
-        length = max(1, size // batch_size)
-        for start in range(0, length, unroll):
-            yield start, _read(streams, min(unroll, length - start))
+        return [Stream(self.problems(split, rng)) for rng in generators]
 
 
-class _Stream:
+@functools.lru_cache(maxsize=16)
+def _held_out_windows(task: StreamTask, split: HeldOut, batch_size: int, unroll: int) -> tuple[NDArray[np.int64], ...]:
+    """Returns the `[3, T + 1, B]` windows of a held-out split.
+
+    Kept in memory: 9 of 10 problems drawn belong elsewhere, and every trial asks for the same.
+    """
+    streams = task.streams(split, derive(task.data_name, split), batch_size)
+    size = task.validation_size if split == "validation" else task.test_size
+    length = max(1, size // batch_size)
+    return tuple(_read(streams, min(unroll, length - start)) for start in range(0, length, unroll))
+
+
+class Stream:
     """Problems one after the other, read in windows that overlap by one position."""
 
     def __init__(self, problems: Iterator[Problem]) -> None:
@@ -138,7 +143,7 @@ class _Stream:
         return window
 
 
-def _read(streams: list[_Stream], num_steps: int) -> NDArray[np.int64]:
+def _read(streams: list[Stream], num_steps: int) -> NDArray[np.int64]:
     """Returns `[3, T + 1, B]` symbols, scored, guesses."""
     return np.array([stream.read(num_steps) for stream in streams], np.int64).transpose(1, 2, 0)
 

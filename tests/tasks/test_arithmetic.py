@@ -42,7 +42,7 @@ def test_answers_are_right_and_scored(fields):
 
 def test_the_paper_s_example_is_such_a_problem():
     """R34: `3e36d9-h1h39f94eeh43keg3c=-13991064.` is 3369-13994433."""
-    asked, written = "3e36d9-h1h39f94eeh43keg3c=-13991064.".split("=")
+    asked, written = "3e36d9-h1h39f94eeh43keg3c", "-13991064."
     assert f"{answer(asked)}." == written
     assert max(map(len, re.findall("[a-z]+", asked))) <= Arithmetic("arithmetic").max_distractors
 
@@ -73,11 +73,11 @@ def test_difficulty_bounds_digits_and_letters_and_reaches_them():
 def test_a_held_out_sum_is_never_trained_on_with_other_letters():
     task = Arithmetic("arithmetic", max_digits=1)
 
-    def sums(split):
-        problems = itertools.islice(task.problems(split, scalar_generator(0)), 3000)
+    def sums(split, count):
+        problems = itertools.islice(task.problems(split, scalar_generator(0)), count)
         return {re.sub("[a-z]", "", task.decode(problem.symbols)) for problem in problems}
 
-    training, validation, test = (sums(split) for split in ("training", "validation", "test"))
+    training, validation, test = sums("training", 12_000), sums("validation", 1500), sums("test", 1500)
     assert not training & (validation | test)
     assert not validation & test
     assert len(training | validation | test) == 19 * 19 * 2

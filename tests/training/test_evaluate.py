@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from archsearch.tasks.memorization import Memorization
 
 from archsearch.errors import ConfigError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.tasks.memorization import Memorization
 from archsearch.training import trainer as trainer_module
 from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.evaluate import Evaluator, data_seed, weights_seed

@@ -42,7 +42,7 @@ def train_slowly(model: SequenceModel, task: Task, setting: Setting, num_steps: 
             for parameter in model.parameters():
                 parameter.grad *= setting.max_gradient_norm / norm
         optimizer.step()
-        losses.append(float(loss) / max(int(batch.scored.sum()), 1))
+        losses.append(float(loss.detach()) / max(int(batch.scored.sum()), 1))
     return losses
 
 

@@ -50,7 +50,7 @@ def test_context_goes_over_the_border_of_batches_unless_states_start_anew():
     """R27: what an n-gram may look at are the symbols read since the states were set to zero."""
     first, carried = batch([0, 1]), batch([1, 0], starts=False)
     anew = batch([1, 2], starts=True)
-    training = [first, carried] * 1 + [anew] * 3
+    training = [first, carried, anew, anew, anew]
     assert ngram_accuracy(training, [first, batch([1, 0], scored=[1], starts=False)], 3) == 1.0
     assert ngram_accuracy(training, [first, batch([1, 0], scored=[1], starts=True)], 3) < 1.0
 

@@ -28,5 +28,5 @@ def test_only_problems_of_the_split_pass():
 
 def test_too_few_problems_are_reported():
     identity = next(str(n).encode() for n in itertools.count() if split_of(str(n).encode()) == "training")
-    with pytest.raises(ConfigError, match="task tiny: expected enough different problems .* none for test"):
+    with pytest.raises(ConfigError, match=r"task tiny: expected enough different problems .* none for test"):
         next(of_split(itertools.repeat(Problem([0], [1], [0], identity)), "test", "tiny"))
