@@ -1,6 +1,8 @@
-# Each of the first two targets does everything on a fresh machine with Python 3.11, 3.12 or 3.13 and gcc.
+# `make search` and `make test` each do everything on a fresh machine with Python 3.11, 3.12 or 3.13 and gcc.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+FITS := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -8,12 +10,12 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make search        sets up and runs a first search; ends with its leaderboard'
-	@echo 'make test          sets up and runs all checks: style, types, import rules, tests'
-	@echo 'make clean         removes the virtual environment and all caches; results stay'
+	@echo 'make search   sets up and runs a first search; ends with its leaderboard'
+	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
+	@echo 'make clean    removes the virtual environment and all caches; results stay'
 	@echo
-	@echo 'make search ARGS="budget.candidates=50 workers=4"    passes settings on'
-	@echo 'make test PYTHON=python3.12                          uses another Python'
+	@echo 'make search ARGS="budget.candidates=50 workers=4"   passes settings on'
+	@echo 'make test PYTHON=python3.12                         uses another Python'
 
 search: $(VENV)/installed
 	$(BIN)/archsearch search $(ARGS)
@@ -25,18 +27,20 @@ test: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
 
-# The stamps are newer than what they depend on as long as nothing has to be installed anew.
-$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/python
+# Stamps: each is newer than what it was made of as long as nothing has to be installed anew.
+$(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
+	@echo 'Installing archsearch and the versions pinned in constraints.txt; PyTorch takes a few minutes.'
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/python
+$(VENV)/installed-dev: $(VENV)/made pyproject.toml constraints.txt
+	@echo 'Installing archsearch and the versions pinned in constraints.txt; PyTorch takes a few minutes.'
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	@touch $@ $(VENV)/installed
+	@touch $(VENV)/installed $@
 
-$(VENV)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
-		{ echo 'archsearch needs Python 3.11, 3.12 or 3.13: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
+$(VENV)/made:
+	@'$(PYTHON)' -c '$(FITS)' || { echo 'archsearch needs Python 3.11, 3.12 or 3.13 with venv, found $(or $(PYTHON),none).' \
+		'Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -100,7 +100,7 @@ def _hint(key: str, known: list[str]) -> str:
         return f" Task '{parts[1]}' is not chosen: add it to task=[…], or leave the setting out."
     siblings = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
     prefix = f"{section}." if section else ""
-    namesakes = tuple(name for name in known if name.rpartition(".")[2] == leaf)
+    namesakes = sorted((name for name in known if name.rpartition(".")[2] == leaf), key=len)
     if namesakes:
         return f" Did you mean {' or '.join(namesakes[:4])}?"
     return did_you_mean(leaf, siblings, prefix) or did_you_mean(key, known)

@@ -1,6 +1,5 @@
 """`archsearch export`: takes a cell away."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
@@ -17,22 +16,10 @@ from archsearch.errors import ConfigError
 from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.python_source import export_python
 from archsearch.export.weights import save_weights
-from archsearch.graph.cell_graph import CellGraph
+from archsearch.training.evaluate import Evaluator
+from archsearch.trials.trial import Trial
 
 ENDINGS = {"python": ".py", "safetensors": ".safetensors"}
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What is written.
-
-    Attributes:
-        graph: The cell.
-        layer: Its weights; None where none are wanted.
-    """
-
-    graph: CellGraph
-    layer: RecurrentLayer | None
 
 
 def run(words: list[str]) -> int:
@@ -40,19 +27,23 @@ def run(words: list[str]) -> int:
     root = Section(compose_settings("export", parse_words("export", words)).values)
     formats = _formats(root)
     chosen = choose_cell(root)
-    trained = root.flag("trained")
+    trained = _plan_training(chosen, root) if root.flag("trained") else None
+    graph = trained[0].graph if trained else chosen.graph
+    if trained is None and "task" in root:
+        raise ConfigError("task: expected with trained=yes only. Fresh weights belong to no task.")
     class_name = root.text("name") if "name" in root else _class_name(chosen.name)
-    source = export_python(chosen.graph.canonical() if trained else chosen.graph, class_name)
+    source = export_python(graph, class_name)
+    sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
     files = {name: Path(root.text("out")) / f"{_module_name(chosen.name)}{ENDINGS[name]}" for name in formats}
     for path in files.values():
         check_writable(path)
-    taken = _train(chosen, root) if trained else _fresh(chosen.graph, root, "safetensors" in formats)
+    layer = _train(*trained) if trained else fresh_layer(graph, **sizes, seed=root.integer("seed", 0))
     if "python" in files:
         files["python"].write_text(source, encoding="utf-8")
-    if "safetensors" in files and taken.layer is not None:
-        save_weights(taken.layer, files["safetensors"])
+    if "safetensors" in files:
+        save_weights(layer, files["safetensors"])
     print("\n".join(f"Wrote {path}" for path in files.values()))
-    print(_usage(files, class_name, taken, root))
+    print(_usage(files, class_name, layer, root))
     return 0
 
 
@@ -67,36 +58,34 @@ def _formats(root: Section) -> tuple[str, ...]:
     return formats
 
 
-def _fresh(graph: CellGraph, root: Section, wanted: bool) -> Taken:
-    """Returns the cell, with newly drawn weights if they are wanted."""
-    if "task" in root:
-        raise ConfigError("task: expected with trained=yes only. Fresh weights belong to no task.")
-    sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
-    if not wanted:
-        return Taken(graph, None)
-    return Taken(graph, fresh_layer(graph, **sizes, seed=root.integer("seed", 0)))
+def _plan_training(chosen: ChosenCell, root: Section) -> tuple[Trial, Evaluator]:
+    """Returns the trial of the run in which the cell did best on the task.
 
-
-def _train(chosen: ChosenCell, root: Section) -> Taken:
-    """Trains the cell exactly as its best trial on a task of its run was."""
+    Raises:
+        ConfigError: There is no run, or no such trial in it.
+    """
     if chosen.run is None:
         raise ConfigError(
             "trained=yes: expected run=…, whose best setting for the cell is used. To train with settings of your own, "
             "use 'archsearch evaluate' with save=…"
         )
-    tasks = chosen.run.tasks
-    if "task" not in root and len(tasks) > 1:
-        raise ConfigError(f"trained=yes: expected task=…, one of the run's: {', '.join(tasks)}.")
-    task = next(iter(root.section("task").values)) if "task" in root else tasks[0]
-    trial, _, evaluator = plan_trial(values_of_run(chosen.run, chosen.graph.digest, task), chosen)
-    print(f"training {chosen.name} on {task}, at most {trial.max_steps} steps, {trial.setting.key}", flush=True)
+    tasks = list(root.section("task").values) if "task" in root else list(chosen.run.tasks)
+    if len(tasks) != 1:
+        raise ConfigError(f"trained=yes: expected task=…, one of the run's: {', '.join(chosen.run.tasks)}.")
+    trial, _, evaluator = plan_trial(values_of_run(chosen.run, chosen.graph.digest, tasks[0]), chosen)
+    return trial, evaluator
+
+
+def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
+    """Trains and returns the layers as they were at the best validation."""
+    print(f"training {trial.cell} on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}", flush=True)
     evaluation = evaluator.evaluate_keeping_model(trial, print_point)
     if evaluation.model is None:
         raise LateError(
             f"trained=yes: the training gave no weights: {evaluation.result.status} {evaluation.result.error}"
         )
     print(f"validation accuracy {evaluation.result.accuracy:.4f}, test accuracy {evaluation.test_accuracy:.4f}")
-    return Taken(trial.graph, evaluation.model.layers)
+    return evaluation.model.layers
 
 
 def _module_name(name: str) -> str:
@@ -111,21 +100,19 @@ def _class_name(name: str) -> str:
     return camel if camel[:1].isalpha() else f"Cell{camel}"
 
 
-def _usage(files: dict[str, Path], class_name: str, taken: Taken, root: Section) -> str:
+def _usage(files: dict[str, Path], class_name: str, layer: RecurrentLayer, root: Section) -> str:
     """Returns what to type next."""
-    layer = taken.layer
-    sizes = [
-        getattr(layer or root, name, None) or root.values[name] for name in ("input_size", "hidden_size", "num_layers")
-    ]
-    arguments = f"input_size={sizes[0]}, hidden_size={sizes[1]}, num_layers={sizes[2]}"
-    stands_for = "nn.GRU" if len(taken.graph.states) == 1 else "nn.LSTM"
-    lines = [f"Use it where {stands_for} stood:"]
+    sizes = f"input_size={layer.input_size}, hidden_size={layer.hidden_size}, num_layers={layer.num_layers}"
+    lines = [f"Use it where {'nn.GRU' if len(layer.cell.states) == 1 else 'nn.LSTM'} stood:"]
     if "python" in files:
-        lines += [f"  from {files['python'].stem} import {class_name}", f"  layer = {class_name}({arguments})"]
+        lines += [f"  from {files['python'].stem} import {class_name}", f"  layer = {class_name}({sizes})"]
     else:
+        cell = (
+            f"load_run({root.text('run')!r}).cell({layer.cell.digest!r})" if "run" in root else repr(root.text("cell"))
+        )
         lines += [
-            "  from archsearch import RecurrentLayer",
-            f"  layer = RecurrentLayer({str(root.values.get('cell') or taken.graph.digest)!r}, {arguments})",
+            f"  from archsearch import RecurrentLayer{', load_run' if 'run' in root else ''}",
+            f"  layer = RecurrentLayer({cell}, {sizes})",
         ]
     if "safetensors" in files:
         lines += [

@@ -33,7 +33,7 @@ def run(words: list[str]) -> int:
         folder.write_config(to_yaml(extended))
     folder.note_command(["archsearch", "resume", *words])
     warn_of_short_lookahead(planned)
-    return run_to_end(planned, folder)
+    return run_to_end(planned, folder, says_cost=False)
 
 
 def open_folder(path: Path) -> RunFolder:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from archsearch.cli.exits import INTERRUPTED, LateError
+from archsearch.cli.exits import DONE, INTERRUPTED, LateError
 from archsearch.cli.planning import PlannedSearch
 from archsearch.cli.tables import print_leaderboard
 from archsearch.errors import ArchSearchError
@@ -46,25 +46,31 @@ def print_cost(planned: PlannedSearch) -> None:
     print(estimate_cost(plan, seconds, planned.workers), flush=True)
 
 
-def run_to_end(planned: PlannedSearch, folder: RunFolder) -> int:
+def run_to_end(planned: PlannedSearch, folder: RunFolder, *, says_cost: bool) -> int:
     """Runs or continues a search, ends with its leaderboard and returns the exit code.
 
     Raises:
         LateError: Something failed after the first trial.
         ArchSearchError: Something was wrong before.
     """
+    try:
+        if says_cost:
+            print_cost(planned)
+        run = _run_with_display(planned, folder)
+    except (Stopped, KeyboardInterrupt):  # the latter before the search could begin
+        print(f"Stopped; every finished trial is kept. Go on with:\n  {resume_command(folder)}")
+        return INTERRUPTED
+    print_end(run, planned.plan.num_candidates)
+    return DONE
+
+
+def _run_with_display(planned: PlannedSearch, folder: RunFolder) -> Run:
     display = make_display(planned.plan)
     try:
         with _late_after_first_trial(display) as observer:
-            run = run_search(planned.plan, folder, planned.evaluator, planned.workers, observer)
-    except Stopped:
-        display.close()
-        print(f"Stopped; every finished trial is kept. Go on with:\n  {resume_command(folder)}")
-        return INTERRUPTED
+            return run_search(planned.plan, folder, planned.evaluator, planned.workers, observer)
     finally:
         display.close()
-    print_end(run, planned.plan.num_candidates)
-    return 0
 
 
 def resume_command(folder: RunFolder) -> str:

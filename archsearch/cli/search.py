@@ -5,7 +5,7 @@ from pathlib import Path
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.planning import plan_search
 from archsearch.cli.run_configuration import settle, to_yaml
-from archsearch.cli.running import print_cost, run_to_end, warn_of_short_lookahead
+from archsearch.cli.running import run_to_end, warn_of_short_lookahead
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.compiler.engines import choose_engine
@@ -30,5 +30,4 @@ def run(words: list[str]) -> int:
     folder.note_command(["archsearch", "search", *words])
     print(f"Run folder: {folder.path}")
     warn_of_short_lookahead(planned)
-    print_cost(planned)
-    return run_to_end(planned, folder)
+    return run_to_end(planned, folder, says_cost=True)

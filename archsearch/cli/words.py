@@ -76,7 +76,7 @@ def _source(parser: OverridesParser, key: str, text: str) -> str:
     """Returns a value as Hydra should read it."""
     if key in LIST_KEYS and text[:1] not in {"[", "'", '"'} and text != "null":
         text = f"[{text}]"
-    if text[:1] in {"[", "{"}:
+    if text[:1] in {"[", "{"} and not _is_text(key):
         if _parsed(parser, f"{key}={text}") is not None or not (text.startswith("[") and text.endswith("]")):
             return text
         elements = (element.strip() for element in text[1:-1].split(","))
@@ -87,11 +87,15 @@ def _source(parser: OverridesParser, key: str, text: str) -> str:
 def _scalar(parser: OverridesParser, key: str, text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] and text[0] in {'"', "'"}:
         return text
-    if key in TEXT_KEYS or key.endswith(".path"):
+    if _is_text(key):
         return "null" if text == "null" else _quoted(text)
     if text.startswith("~") or _MISREAD.search(text) or _parsed(parser, f"{key}={text}") is None:
         return _quoted(text)
     return text
+
+
+def _is_text(key: str) -> bool:
+    return key in TEXT_KEYS or key.endswith(".path")
 
 
 def _parsed(parser: OverridesParser, override: str) -> Override | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.equations import parse_equations
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import INPUT, Node, Structure
 
@@ -41,9 +42,9 @@ def wire(cell: CellGraph) -> Wiring:
     """Lays a cell out.
 
     A sum of matrices, `linear(x) + linear(h, bias=no)`, is one row. A value takes the column of an operand that ends
-    where it begins, or else the leftmost that is free.
+    where it begins, or else the leftmost that is free. Values have the names that the cell's equations give them.
     """
-    return _Wirer(cell.structure).wiring()
+    return _Wirer(parse_equations(cell.equations())).wiring()
 
 
 class _Wirer:
@@ -78,8 +79,8 @@ class _Wirer:
             reads = tuple(sorted({self._columns[operand] for operand in operands}))
             self._left.subtract(operands)
             ended = sorted(self._columns.pop(operand) for operand in set(operands) if not self._left[operand])
-            taken = set(self._columns.values()) | (running if not ended else set())
-            result = ended[0] if ended else next(column for column in range(len(taken) + 1) if column not in taken)
+            free = (column for column in range(len(running) + 1) if column not in running)
+            result = ended[0] if ended else next(free)
             label = self._label(name)
             self._columns[name] = result
             yield Row(label, reads, result, running)

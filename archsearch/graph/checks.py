@@ -1,6 +1,5 @@
 """All rules that a cell graph must keep; every broken one is reported."""
 
-import math
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -103,8 +102,7 @@ class _Inspection:
         known = set(sinks)
         for state in states:
             if isinstance(state, str) and state + "'" not in known:
-                sink = _shown(state + "'")
-                yield f"state {_shown(state)}: nothing gives its next value. Add a node {sink} of kind 'new_state'."
+                yield f"state {_shown(state)}: nothing gives its next value. Add a new state node, {state[:80]}'."
         known = set(states)
         for sink in sinks:
             if not (isinstance(sink, str) and sink.endswith("'") and sink[:-1] in known):
@@ -167,7 +165,7 @@ class _Inspection:
         else:
             return  # reported as of unknown kind
         if len(edges) != arity:
-            yield _operand_count(node, what, arity, [operand for _, operand in edges])
+            yield _operand_count(node, what, arity, [operand for _, operand in sorted(edges, key=repr)])
         slots = [slot for slot, _ in edges]
         if any(type(slot) is not int for slot in slots) or sorted(slots) != list(range(len(slots))):
             found = ", ".join(map(_shown, slots[:10]))
@@ -222,7 +220,7 @@ class _Inspection:
 def _linear_values(node: Any, attributes: dict[Any, Any]) -> Iterator[str]:
     for key in _NUMBERS:
         value = attributes.get(key, 0.0)
-        if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > MAX_CONSTANT:
+        if type(value) not in (int, float) or not -MAX_CONSTANT <= value <= MAX_CONSTANT:
             expected = f"expected a number of at most {MAX_CONSTANT:,.0f} in size"
             yield f"node {_shown(node)}: {key}: {expected}, got {_shown(value)}. Correct it."
     bias, bias_init = attributes.get("bias", 1), attributes.get("bias_init", 0.0)
@@ -255,16 +253,15 @@ def _unknown_primitive(primitive: Any) -> str:
 
 def _listed(nodes: Iterable[Any]) -> str:
     """Returns names with commas between them, as many as a sentence can hold."""
-    names = [
-        _shown(node).strip("'") if isinstance(node, str) and node.isidentifier() else _shown(node) for node in nodes
-    ]
+    names = [node[:80] if isinstance(node, str) and node.isidentifier() else _shown(node) for node in nodes]
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _shown(value: Any) -> str:
     """Returns a value for a message: quoted, short, and printable on any terminal."""
     if isinstance(value, str) and value.isascii() and value.isprintable():
-        return f"'{value}'" if len(value) <= 80 else f"'{value[:80]}…'"
+        quote = '"' if "'" in value else "'"
+        return f"{quote}{value[:80]}{'…' if len(value) > 80 else ''}{quote}"
     if isinstance(value, int) and abs(value) >= 10**80:
         return "an integer of more than 80 digits"
     text = ascii(value)

@@ -39,7 +39,7 @@ def run_search(plan: SearchPlan, folder: RunFolder, evaluator: TrialEvaluator, w
         Stopped: Ctrl-C or SIGTERM; the run can be continued.
         SearchStateError: See `drive`.
     """
-    with folder.locked(), _signals_as_interrupts():
+    with folder.locked():
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
@@ -59,7 +59,9 @@ def _drive(
     views = _Views(folder, journal)
     executor = _make_executor(evaluator, workers)
     try:
-        drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date)
+        # Only now: Ray, when it starts, takes SIGTERM for itself.
+        with _signals_as_interrupts():
+            drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date)
     finally:
         executor.close()
         run = views.write()

@@ -78,11 +78,7 @@ def test_equality_and_hash_follow_the_graph_and_not_the_order_of_its_nodes(gru):
     again = CellGraph(shuffled)
     assert again == gru
     assert hash(again) == hash(gru)
-    assert (
-        gru != CellGraph.from_equations(gru.equations().replace("r ", "s ").replace("s *", "s *"))
-        if "r *" not in gru.equations()
-        else True
-    )
+    assert gru != CellGraph.from_equations(gru.equations().replace("h - n", "n - h"))
     assert gru != gru.structure
 
 
@@ -92,20 +88,17 @@ def test_every_form_reads_back(seed, num_nodes, num_states):
     assert CellGraph(cell.graph) == cell
     assert CellGraph.from_json(cell.to_json()) == cell
     assert CellGraph.from_equations(cell.equations()).states == cell.states
-    assert pickle.loads(pickle.dumps(cell)) == cell  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(cell)) == cell  # noqa: S301 - our own bytes  # noqa: S301 - our own bytes
 
 
 def test_digest_ignores_names_and_sees_slots(gru):
-    renamed = CellGraph.from_equations(
-        "a = sigmoid(linear(x, h))\nb = sigmoid(linear(x, h))\nm = tanh(linear(x, b * h))\nh' = m + a * (h - m)"
-    )
-    turned = CellGraph.from_equations(
-        "a = sigmoid(linear(x, h))\nb = sigmoid(linear(x, h))\nm = tanh(linear(x, b * h))\nh' = m + a * (m - h)"
-    )
+    text = "a = sigmoid(linear(x, h))\nb = sigmoid(linear(x, h))\nm = tanh(linear(x, b * h))\nh' = m + a * (h - m)"
+    renamed = CellGraph.from_equations(text)
     assert renamed.digest == gru.digest
-    assert turned.digest != gru.digest
     assert renamed != gru
-    assert renamed.canonical() == gru.canonical().canonical()
+    assert CellGraph.from_equations(text.replace("h - m", "m - h")).digest != gru.digest
+    respelt = CellGraph.from_equations(text.replace("m + a * (h - m)", "a * h + (m - m * a)"))
+    assert respelt.canonical() == renamed.canonical()
 
 
 def test_repr_names_the_cell(gru):

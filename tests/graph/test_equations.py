@@ -166,6 +166,33 @@ def test_printed_gates_look_like_a_textbook():
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "printed"),
+    [
+        ("linear(x) + linear(h, bias=no)", "linear(x, h)"),
+        ("linear(x) + linear(h)", "linear(x) + linear(h)"),
+        ("linear(x, bias=no) + linear(h)", "linear(x, bias=no) + linear(h)"),
+        ("linear(x, h) + linear(h * x, bias=no)", "linear(x, h, h * x)"),
+        ("linear(x) + (linear(h, bias=no) + linear(h * x, bias=no))", "linear(x) + linear(h, h * x, bias=no)"),
+        ("linear(x) + linear(h, bias=no, diagonal=1)", "linear(x) + linear(h, diagonal=1, bias=no)"),
+        ("linear(x, name=w_1) + linear(h, bias=no, name=w_2)", "linear(x, h, name=w)"),
+        ("linear(x, name=w_2) + linear(h, bias=no, name=w_1)", "linear(x, name=w_2) + linear(h, bias=no, name=w_1)"),
+        ("linear(x, name=w_1) + linear(h, bias=no)", "linear(x, name=w_1) + linear(h, bias=no)"),
+        ("linear(x, name=_1) + linear(h, bias=no, name=_2)", "linear(x, name=_1) + linear(h, bias=no, name=_2)"),
+        ("((x - h) - (x * h)) + x", "x - h - x * h + x"),
+        ("x - (h - x)", "x - (h - x)"),
+        ("x + (h + x)", "x + (h + x)"),
+        ("x * (h * x)", "x * (h * x)"),
+        ("(x + h) * x", "(x + h) * x"),
+        ("((((tanh(x)))))", "tanh(x)"),
+    ],
+)
+def test_printed_as_short_as_the_same_graph_allows(written, printed):
+    structure = parse_equations(f"h' = {written}")
+    assert format_equations(structure) == f"h' = {printed}\n"
+    assert_same_up_to_names(parse_equations(f"h' = {printed}"), structure)
+
+
 @given(st.integers(0, 10**9), st.integers(1, 40), st.integers(1, 4))
 def test_round_trip(seed, num_nodes, num_states):
     rng = random.Random(seed)

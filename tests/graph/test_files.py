@@ -92,6 +92,7 @@ def with_node(**fields: object) -> str:
         (with_node(operands=["y"]), "node 'linear_1': \"y\" is neither x nor a state nor a node"),
         (with_node(operands=[["x"]]), "nodes[0].operands: expected text, got a list"),
         (with_node(diagonal=...), "nodes[0]: lacks diagonal"),
+        (with_node(diagonal=True), "nodes[0].diagonal: expected a number, got true"),
         (with_node(diagonal="0"), "nodes[0].diagonal: expected a number"),
         (with_node(diagonal=float("nan")), "NaN is no number that a cell can have"),
         (with_node(diagonal=10**400), "too large for floating point"),

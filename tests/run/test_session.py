@@ -211,3 +211,41 @@ def test_a_lost_worker_is_a_status_not_an_end(tmp_path):
     trials = load_run(path).trials()
     assert list(trials[trials["task"] == "memorization"]["status"]) == ["worker_lost"]
     assert load_run(path).summary()["reproducible"] is False
+
+
+@pytest.mark.ray
+def test_sigterm_stops_a_run_with_workers_and_keeps_its_trials(tmp_path):
+    """SIGTERM, like Ctrl-C: what is finished is kept, and the run goes on from there."""
+    script = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
+        from archsearch.run.folder import RunFolder
+        from archsearch.run.session import Stopped, run_search
+
+        class Announcing(SilentObserver):
+            def trial_answered(self, trial, result, *, recorded):
+                print(trial.key, flush=True)
+
+        try:
+            run_search(make_plan(), RunFolder(Path(sys.argv[1])), SimulatedEvaluator(), 1, Announcing())
+        except Stopped:
+            print("stopped", flush=True)
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    seen = [process.stdout.readline() for _ in range(10)]
+    process.send_signal(signal.SIGTERM)
+    seen += process.stdout.readlines()
+    process.stdout.close()
+    assert process.wait() == 0
+    assert seen[-1] == "stopped\n"
+    keys = {line.strip() for line in seen[:-1]}
+    assert keys <= set(load_run(tmp_path).trials()["key"])
+    evaluator = SimulatedEvaluator()
+    run_search(make_plan(), RunFolder(tmp_path), evaluator, 0, SilentObserver())
+    assert not keys & set(evaluator.keys)

@@ -1,0 +1,297 @@
+"""The commands as a person uses them, on a run of a second."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from archsearch.cli import running
+from archsearch.errors import SearchStateError
+from archsearch.run.reading import load_run
+from archsearch.run.session import Stopped
+
+COMMAND = Path(sys.executable).parent / "archsearch"
+
+
+@pytest.fixture
+def copied_run(tiny_run, tmp_path):
+    """A run that a test may change."""
+    target = tmp_path / "copied"
+    target.mkdir()
+    for file in tiny_run.iterdir():
+        if file.is_file():
+            (target / file.name).write_bytes(file.read_bytes())
+    return target
+
+
+def without_clock(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path / "leaderboard.csv")
+    return frame[[column for column in frame.columns if "seconds" not in column]]
+
+
+def equal_weights(one: Path, two: Path) -> bool:
+    """Compares tensors: the order of the texts beside them differs from file to file."""
+    first, second = load_file(one), load_file(two)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_search_says_the_cost_and_ends_with_the_leaderboard(archsearch, tiny_words):
+    outcome = archsearch("search", *tiny_words, "name=first")
+    assert outcome.code == 0
+    for part in ("trials", "gru", "fitness", "Leaderboard: results/first/leaderboard.csv", "archsearch resume"):
+        assert part in outcome.out
+    assert outcome.out.index("This search will run about") < outcome.out.index("fitness")
+    assert "name=first" in Path("results/first/commands.txt").read_text(encoding="utf-8")
+
+
+def test_nothing_of_hydra_is_left_behind(tiny_run):
+    names = {path.name for path in tiny_run.parent.iterdir()}
+    assert names == {"tiny"}
+    assert not list(tiny_run.rglob("*.log"))
+
+
+def test_default_name_is_the_experiment_and_a_number(archsearch, tiny_words):
+    assert archsearch("search", *tiny_words).code == 0
+    assert archsearch("search", *tiny_words, "seed=2").code == 0
+    assert sorted(path.name for path in Path("results").iterdir()) == ["smoke-1", "smoke-2"]
+
+
+def test_kept_configuration_is_resolved(tiny_run):
+    values = yaml.safe_load((tiny_run / "config.yaml").read_text(encoding="utf-8"))
+    assert values["experiment"] == "smoke"
+    assert values["engine"] != "auto"
+    assert list(values["task"]) == ["xml"]
+    assert values["task"]["xml"]["search"]["max_steps"] == 2
+    assert "???" not in (tiny_run / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_leaderboard(archsearch, tiny_run):
+    outcome = archsearch("leaderboard", f"run={tiny_run}", "top=1")
+    assert outcome.code == 0
+    first = load_run(tiny_run).leaderboard().iloc[0]
+    assert (first["name"] or first["cell"]) in outcome.out
+    assert f"{tiny_run / 'leaderboard.csv'}" in outcome.out
+    assert "more" in outcome.out
+
+
+def test_show_of_the_zoo_and_of_a_run(archsearch, tiny_run):
+    outcome = archsearch("show", "cell=gru")
+    assert outcome.code == 0
+    assert "r * h" in outcome.out
+    assert "98,688" in outcome.out
+    assert "c_" in outcome.out
+    found = load_run(tiny_run).knowledge.listed[-1][1]
+    outcome = archsearch("show", f"cell={found}", f"run={tiny_run}")
+    assert outcome.code == 0
+    assert "ratio on xml" in outcome.out
+
+
+def test_resume_with_more_candidates_equals_a_longer_search(archsearch, tiny_words, copied_run):
+    outcome = archsearch("resume", f"run={copied_run}", "budget.candidates=3")
+    assert outcome.code == 0
+    assert archsearch("search", *tiny_words, "name=long", "budget.candidates=3").code == 0
+    pd.testing.assert_frame_equal(without_clock(copied_run), without_clock(Path("results/long")))
+    assert yaml.safe_load((copied_run / "config.yaml").read_text(encoding="utf-8"))["budget"]["candidates"] == 3
+
+
+def test_resume_of_a_finished_run_trains_nothing(archsearch, copied_run):
+    before = load_run(copied_run).trials()
+    assert archsearch("resume", f"run={copied_run}").code == 0
+    pd.testing.assert_frame_equal(load_run(copied_run).trials(), before)
+
+
+def test_resume_takes_what_was_typed_if_it_is_the_same(archsearch, copied_run):
+    same = (
+        "experiment=smoke",
+        "seed=1",
+        "task=[xml]",
+        "task.xml.search.max_steps=2",
+        "search.max_steps=2",
+        "engine=auto",
+    )
+    assert archsearch("resume", f"run={copied_run}", "founders=[gru,lstm]", *same).code == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["seed=2", "task=[xml,words]", "founders=[lstm,gru]", "search.max_steps=3", "task.xml.num_letters=5", "gate=0.1"],
+)
+def test_resume_refuses_what_differs(change, archsearch, copied_run):
+    before = {path.name: path.read_bytes() for path in copied_run.iterdir()}
+    outcome = archsearch("resume", f"run={copied_run}", change)
+    assert outcome.code == 2
+    assert change.partition("=")[0] in outcome.err
+    assert {path.name: path.read_bytes() for path in copied_run.iterdir()} == before
+
+
+@pytest.mark.parametrize("word", ["budget.candidates=0", "budget.candidate=9", "sed=1"])
+def test_resume_refuses_less_and_unknown(word, archsearch, copied_run):
+    outcome = archsearch("resume", f"run={copied_run}", word)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
+def test_configuration_in_a_run_folder_is_judged_before_anything_is_built(archsearch, copied_run):
+    path = copied_run / "config.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("archsearch.tasks.xml.Xml", "os.system"), encoding="utf-8")
+    outcome = archsearch("resume", f"run={copied_run}", "budget.candidates=2")
+    assert outcome.code == 2
+    assert "os.system" in outcome.err
+
+
+def test_damaged_configuration(archsearch, copied_run):
+    (copied_run / "config.yaml").write_text("task: [", encoding="utf-8")
+    outcome = archsearch("resume", f"run={copied_run}")
+    assert outcome.code == 2
+    assert "config.yaml" in outcome.err
+
+
+def test_what_fails_after_the_first_trial_has_another_code(archsearch, tiny_words, monkeypatch):
+    real = running.run_search
+
+    def fails_late(*arguments):
+        real(*arguments)
+        raise SearchStateError("the disk is full")
+
+    monkeypatch.setattr(running, "run_search", fails_late)
+    outcome = archsearch("search", *tiny_words)
+    assert outcome.code == 1
+    assert outcome.err == "archsearch: the disk is full\n"
+
+
+def test_stopped_run_says_how_to_go_on(archsearch, tiny_words, monkeypatch):
+    def stops(*arguments):
+        raise Stopped("stopped")
+
+    monkeypatch.setattr(running, "run_search", stops)
+    outcome = archsearch("search", *tiny_words, "name=first one")
+    assert outcome.code == 130
+    assert "archsearch resume 'run=results/first one'" in outcome.out
+
+
+def test_stop_before_the_search_begins_says_how_to_go_on_too(archsearch, tiny_words, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr(running, "measure_training_speed", interrupted)
+        outcome = archsearch("search", *tiny_words, "name=early")
+    assert outcome.code == 130
+    assert "archsearch resume run=results/early" in outcome.out
+    assert archsearch("resume", "run=results/early").code == 0
+
+
+def test_interrupt_of_the_installed_command(tiny_words, tmp_path):
+    words = [*tiny_words, "name=halted", "search.max_steps=100000", "time_limit_seconds=3600"]
+    with subprocess.Popen(
+        [COMMAND, "search", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("This search"):
+                break
+        while not (tmp_path / "results/halted/archsearch.lock").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "archsearch resume run=results/halted" in out
+    assert "Traceback" not in err
+
+
+def test_installed_command_works_from_another_folder(tmp_path):
+    done = subprocess.run([COMMAND, "show", "cell=mut1"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "mut1" in done.stdout
+
+
+def test_reader_that_leaves_early_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([COMMAND, "search", "--help"], stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_lookahead_too_short_for_the_workers_is_said(archsearch, tiny_words, monkeypatch):
+    monkeypatch.setattr(running, "run_search", lambda *_: (_ for _ in ()).throw(Stopped("enough")))
+    outcome = archsearch("search", *tiny_words, "workers=3", "lookahead=4")
+    assert outcome.err.count("\n") == 1
+    assert "lookahead=4" in outcome.err
+    assert archsearch("search", *tiny_words, "workers=2", "lookahead=4").err == ""
+
+
+def test_evaluate_trains_and_keeps_weights(archsearch):
+    words = ("task=xml", "task.xml.validation_size=700", "task.xml.epoch=2", "steps=4", "setting.max_parameters=2000")
+    first = archsearch("evaluate", "cell=gru", *words, "save=new/gru.safetensors")
+    assert first.code == 0
+    assert "chance" in first.out
+    assert "ceiling" in first.out
+    assert first.out.count("step  ") == 2
+    assert any(name.startswith("readout") for name in load_file("new/gru.safetensors"))
+    again = archsearch("evaluate", "cell=gru", *words)
+    assert [line for line in again.out.splitlines() if line.startswith("step")] == [
+        line for line in first.out.splitlines() if line.startswith("step")
+    ]
+
+
+def test_evaluate_with_a_run_repeats_its_best_trial(archsearch, tiny_run):
+    run = load_run(tiny_run)
+    accuracy = run.leaderboard().iloc[0]["accuracy_xml"]
+    outcome = archsearch("evaluate", f"run={tiny_run}", "rank=1", "task=xml")
+    assert outcome.code == 0
+    assert f"best validation accuracy {accuracy:.4f}" in outcome.out
+    changed = archsearch("evaluate", f"run={tiny_run}", "rank=1", "task=xml", "steps=1", "setting.learning_rate=0.25")
+    assert "at most 1 steps" in changed.out
+    assert "lr0.25" in changed.out
+
+
+def test_exported_files_fit_together(archsearch, tiny_run, tmp_path):
+    outcome = archsearch(
+        "export", "cell=mut1", "format=[python,safetensors]", "hidden_size=6", "input_size=3", "out=out"
+    )
+    assert outcome.code == 0
+    spec = importlib.util.spec_from_file_location("mut1_exported", tmp_path / "out/mut1.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    layer = module.Mut1(input_size=3, hidden_size=6)
+    layer.load_state_dict(load_file("out/mut1.safetensors"))
+    assert layer(torch.zeros(2, 1, 3))[0].shape == (2, 1, 6)
+    for line in ("from mut1 import Mut1", "layer = Mut1(input_size=3, hidden_size=6, num_layers=1)"):
+        assert line in outcome.out
+
+
+def test_exported_trained_weights_are_those_of_the_best_trial(archsearch, tiny_run):
+    accuracy = load_run(tiny_run).leaderboard().iloc[0]["accuracy_xml"]
+    words = ("export", f"run={tiny_run}", "rank=1", "trained=yes", "format=safetensors")
+    outcome = archsearch(*words, "out=one")
+    assert outcome.code == 0
+    assert f"validation accuracy {accuracy:.4f}" in outcome.out
+    assert archsearch(*words, "out=two").code == 0
+    (one,), (two,) = list(Path("one").iterdir()), list(Path("two").iterdir())
+    assert equal_weights(one, two)
+
+
+def test_fresh_weights_depend_on_the_seed_alone(archsearch):
+    for seed, out in (("1", "a"), ("1", "b"), ("2", "c")):
+        assert (
+            archsearch("export", "cell=gru", "format=safetensors", "hidden_size=4", f"seed={seed}", f"out={out}").code
+            == 0
+        )
+    a, b, c = (Path(out) / "gru.safetensors" for out in "abc")
+    assert equal_weights(a, b)
+    assert not equal_weights(a, c)
+
+
+def test_one_thread_per_trial(archsearch, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    archsearch("show", "cell=gru")
+    assert os.environ["OMP_NUM_THREADS"] == "1"
