@@ -1,6 +1,6 @@
 # `make search` and `make test` each do everything on a fresh machine with Python 3.11, 3.12 or 3.13 and gcc.
 
-FITS := import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 VENV := .venv

@@ -73,7 +73,8 @@ def check_graph(structure: Structure, rng: random.Random, findings: Findings) ->
         evaluation.outputs(structure, weights), evaluation.outputs(original.structure, carried), original.states
     )
     findings.worst_error = max(findings.worst_error, error)
-    for _, near_miss in rng.sample(list(near_misses.near_misses(structure, rng)), 2):
+    variants = list(near_misses.near_misses(structure, rng))
+    for _, near_miss in rng.sample(variants, min(2, len(variants))):
         if evaluation.surely_differ(structure, near_miss, rng):
             counts["near misses"] += 1
             counts["near misses with the same digest"] += canonicalize(near_miss).digest == original.digest

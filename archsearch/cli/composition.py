@@ -62,6 +62,8 @@ def _override(setting: TypedSetting) -> str:
 
 def _check_choices(command: str, typed: list[TypedSetting]) -> None:
     for setting in typed:
+        if setting.key.split(".")[0].split("/")[0] == "hydra":
+            raise ConfigError(f"{setting.key}: Hydra's own settings have no effect here. Leave it out.")
         if not is_group(setting.key):
             continue
         names = option_names(setting.key.partition("@")[0])
@@ -103,7 +105,9 @@ def _hint(key: str, known: list[str]) -> str:
     namesakes = sorted((name for name in known if name.rpartition(".")[2] == leaf), key=len)
     if namesakes:
         return f" Did you mean {' or '.join(namesakes[:4])}?"
-    return did_you_mean(leaf, siblings, prefix) or did_you_mean(key, known)
+    if section and siblings:
+        return did_you_mean(leaf, siblings, prefix) or f" {section} has: {', '.join(siblings)}."
+    return did_you_mean(key, known)
 
 
 def _flat_keys(config: Any, prefix: str = "") -> list[str]:

@@ -87,7 +87,7 @@ def plan_trial(values: Mapping[str, Any], chosen: ChosenCell) -> tuple[Trial, Ta
         root_seed=root.integer("seed"),
     )
     hidden_size_for(graph.structure, len(task.symbols), trial.setting.num_layers, trial.setting.max_parameters)
-    time_limit = root.number("time_limit_seconds", 0) if "time_limit_seconds" in root else None
+    time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
     return trial, task, Evaluator({name: task}, root.text("engine"), time_limit)
 
 

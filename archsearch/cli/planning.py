@@ -73,7 +73,7 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
-    time_limit = root.number("time_limit_seconds", 0) if "time_limit_seconds" in root else None
+    time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
     return PlannedSearch(plan, tasks, Evaluator(tasks, root.text("engine"), time_limit), count_workers(root))
 
 

@@ -60,6 +60,11 @@ def run_to_end(planned: PlannedSearch, folder: RunFolder, *, says_cost: bool) ->
     except (Stopped, KeyboardInterrupt):  # the latter before the search could begin
         print(f"Stopped; every finished trial is kept. Go on with:\n  {resume_command(folder)}")
         return INTERRUPTED
+    except BrokenPipeError as error:
+        raise LateError(
+            f"{folder.path}: stopped, since what reads the output was closed; every finished trial is kept. "
+            f"Go on with: {resume_command(folder)}"
+        ) from error
     print_end(run, planned.plan.num_candidates)
     return DONE
 

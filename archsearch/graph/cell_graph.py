@@ -1,6 +1,7 @@
 """The searched object: a recurrent cell as a frozen networkx graph."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -107,8 +108,13 @@ class CellGraph:
         return self.canonical_form.digest
 
     def canonical(self) -> "CellGraph":
-        """Returns the canonical graph of this cell: equal for equal digests."""
-        return CellGraph.from_structure(self.canonical_form.structure)
+        """Returns the canonical graph of this cell: equal for equal digests.
+
+        Names of weights, which are no part of a cell's identity, are left out.
+        """
+        canonical = self.canonical_form.structure
+        nodes = {name: replace(node, weights="") for name, node in canonical.nodes.items()}
+        return CellGraph.from_structure(replace(canonical, nodes=nodes))
 
     def __getstate__(self) -> dict[str, Structure]:
         """Keeps a pickled cell small: everything else is derived from the structure."""

@@ -30,7 +30,7 @@ class Rectangle:
 def find_alike_atoms(polynomial: Polynomial) -> list[dict[int, int]]:
     """Returns the classes of two or more alike atoms that products know, with each atom's sign in their sum.
 
-    Where the signs differ, they are such that the first product with the sum is positive. Atoms that only stand alone
+    Where the signs differ, they are such that the first term with the sum is positive. Atoms that only stand alone
     are left out: `a + b` is no shorter for a name for it.
     """
     if all(len(monomial) == 1 and monomial[0][1] == 1 for monomial in polynomial):

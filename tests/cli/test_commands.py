@@ -295,3 +295,10 @@ def test_one_thread_per_trial(archsearch, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     archsearch("show", "cell=gru")
     assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+def test_search_whose_reader_leaves_says_how_to_go_on(archsearch, tiny_words, monkeypatch):
+    monkeypatch.setattr(running, "run_search", lambda *_: (_ for _ in ()).throw(BrokenPipeError))
+    outcome = archsearch("search", *tiny_words, "name=unheard")
+    assert outcome.code == 1
+    assert "archsearch resume run=results/unheard" in outcome.err

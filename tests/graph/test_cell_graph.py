@@ -103,3 +103,11 @@ def test_digest_ignores_names_and_sees_slots(gru):
 
 def test_repr_names_the_cell(gru):
     assert repr(gru) == f"CellGraph({gru.digest}, 16 nodes, states h)"
+
+
+def test_canonical_graphs_are_equal_for_equal_digests_whatever_the_weights_are_called():
+    named = CellGraph.from_equations("h' = tanh(linear(x, h, name=new))")
+    plain = CellGraph.from_equations("h' = tanh(linear(h) + linear(x, bias=no))")
+    assert named.digest == plain.digest
+    assert named.canonical() == plain.canonical()
+    assert named.canonical().canonical() == named.canonical()
