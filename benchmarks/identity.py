@@ -5,7 +5,6 @@ code that shares nothing with the canonical form. Exit code 1 where any promise 
 """
 
 import argparse
-import importlib.util
 import random
 import statistics
 import sys
@@ -13,28 +12,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the graphs are drawn and respelt by the tests' code
+
+import shared_cells as cells
+import shared_evaluation as evaluation
+import shared_full_cells as full_cells
+import shared_near_misses as near_misses
+import shared_respelling as respelling
 
 from archsearch.graph.canonical import Canonical, canonicalize
 from archsearch.graph.structure import Structure
 
-TESTS = Path(__file__).parent.parent / "tests"
 MAX_ERROR = 1e-12
-
-
-def _load_shared(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"shared_{name}", TESTS / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise ImportError(name)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-cells, full_cells, evaluation, respelling, near_misses = (
-    _load_shared(name) for name in ("cells", "full_cells", "evaluation", "respelling", "near_misses")
-)
 
 
 @dataclass

@@ -120,11 +120,13 @@ def test_paper_numbers_of_inheritance_and_training():
 
 
 def test_a_task_may_differ_from_what_all_tasks_have():
-    tasks = settled("task=[xml,words]", "task.xml.search.max_steps=7", "task.xml.search.space.num_layers=[2]")["task"]
+    own = ("task.xml.search.max_steps=7", "task.xml.search.space.num_layers=[2]")
+    tasks = settled("experiment=smoke", "task=[xml,arithmetic]", *own)["task"]
     assert tasks["xml"]["search"]["max_steps"] == 7
     assert tasks["xml"]["search"]["space"]["num_layers"] == [2]
-    assert tasks["words"]["search"]["max_steps"] != 7
-    assert tasks["xml"]["search"]["space"]["init_scales"] == tasks["words"]["search"]["space"]["init_scales"]
+    assert tasks["arithmetic"]["search"]["max_steps"] != 7
+    assert tasks["arithmetic"]["search"]["space"]["num_layers"] == [1]
+    assert tasks["xml"]["search"]["space"]["init_scales"] == tasks["arithmetic"]["search"]["space"]["init_scales"]
 
 
 def test_options_of_tasks_not_chosen_are_dropped():
