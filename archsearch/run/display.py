@@ -113,7 +113,8 @@ class PlainDisplay:
         self._progress.count_step(outcome)
         if outcome.kind == "baseline":
             baseline = evolution.knowledge.baseline
-            self._print("founders done: " + ", ".join(f"{task} {accuracy:.3f}" for task, accuracy in baseline.items()))
+            best = ", ".join(f"{task} {baseline[task]:.3f}" for task in evolution.knowledge.tasks)
+            self._print(f"founders done, the baseline's best: {best}")
         elif outcome.kind == "propose" and outcome.stage == COMPLETED:
             digest = outcome.cells[0].digest
             fitness = evolution.knowledge.fitness(evolution.knowledge.cells[digest])
