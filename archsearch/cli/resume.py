@@ -29,11 +29,14 @@ def run(words: list[str]) -> int:
     _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
     extended = _extend(values, root, folder)
     planned = plan_search({**extended, **({"workers": root.values["workers"]} if "workers" in root else {})})
-    if extended != values:
-        folder.write_config(to_yaml(extended))
-    folder.note_command(["archsearch", "resume", *words])
     warn_of_short_lookahead(planned)
-    return run_to_end(planned, folder, says_cost=False)
+
+    def begin() -> None:
+        if extended != values:
+            folder.write_config(to_yaml(extended))
+        folder.note_command(["archsearch", "resume", *words])
+
+    return run_to_end(planned, folder, says_cost=False, begin=begin)
 
 
 def open_folder(path: Path) -> RunFolder:

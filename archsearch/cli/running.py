@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from archsearch.cli.exits import DONE, INTERRUPTED, LateError
@@ -46,8 +46,16 @@ def print_cost(planned: PlannedSearch) -> None:
     print(estimate_cost(plan, seconds, planned.workers), flush=True)
 
 
-def run_to_end(planned: PlannedSearch, folder: RunFolder, *, says_cost: bool) -> int:
+def run_to_end(
+    planned: PlannedSearch, folder: RunFolder, *, says_cost: bool, begin: Callable[[], None] = lambda: None
+) -> int:
     """Runs or continues a search, ends with its leaderboard and returns the exit code.
+
+    Args:
+        planned: The search.
+        folder: The run's folder.
+        says_cost: Whether to say first what it will cost.
+        begin: Called once the folder is ours alone.
 
     Raises:
         LateError: Something failed after the first trial.
@@ -56,7 +64,7 @@ def run_to_end(planned: PlannedSearch, folder: RunFolder, *, says_cost: bool) ->
     try:
         if says_cost:
             print_cost(planned)
-        run = _run_with_display(planned, folder)
+        run = _run_with_display(planned, folder, begin)
     except (Stopped, KeyboardInterrupt):  # the latter before the search could begin
         print(f"Stopped; every finished trial is kept. Go on with:\n  {resume_command(folder)}")
         return INTERRUPTED
@@ -69,11 +77,11 @@ def run_to_end(planned: PlannedSearch, folder: RunFolder, *, says_cost: bool) ->
     return DONE
 
 
-def _run_with_display(planned: PlannedSearch, folder: RunFolder) -> Run:
+def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> Run:
     display = make_display(planned.plan)
     try:
         with _late_after_first_trial(display) as observer:
-            return run_search(planned.plan, folder, planned.evaluator, planned.workers, observer)
+            return run_search(planned.plan, folder, planned.evaluator, planned.workers, observer, begin)
     finally:
         display.close()
 

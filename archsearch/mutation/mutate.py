@@ -14,6 +14,10 @@ MAX_TRANSFORMATIONS = 3
 MAX_DRAWS = 1000
 
 
+class NoChildError(ConfigError):
+    """A cell has no child by the transformations allowed, or none was drawn."""
+
+
 @dataclass(frozen=True)
 class Child:
     """A mutated cell.
@@ -37,7 +41,7 @@ def mutate(parent: CellGraph, transformations: Sequence[Transformation], rng: ra
     Source: Jozefowicz 2015, sec. 3.2; R11, R19.
 
     Raises:
-        ConfigError: No transformation of a weight above 0 is applicable to the cell, or all children were rejected.
+        NoChildError: No transformation of a weight above 0 is applicable to the cell, or all children were rejected.
     """
     structure = parent.canonical_form.structure
     drawable = [transformation for transformation in transformations if transformation.weight > 0]
@@ -53,7 +57,7 @@ def mutate(parent: CellGraph, transformations: Sequence[Transformation], rng: ra
         if output_uses_input_and_state(graph.structure):
             return Child(graph, drawn[1])
     names = ", ".join(transformation.name for transformation in drawable) or "none"
-    raise ConfigError(
+    raise NoChildError(
         f"cell {parent.digest}: expected a child by the transformations with a weight above 0 ({names}), got none in "
         f"{MAX_DRAWS} draws. Give more transformations a weight."
     )

@@ -37,54 +37,66 @@ class Progress:
         self.num_in_flight = 0
         self.failures: Counter[str] = Counter()
         self.stages: Counter[str] = Counter()
-        self._founders_done_at: float | None = None
+        self._founders_are_done = False
+        self._pace_from: tuple[float, int] | None = None
 
     def count_trial(self, result: TrialResult, *, recorded: bool) -> None:
         """Counts a trial that was answered."""
         self.num_recorded += recorded
         self.num_computed += not recorded
+        if self._founders_are_done and self._pace_from is None and not recorded:
+            self._pace_from = time.monotonic(), self.num_candidates
         if result.status != "ok":
             self.failures[result.status] += 1
 
     def count_step(self, outcome: StepOutcome) -> None:
         """Counts a consumed step."""
         if outcome.kind == "baseline":
-            self._founders_done_at = time.monotonic()
+            self._founders_are_done = True
         if outcome.kind == "propose":
             self.num_candidates += 1
             self.stages[outcome.stage] += 1
         self.num_dropped += len(outcome.dropped)
 
     def seconds_left(self) -> float | None:
-        """Returns a guess from the pace so far: of the founders' trials first, of candidates afterwards."""
+        """Returns a guess from the pace so far: of the founders' trials first, of candidates afterwards.
+
+        What came from the journal says nothing about the pace.
+        """
         now = time.monotonic()
-        if self._founders_done_at is None:
+        if not self._founders_are_done:
             done = self.num_recorded + self.num_computed
             if not self.num_computed:
                 return None
             return (now - self._begin) / self.num_computed * max(0, self.num_founder_trials - done)
-        if not self.num_candidates:
+        if self._pace_from is None:
             return None
-        return (now - self._founders_done_at) / self.num_candidates * (self._plan.num_candidates - self.num_candidates)
+        since, candidates_then = self._pace_from
+        num_new = self.num_candidates - candidates_then
+        if not num_new:
+            return None
+        return (now - since) / num_new * (self._plan.num_candidates - self.num_candidates)
 
     def line(self) -> str:
         """Returns the state in one line."""
         parts = []
-        if self._founders_done_at is None:
+        if not self._founders_are_done:
             parts.append(f"founders {self.num_recorded + self.num_computed}/{self.num_founder_trials} trials")
         else:
             parts.append(f"candidates {self.num_candidates}/{self._plan.num_candidates}")
             parts.append(f"trials {self.num_recorded + self.num_computed}")
         if self.num_recorded:
             parts.append(f"{self.num_recorded} from the journal")
-        fallen = [f"{stage} {count}" for stage, count in self.stages.items() if stage not in {COMPLETED, NOTHING_NEW}]
+        # copies: the live table is drawn by another thread than the one that counts
+        stages, failures = dict(self.stages), dict(self.failures)
+        fallen = [f"{stage} {count}" for stage, count in stages.items() if stage not in {COMPLETED, NOTHING_NEW}]
         if fallen:
             parts.append("fell at " + ", ".join(fallen))
-        if self.stages[COMPLETED]:
-            parts.append(f"passed {self.stages[COMPLETED]}")
+        if COMPLETED in stages:
+            parts.append(f"passed {stages[COMPLETED]}")
         if self.num_dropped:
             parts.append(f"duplicates and oversized {self.num_dropped}")
-        parts += [f"{status} {count}" for status, count in sorted(self.failures.items())]
+        parts += [f"{status} {count}" for status, count in sorted(failures.items())]
         left = self.seconds_left()
         if left is not None:
             parts.append(f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left")

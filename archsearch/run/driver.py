@@ -1,7 +1,9 @@
 """The loop between search, journal and executor."""
 
 import heapq
+import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from archsearch.errors import SearchStateError
@@ -12,6 +14,7 @@ from archsearch.search.outcome import StepOutcome
 from archsearch.trials.trial import Trial, TrialResult
 
 POLL_SECONDS = 0.5
+_NUMBERS = re.compile(r"\d+")  # the same error in cells of different sizes has other numbers in it
 
 
 class Observer(Protocol):
@@ -47,13 +50,14 @@ class RepeatedFailure:
         """
         for entry in outcome.examined:
             failed = entry.result.status == "failed"
-            same = failed and entry.result.error == self._error
+            error = _NUMBERS.sub("#", entry.result.error)
+            same = failed and error == self._error
             self._count = self._count + 1 if same else int(failed)
-            self._error = entry.result.error if failed else ""
+            self._error = error if failed else ""
             if self._count >= self._limit:
                 raise SearchStateError(
                     f"the last {self._limit} trials all failed with the same error, so this is a bug rather than a "
-                    f"property of the cells: {self._error}"
+                    f"property of the cells: {entry.result.error}"
                 )
 
 
@@ -63,6 +67,7 @@ def drive(
     executor: Executor,
     observer: Observer,
     checkpoint: Callable[[], None],
+    held_back: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Runs a search to its end.
 
@@ -74,6 +79,7 @@ def drive(
         executor: Computes what the journal lacks.
         observer: Is told what happens.
         checkpoint: Called after consumed steps; brings the views up to date.
+        held_back: Makes a context in which no interrupt arrives; finished trials are kept inside it.
 
     Raises:
         SearchStateError: The journal and the search disagree, or every trial fails alike.
@@ -98,7 +104,10 @@ def drive(
             observer.refresh(num_in_flight, len(waiting))
             for trial, result in executor.wait(POLL_SECONDS):
                 num_in_flight -= 1
-                _keep(evolution, journal, observer, trial, result)
+                with held_back():
+                    journal.add_trial(trial, result)
+                observer.trial_answered(trial, result, recorded=False)
+                evolution.tell(trial.key, result)
     except KeyboardInterrupt:
         _keep_finished(journal, executor)
         raise
@@ -119,12 +128,6 @@ def _answer_recorded(
             else:
                 observer.trial_answered(trial, result, recorded=True)
                 evolution.tell(trial.key, result)
-
-
-def _keep(evolution: Evolution, journal: Journal, observer: Observer, trial: Trial, result: TrialResult) -> None:
-    journal.add_trial(trial, result)
-    observer.trial_answered(trial, result, recorded=False)
-    evolution.tell(trial.key, result)
 
 
 def _keep_finished(journal: Journal, executor: Executor) -> None:

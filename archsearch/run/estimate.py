@@ -15,7 +15,7 @@ class CostEstimate:
 
     Attributes:
         founder_trials: Trials of the baseline.
-        most_trials: Trials if every candidate passed every gate, re-evaluations aside.
+        most_trials: Trials if every candidate passed every gate and was re-evaluated as often as it could be.
         expected_trials: Trials if half of the candidates passed at each stage, re-evaluations included.
         seconds: Of the expected trials, with all workers busy.
         most_seconds: Of the most trials.
@@ -48,14 +48,17 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
     expected = dict.fromkeys(trial_seconds, 0.0)
     reaching = 1.0
     for task in plan.all_tasks:
-        most[task.name] += plan.num_candidates * task.num_settings
-        expected[task.name] += plan.num_candidates * task.num_settings * reaching
+        at_stage = min(task.num_settings, task.max_settings)
+        most[task.name] += plan.num_candidates * at_stage
+        expected[task.name] += plan.num_candidates * at_stage * reaching
         reaching *= EXPECTED_SHARE_PASSING
     chance = plan.reevaluate_probability
     reevaluations = plan.num_candidates * chance / max(1e-9, 1 - chance)
     for task in plan.tasks:
-        fresh = min(task.num_settings, task.max_settings - task.num_settings)
-        expected[task.name] += min(reevaluations, plan.num_candidates * reaching) * fresh
+        left = max(0, task.max_settings - task.num_settings)
+        expected[task.name] += min(reevaluations, plan.num_candidates * reaching) * min(task.num_settings, left)
+        if plan.reevaluate_probability:
+            most[task.name] += plan.num_candidates * left
         most[task.name] += founders[task.name]
         expected[task.name] += founders[task.name]
     at_once = max(1, workers)

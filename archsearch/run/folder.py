@@ -81,8 +81,13 @@ class RunFolder:
         return self.path / "config.yaml"
 
     def write_config(self, text: str) -> None:
-        """Keeps the configuration."""
-        write_atomically(self.config_path, text)
+        """Keeps the configuration.
+
+        Raises:
+            SearchStateError: Nothing can be written there.
+        """
+        with _writable(self.path):
+            write_atomically(self.config_path, text)
 
     def read_config(self) -> str:
         """Returns the configuration.
@@ -96,8 +101,12 @@ class RunFolder:
             raise SearchStateError(f"{self.config_path}: the run's configuration cannot be read ({error}).") from error
 
     def note_command(self, arguments: Sequence[str]) -> None:
-        """Appends a command line to the list of those that worked on this run."""
-        with (self.path / "commands.txt").open("a", encoding="utf-8") as file:
+        """Appends a command line to the list of those that worked on this run.
+
+        Raises:
+            SearchStateError: Nothing can be written there.
+        """
+        with _writable(self.path), (self.path / "commands.txt").open("a", encoding="utf-8") as file:
             file.write(shlex.join(arguments) + "\n")
 
     @contextmanager
@@ -105,9 +114,11 @@ class RunFolder:
         """Keeps other drivers out while this one works; the lock ends with the process, however it ends.
 
         Raises:
-            SearchStateError: Another driver works on the folder.
+            SearchStateError: Another driver works on the folder, or nothing can be written there.
         """
-        with (self.path / "archsearch.lock").open("a+", encoding="utf-8") as file:
+        with _writable(self.path):
+            file = (self.path / "archsearch.lock").open("a+", encoding="utf-8")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -120,6 +131,17 @@ class RunFolder:
             file.write(f"pid {os.getpid()}\n")
             file.flush()
             yield
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SearchStateError(
+            f"{path}: expected a folder that can be written to, got: {error.strerror}. Look at its rights and at the "
+            f"space on the disk."
+        ) from error
 
 
 def write_atomically(path: Path, text: str) -> None:

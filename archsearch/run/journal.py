@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,16 +67,18 @@ class Journal:
         """
         if path.exists():
             raise SearchStateError(f"{path}: expected no file, found one. A journal is never overwritten.")
+        unfinished = path.with_name(f"{path.name}.new")
         try:
-            connection = _connect(path, "rwc")
+            unfinished.unlink(missing_ok=True)
+            connection = sqlite3.connect(unfinished)
             with connection:
                 connection.executescript(f"BEGIN; {_SCHEMA}")
                 connection.execute("INSERT INTO about VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-        except sqlite3.Error as error:
-            raise SearchStateError(
-                f"{path}: the journal cannot be made ({error}). Look at the folder's rights."
-            ) from error
-        return cls(connection, path)
+            connection.close()
+            unfinished.rename(path)  # whole or not at all, whenever the process is killed
+        except (sqlite3.Error, OSError) as error:
+            raise SearchStateError(f"{path}: the journal cannot be made ({error}). Look at the folder.") from error
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Journal":
@@ -88,22 +91,28 @@ class Journal:
         if not path.is_file():
             raise SearchStateError(f"{path}: expected a journal, found no such file. Is this the folder of a run?")
         try:
-            connection = _connect(path, "ro" if read_only else "rw")
-            row = connection.execute("SELECT value FROM about WHERE name = 'schema'").fetchone()
+            connection = _connect_to_read(path) if read_only else _connect_to_write(path)
         except sqlite3.Error as error:
             raise FileFormatError(f"{path}: expected a journal of archsearch, but SQLite says: {error}.") from error
-        if row is None or row[0] != str(SCHEMA_VERSION):
-            found = "none" if row is None else row[0]
-            raise FileFormatError(f"{path}: expected journal version {SCHEMA_VERSION}, found {found}.")
-        return cls(connection, path)
+        journal = cls(connection, path)
+        try:
+            found = journal.about("schema")
+            if found != str(SCHEMA_VERSION):
+                raise FileFormatError(f"{path}: expected journal version {SCHEMA_VERSION}, found {found or 'none'}.")
+        except FileFormatError:
+            connection.close()
+            raise
+        return journal
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; a writer leaves a single file behind, which readers need no right to write to read."""
+        with suppress(sqlite3.Error):  # a reader that is still there; its own end will tidy up
+            self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
 
     def result(self, key: str) -> TrialResult | None:
         """Returns the result kept under a key, None if there is none."""
-        row = self._connection.execute("SELECT result FROM trials WHERE key = ?", (key,)).fetchone()
+        row = self._select_one("SELECT result FROM trials WHERE key = ?", key)
         return None if row is None else TrialResult.from_record(self._json(row[0]))
 
     def add_trial(self, trial: Trial, result: TrialResult) -> None:
@@ -134,7 +143,7 @@ class Journal:
             SearchStateError: The kept step differs, or the disk does not take the row.
         """
         record = outcome.to_record()
-        row = self._connection.execute("SELECT record FROM steps WHERE number = ?", (outcome.number,)).fetchone()
+        row = self._select_one("SELECT record FROM steps WHERE number = ?", outcome.number)
         if row is None:
             self._insert(
                 "INSERT INTO steps VALUES (?, ?)",
@@ -145,21 +154,22 @@ class Journal:
         kept = self._json(row[0])
         if kept != json.loads(json.dumps(record)):
             fields = ", ".join(name for name in record if kept.get(name) != json.loads(json.dumps(record[name])))
+            made_by, now = self.about("made_by") or "unknown", self.about("continued_by") or "unknown"
             raise SearchStateError(
                 f"{self._path}, step {outcome.number}: the journal holds another decision than the one computed now "
-                f"(different: {fields}). The run was made by {self.about('version') or 'an unknown version'} of "
-                f"archsearch; continue it with that version, or start a new run."
+                f"(different: {fields}). The run was made by archsearch {made_by}, this is {now}; continue it with "
+                f"the version and the settings that made it, or start a new run."
             )
 
     def step_records(self) -> Iterator[dict[str, Any]]:
         """Yields what the steps decided, in order."""
-        for (text,) in self._connection.execute("SELECT record FROM steps ORDER BY number"):
+        for (text,) in self._select("SELECT record FROM steps ORDER BY number"):
             yield self._json(text)
 
     def trials(self) -> Iterator[JournaledTrial]:
         """Yields all finished trials, in the order in which they were kept."""
         query = "SELECT key, cell, task, setting, replicate, max_steps, result FROM trials ORDER BY number"
-        for key, cell, task, setting, replicate, max_steps, result in self._connection.execute(query):
+        for key, cell, task, setting, replicate, max_steps, result in self._select(query):
             yield JournaledTrial(
                 key,
                 cell,
@@ -172,16 +182,27 @@ class Journal:
 
     def num_trials(self) -> int:
         """Returns the number of finished trials."""
-        return int(self._connection.execute("SELECT count(*) FROM trials").fetchone()[0])
+        return sum(count for (count,) in self._select("SELECT count(*) FROM trials"))
 
     def about(self, name: str) -> str | None:
         """Returns a fact about the run, such as the version that made it."""
-        row = self._connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        row = self._select_one("SELECT value FROM about WHERE name = ?", name)
         return None if row is None else str(row[0])
 
     def note(self, name: str, value: str) -> None:
         """Keeps a fact about the run, replacing an older one."""
         self._insert("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value), name)
+
+    def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.Error as error:
+            raise FileFormatError(
+                f"{self._path}: expected a whole journal of archsearch; SQLite says: {error}."
+            ) from error
+
+    def _select_one(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        return next(self._select(query, *values), None)
 
     def _insert(self, statement: str, row: tuple[object, ...], what: str) -> None:
         try:
@@ -200,10 +221,16 @@ class Journal:
         return value
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Opens the file: readers may look while the driver writes, and every commit reaches the disk."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30)
-    if mode != "ro":
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+def _connect_to_write(path: Path) -> sqlite3.Connection:
+    """Opens the file so that readers may look while we write, and every commit reaches the disk."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Opens the file for reading; where nobody writes, that needs no right to write beside it."""
+    has_writer = path.with_name(f"{path.name}-wal").exists()
+    options = "mode=ro" if has_writer else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, timeout=30)

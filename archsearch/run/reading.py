@@ -1,5 +1,6 @@
 """Reading a run: everything comes from its journal, nothing is computed again."""
 
+import io
 import json
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from archsearch.errors import ConfigError, FileFormatError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal, JournaledTrial
-from archsearch.run.views import candidates_frame, leaderboard_frame, summary, trials_frame, write_views
+from archsearch.run.views import candidates_frame, leaderboard_frame, summary, to_csv, trials_frame, write_views
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
@@ -51,16 +52,16 @@ class Run:
         return knowledge
 
     def leaderboard(self) -> pd.DataFrame:
-        """Returns the frame of `leaderboard.csv`."""
-        return leaderboard_frame(self.knowledge, self._trials)
+        """Returns the frame that pandas reads from `leaderboard.csv`."""
+        return _as_read(leaderboard_frame(self.knowledge, self._trials))
 
     def trials(self) -> pd.DataFrame:
-        """Returns the frame of `trials.csv`."""
-        return trials_frame(self._outcomes, self._trials)
+        """Returns the frame that pandas reads from `trials.csv`."""
+        return _as_read(trials_frame(self._outcomes, self._trials))
 
     def candidates(self) -> pd.DataFrame:
-        """Returns the frame of `candidates.csv`."""
-        return candidates_frame(self._outcomes)
+        """Returns the frame that pandas reads from `candidates.csv`."""
+        return _as_read(candidates_frame(self._outcomes))
 
     def summary(self) -> dict[str, object]:
         """Returns the content of `summary.json`."""
@@ -104,6 +105,10 @@ class Run:
         if not ranked:
             raise ConfigError(f"{self.path}: cell '{digest}' has no accuracy on task '{task}' in this run.")
         return ranked[0][1]
+
+
+def _as_read(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(to_csv(frame)))
 
 
 def load_run(path: str | Path) -> Run:

@@ -1,17 +1,16 @@
 """One sitting at a run: opens the journal, drives the search, keeps the views up to date, stops cleanly."""
 
 import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
-from types import FrameType
 
 from archsearch.errors import ArchSearchError
 from archsearch.run.driver import Observer, drive
 from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
 from archsearch.run.folder import RunFolder
+from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
 from archsearch.run.reading import Run, read_journal
 from archsearch.search.evolution import Evolution
@@ -25,7 +24,14 @@ class Stopped(ArchSearchError):  # noqa: N818 - the user asked for it
     """The run was stopped by the keyboard or a signal; every finished trial is kept."""
 
 
-def run_search(plan: SearchPlan, folder: RunFolder, evaluator: TrialEvaluator, workers: int, observer: Observer) -> Run:
+def run_search(
+    plan: SearchPlan,
+    folder: RunFolder,
+    evaluator: TrialEvaluator,
+    workers: int,
+    observer: Observer,
+    begin: Callable[[], None] = lambda: None,
+) -> Run:
     """Runs a search to its end, or continues it: what the journal holds is not computed again.
 
     Args:
@@ -34,18 +40,20 @@ def run_search(plan: SearchPlan, folder: RunFolder, evaluator: TrialEvaluator, w
         evaluator: What trains.
         workers: Worker processes; 0 to train in this process.
         observer: Is told what happens.
+        begin: Called once the folder is ours alone, before anything else.
 
     Raises:
         Stopped: Ctrl-C or SIGTERM; the run can be continued.
-        SearchStateError: See `drive`.
+        SearchStateError: The folder is another driver's or cannot be written, Ray does not start, or see `drive`.
+        FileFormatError: The journal is damaged.
+        ConfigError: A trial was planned with another task than the evaluator has.
     """
     with folder.locked():
+        begin()
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
-            journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
-            journal.note("list_size", str(plan.list_size))
-            journal.note("version", version("archsearch"))
+            _note_identity(journal, plan)
             return _drive(plan, folder, journal, evaluator, workers, observer)
         except KeyboardInterrupt as error:
             raise Stopped(f"{folder.path}: stopped; every finished trial is kept.") from error
@@ -53,19 +61,32 @@ def run_search(plan: SearchPlan, folder: RunFolder, evaluator: TrialEvaluator, w
             journal.close()
 
 
+def _note_identity(journal: Journal, plan: SearchPlan) -> None:
+    """Keeps what readers need, who made the run, and who is at work on it now."""
+    if journal.about("made_by") is None:
+        journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
+        journal.note("list_size", str(plan.list_size))
+        journal.note("made_by", version("archsearch"))
+    journal.note("continued_by", version("archsearch"))
+
+
 def _drive(
     plan: SearchPlan, folder: RunFolder, journal: Journal, evaluator: TrialEvaluator, workers: int, observer: Observer
 ) -> Run:
     views = _Views(folder, journal)
     executor = _make_executor(evaluator, workers)
+    interrupts = Interrupts()
     try:
         # Only now: Ray, when it starts, takes SIGTERM for itself.
-        with _signals_as_interrupts():
-            drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date)
-    finally:
+        with interrupts.caught():
+            drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date, interrupts.held_back)
+    except BaseException:
         executor.close()
-        run = views.write()
-    return run
+        with suppress(ArchSearchError, OSError):  # the first error is the one to tell; views can be written later
+            views.write()
+        raise
+    executor.close()
+    return views.write()
 
 
 def _make_executor(evaluator: TrialEvaluator, workers: int) -> Executor:
@@ -100,17 +121,3 @@ class _Views:
         end = time.monotonic()
         self._due = end + max(SECONDS_BETWEEN_VIEWS, (end - begin) / SHARE_OF_TIME_FOR_VIEWS)
         return run
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Lets SIGTERM stop a run as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -12,7 +12,7 @@ from archsearch.run.folder import RunFolder, write_atomically
 from archsearch.run.journal import JournaledTrial
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
-from archsearch.search.outcome import StepOutcome
+from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
 
 
 def leaderboard_frame(knowledge: Knowledge, trials: Sequence[JournaledTrial]) -> pd.DataFrame:
@@ -21,8 +21,13 @@ def leaderboard_frame(knowledge: Knowledge, trials: Sequence[JournaledTrial]) ->
     for trial in trials:
         seconds[trial.cell] += trial.result.seconds
     rows = [_flat(row, knowledge.tasks, seconds[row.cell]) for row in leaderboard_rows(knowledge)]
-    columns = list(rows[0]) if rows else ["rank", "cell", "name", "fitness"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=_leaderboard_columns(knowledge.tasks))
+
+
+def _leaderboard_columns(tasks: Sequence[str]) -> list[str]:
+    of_tasks = [f"{number}_{task}" for task in tasks for number in ("ratio", "accuracy")]
+    of_cell = ["parameters", "multiply_adds", "nodes", "states", "parent", "transformations", "step", "trials"]
+    return ["rank", "cell", "name", "fitness", *of_tasks, *of_cell, "settings_best", "equations", "training_seconds"]
 
 
 def _flat(row: LeaderboardRow, tasks: Sequence[str], seconds: float) -> dict[str, Any]:
@@ -120,19 +125,30 @@ def summary(knowledge: Knowledge, outcomes: Sequence[StepOutcome], trials: Seque
 
 
 def _duplicates(outcomes: Sequence[StepOutcome], trials: Sequence[JournaledTrial]) -> dict[str, Any]:
-    """Counts children drawn and dropped, and the trials that examining the known ones again would have cost."""
-    spent: Counter[str] = Counter(trial.cell for trial in trials)
-    seconds: dict[str, float] = defaultdict(float)
-    for trial in trials:
-        seconds[trial.cell] += trial.result.seconds
+    """Counts children drawn and dropped, and what training the known ones anew would have cost.
+
+    A cell met again is charged the trials of the step that first proposed it; a founder, which has had its settings,
+    is charged nothing.
+    """
+    seconds = {trial.key: trial.result.seconds for trial in trials}
+    first: dict[str, StepOutcome] = {}
+    for outcome in outcomes:
+        if outcome.kind == "propose" and outcome.cells:
+            first.setdefault(outcome.cells[0].digest, outcome)
     dropped = [pair for outcome in outcomes for pair in outcome.dropped]
-    again = [digest for digest, reason in dropped if reason == "in flight" or reason.startswith("known")]
-    reasons = Counter("bounds" if digest not in spent and digest not in again else reason for digest, reason in dropped)
+    named = {KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD}
+    reasons = Counter(reason if reason in named else "out of bounds" for _, reason in dropped)
+    again = [first[digest] for digest, reason in dropped if reason in {KNOWN, IN_FLIGHT} and digest in first]
     return {
         "dropped": dict(sorted(reasons.items())),
-        "trials_saved": sum(spent[digest] for digest in again),
-        "training_seconds_saved": round(sum(seconds[digest] for digest in again), 3),
+        "trials_saved": sum(len(outcome.examined) for outcome in again),
+        "training_seconds_saved": round(sum(seconds[entry.key] for outcome in again for entry in outcome.examined), 3),
     }
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Returns a table as the text of its file."""
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def write_views(
@@ -145,7 +161,7 @@ def write_views(
         "candidates": candidates_frame(outcomes),
     }
     for name, frame in frames.items():
-        write_atomically(folder.path / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        write_atomically(folder.path / f"{name}.csv", to_csv(frame))
     numbers = summary(knowledge, outcomes, trials)
     write_atomically(folder.path / "summary.json", json.dumps(numbers, indent=2) + "\n")
     cells = folder.path / "cells"

@@ -58,11 +58,6 @@ class Evolution:
         return self._knowledge
 
     @property
-    def num_proposed(self) -> int:
-        """Propose steps started."""
-        return self._num_proposed
-
-    @property
     def finished(self) -> bool:
         """Whether every step has been consumed."""
         return not self._running
@@ -133,7 +128,7 @@ class Evolution:
         assert outcome is not None  # checked above
         self._knowledge = self._knowledge.fold(outcome)
         if outcome.number == 0:
-            check_baseline(self._plan, self._knowledge)
+            check_baseline(self._plan, self._knowledge, outcome)
             self._folds.extend([self._knowledge] * self._plan.lookahead)
         else:
             self._folds.append(self._knowledge)

@@ -14,6 +14,11 @@ Kind = Literal["baseline", "propose", "reevaluate"]
 NOTHING_NEW = "nothing_new"
 COMPLETED = "completed"
 
+IN_FLIGHT = "in flight"
+KNOWN = "known"
+EXHAUSTED = "known, no fresh settings"
+NO_CHILD = "no child"
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -55,7 +60,8 @@ class StepOutcome:
         cells: The cells it was about, known before or not.
         stage: Name of the task at which the cell fell, `completed` if at none, `nothing_new` if no cell was found.
         examined: The results consumed, in order.
-        dropped: `(digest, reason)` of the children drawn and not taken, in order.
+        dropped: `(digest, reason)` of the children drawn and not taken, in order: one of the reasons above, or the
+            bound that was broken. With `no child` the digest is the parent's.
     """
 
     number: int

@@ -5,14 +5,26 @@ results it is given, never from when they arrive.
 """
 
 import random
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from archsearch.errors import SearchStateError
-from archsearch.mutation.mutate import mutate
+from archsearch.mutation.mutate import NoChildError, mutate
 from archsearch.search.inheritance import draw_fresh_settings
 from archsearch.search.knowledge import CellRecord, Knowledge
-from archsearch.search.outcome import COMPLETED, NOTHING_NEW, Examined, Introduced, Kind, StepOutcome
+from archsearch.search.outcome import (
+    COMPLETED,
+    EXHAUSTED,
+    IN_FLIGHT,
+    KNOWN,
+    NO_CHILD,
+    NOTHING_NEW,
+    Examined,
+    Introduced,
+    Kind,
+    StepOutcome,
+)
 from archsearch.search.plan import SearchPlan, TaskPlan
 from archsearch.seeds import scalar_generator
 from archsearch.trials.setting import Setting
@@ -154,11 +166,22 @@ def _examine(
 def _draw_child(
     plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], rng: random.Random
 ) -> tuple[Introduced | None, tuple[tuple[str, str], ...]]:
-    """Mutates random listed cells until a child is worth its trials, at most `plan.max_draws` times."""
+    """Mutates random listed cells until a child is worth its trials, at most `plan.max_draws` times.
+
+    A parent that has no child by the transformations allowed is not drawn again.
+    """
     dropped: list[tuple[str, str]] = []
+    parents = [digest for _, digest in knowledge.listed]
     for _ in range(plan.max_draws):
-        _, parent = rng.choice(knowledge.listed)
-        child = mutate(knowledge.graphs[parent], plan.transformations, rng)
+        if not parents:
+            break
+        parent = rng.choice(parents)
+        try:
+            child = mutate(knowledge.graphs[parent], plan.transformations, rng)
+        except NoChildError:
+            parents.remove(parent)
+            dropped.append((parent, NO_CHILD))
+            continue
         digest = child.graph.digest
         reason = _reason_to_drop(plan, knowledge, in_flight, digest, plan.bounds.violation(child.graph.structure))
         if reason is None:
@@ -178,13 +201,13 @@ def _reason_to_drop(
     if violation is not None:
         return violation
     if digest in in_flight:
-        return "in flight"
+        return IN_FLIGHT
     known = knowledge.cells.get(digest)
     if known is None:
         return None
     if plan.on_duplicate == "redraw":
-        return "known"
-    return None if _next_stage_has_fresh_settings(plan, knowledge, known) else "known, no fresh settings"
+        return KNOWN
+    return None if _next_stage_has_fresh_settings(plan, knowledge, known) else EXHAUSTED
 
 
 def _next_stage_has_fresh_settings(plan: SearchPlan, knowledge: Knowledge, record: CellRecord) -> bool:
@@ -242,16 +265,26 @@ def _examined(trial: Trial, result: TrialResult) -> Examined:
     return Examined(trial.key, trial.cell, trial.task, trial.setting, result)
 
 
-def check_baseline(plan: SearchPlan, knowledge: Knowledge) -> None:
+def check_baseline(plan: SearchPlan, knowledge: Knowledge, outcome: StepOutcome) -> None:
     """Checks that there is something to compare with.
+
+    Args:
+        plan: The search's plan.
+        knowledge: The fold of the founders' step.
+        outcome: That step.
 
     Raises:
         SearchStateError: The baseline has no positive accuracy on a task.
     """
     for task in plan.tasks:
-        if not knowledge.baseline.get(task.name, 0.0) > 0.0:
-            raise SearchStateError(
-                f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 from at least "
-                f"one of {task.max_settings} settings, got none. Every ratio would be meaningless: look at the "
-                f"statuses in trials.csv, then raise the steps or widen the settings."
-            )
+        if knowledge.baseline.get(task.name, 0.0) > 0.0:
+            continue
+        digest = plan.baseline.graph.digest
+        results = [entry.result for entry in outcome.examined if (entry.cell, entry.task) == (digest, task.name)]
+        causes = Counter(f"{result.status} ({result.error})" if result.error else result.status for result in results)
+        cause, times = causes.most_common(1)[0]
+        raise SearchStateError(
+            f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 from at least one of "
+            f"{len(results)} settings, got none; {times} of them: {cause}. Every ratio would be meaningless. If "
+            f"training diverged or learned nothing, start a new run with other settings or more steps."
+        )

@@ -66,7 +66,7 @@ class Evaluator:
         """Trains a cell; its own failure is a status.
 
         Raises:
-            ConfigError: The task is not known here or is another one, or the budget does not pay for one unit.
+            ConfigError: The task is not known here or is another one.
         """
         return self._run(trial)[0]
 
@@ -94,7 +94,10 @@ class Evaluator:
         start, deadline = time.perf_counter(), Deadline(self.time_limit_seconds)
         task, setting = self._task_of(trial), trial.setting
         vocabulary_size, structure = len(task.symbols), trial.graph.structure
-        hidden_size = hidden_size_for(structure, vocabulary_size, setting.num_layers, setting.max_parameters)
+        try:
+            hidden_size = hidden_size_for(structure, vocabulary_size, setting.num_layers, setting.max_parameters)
+        except ConfigError as too_large:  # a mutant may need more for one unit than the founders do
+            return TrialResult("failed", None, error=str(too_large)), None
         status: Status = "ok"
         error, trainer = "", None
         with flush_denormals():

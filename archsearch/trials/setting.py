@@ -1,7 +1,6 @@
 """Points of the hyperparameter space, and the space itself."""
 
 import itertools
-import random
 from dataclasses import dataclass
 
 
@@ -29,7 +28,7 @@ class Setting:
     def key(self) -> str:
         """A short text that identifies the setting."""
         return (
-            f"s{self.init_scale:g}-lr{self.learning_rate:g}-g{self.max_gradient_norm:g}"
+            f"s{self.init_scale:.15g}-lr{self.learning_rate:.15g}-g{self.max_gradient_norm:.15g}"
             f"-l{self.num_layers}-p{self.max_parameters}"
         )
 
@@ -63,13 +62,3 @@ class SettingSpace:
             self.max_parameters,
         )
         return tuple(Setting(*point) for point in itertools.product(*coordinates))
-
-    def draw(self, rng: random.Random) -> Setting:
-        """Returns a setting drawn uniformly."""
-        return Setting(
-            rng.choice(self.init_scales),
-            rng.choice(self.learning_rates),
-            rng.choice(self.max_gradient_norms),
-            rng.choice(self.num_layers),
-            rng.choice(self.max_parameters),
-        )

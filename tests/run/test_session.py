@@ -14,6 +14,7 @@ import pytest
 from shared_simulation import KillingEvaluator, SilentObserver, SimulatedEvaluator, make_plan
 
 from archsearch.errors import ConfigError, SearchStateError
+from archsearch.mutation.swap_elementwise import SwapElementwise
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped, run_search
@@ -41,10 +42,9 @@ def views(path):
 def test_the_views_are_those_of_the_journal(tmp_path):
     path = run(tmp_path, "first", make_plan())
     loaded = load_run(path)
-    pd.testing.assert_frame_equal(
-        pd.read_csv(path / "leaderboard.csv", keep_default_na=False), loaded.leaderboard(), check_dtype=False
-    )
-    assert len(pd.read_csv(path / "trials.csv")) == len(loaded.trials())
+    pd.testing.assert_frame_equal(pd.read_csv(path / "leaderboard.csv"), loaded.leaderboard())
+    pd.testing.assert_frame_equal(pd.read_csv(path / "trials.csv"), loaded.trials())
+    pd.testing.assert_frame_equal(pd.read_csv(path / "candidates.csv"), loaded.candidates())
     assert len(loaded.leaderboard()) >= 3
     assert list(loaded.leaderboard()["rank"]) == list(range(1, len(loaded.leaderboard()) + 1))
     assert loaded.leaderboard().columns[-1] == "training_seconds"
@@ -162,11 +162,15 @@ def test_folders_that_cannot_be_made_are_refused(tmp_path):
         RunFolder.open(tmp_path)
 
 
-class BrokenEvaluator:
-    """Fails every trial alike."""
+FOUNDERS = {founder.graph.digest for founder in make_plan().founders}
 
-    def evaluate(self, _trial):
-        return TrialResult("failed", 0.5, error="ZeroDivisionError: division by zero")
+
+class BrokenEvaluator:
+    """Fails every trial alike, though founders had an accuracy before."""
+
+    def evaluate(self, trial):
+        accuracy = 0.5 if trial.cell in FOUNDERS else None
+        return TrialResult("failed", accuracy, error=f"RuntimeError: size {len(trial.key)} does not match")
 
 
 def test_the_same_failure_again_and_again_stops_the_run(tmp_path):
@@ -180,9 +184,6 @@ class DivergingEvaluator(SimulatedEvaluator):
     def evaluate(self, trial):
         result = super().evaluate(trial)
         return result if trial.cell in FOUNDERS else replace(result, status="diverged", accuracy=None)
-
-
-FOUNDERS = {founder.graph.digest for founder in make_plan().founders}
 
 
 def test_divergence_never_stops_the_run(tmp_path):
@@ -249,3 +250,46 @@ def test_sigterm_stops_a_run_with_workers_and_keeps_its_trials(tmp_path):
     evaluator = SimulatedEvaluator()
     run_search(make_plan(), RunFolder(tmp_path), evaluator, 0, SilentObserver())
     assert not keys & set(evaluator.keys)
+
+
+class UselessEvaluator:
+    """Fails every trial as a broken installation would."""
+
+    def evaluate(self, _trial):
+        return TrialResult("failed", None, error="ZeroDivisionError: division by zero")
+
+
+def test_a_baseline_that_fails_names_the_cause(tmp_path):
+    with pytest.raises(SearchStateError, match=r"36 of them: failed \(ZeroDivisionError"):
+        run(tmp_path, "run", make_plan(), UselessEvaluator())
+    assert len(load_run(tmp_path / "run").trials()) == 144
+    assert list(load_run(tmp_path / "run").leaderboard().columns)[:6] == [
+        *("rank", "cell", "name", "fitness", "ratio_first", "accuracy_first"),
+    ]
+
+
+def test_duplicates_are_counted_with_what_they_would_have_cost(tmp_path):
+    plan = make_plan(num_candidates=40, transformations=(SwapElementwise(),), reevaluate_probability=0.0)
+    path = run(tmp_path, "run", plan)
+    duplicates = load_run(path).summary()["duplicates"]
+    candidates = load_run(path).candidates()
+    assert duplicates["dropped"]["known"] > 0
+    assert sum(duplicates["dropped"].values()) == candidates["dropped"].sum()
+    assert 0 < duplicates["trials_saved"] <= sum(duplicates["dropped"].values()) * candidates["trials"].max()
+
+
+def test_a_resume_that_differs_names_both_versions(tmp_path, monkeypatch):
+    monkeypatch.setattr("archsearch.run.session.version", lambda _name: "0.0.9")
+    run(tmp_path, "run", make_plan(num_candidates=5))
+    monkeypatch.setattr("archsearch.run.session.version", lambda _name: "0.1.7")
+    other = make_plan(num_candidates=5, transformations=make_plan().transformations[:1])
+    with pytest.raises(SearchStateError, match=r"made by archsearch 0\.0\.9, this is 0\.1\.7"):
+        run(tmp_path, "run", other)
+
+
+def test_the_folder_is_ours_before_anything_in_it_is_changed(tmp_path):
+    folder = RunFolder.create(tmp_path, "run", "test")
+    begun = []
+    with folder.locked(), pytest.raises(SearchStateError, match="another process"):
+        run_search(make_plan(), folder, SimulatedEvaluator(), 0, SilentObserver(), lambda: begun.append(True))
+    assert begun == []

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from shared_simulation import SPACE, answer, drawn_accuracy, make_plan, simulate, uniform
+from shared_simulation import SPACE, TRANSFORMATIONS, answer, drawn_accuracy, make_plan, simulate, uniform
 
 from archsearch.errors import ConfigError, SearchStateError
 from archsearch.mutation.swap_elementwise import SwapElementwise
@@ -288,10 +288,11 @@ def test_the_gate_counts_a_cells_earlier_results():
 
     founders = {founder.graph.digest for founder in make_plan().founders}
     _, _, again = reexamined_cells(accuracy)
-    for old, new in again:
-        if old.stage == "second":
-            assert new.stage == "second"
-            assert any(entry.task == "second" for entry in new.examined)
+    at_second = [new for old, new in again if old.stage == "second"]
+    assert at_second
+    for new in at_second:
+        assert new.stage == "second"
+        assert any(entry.task == "second" for entry in new.examined)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4, 64])
@@ -374,3 +375,18 @@ def test_plans_that_cannot_work_are_refused():
             make_plan(**changes)
     with pytest.raises(ConfigError, match="setting space is empty"):
         TaskPlan("t", "d", SettingSpace((), (0.1,), (1.0,), (1,), (1,)), 1, 1)
+
+
+@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
+def test_a_search_goes_on_where_a_cell_has_no_child(transformation):
+    """Any one transformation alone makes a search: a parent without a child is not drawn again in its step."""
+    for seed in range(3):
+        plan = make_plan(root_seed=seed, transformations=(transformation,), num_candidates=8, max_draws=30)
+        assert sum(outcome.kind == "propose" for outcome in simulate(plan).outcomes) == 8
+
+
+def test_settings_that_differ_in_the_tenth_digit_have_keys_of_their_own():
+    setting = SPACE.all()[0]
+    keys = {replace(setting, learning_rate=rate).key for rate in (0.5, 0.1234567891, 0.1234567892)}
+    assert len(keys) == 3
+    assert setting.key == "s0.7-lr0.2-g1-l1-p1000"

@@ -195,9 +195,10 @@ def test_unknown_and_altered_tasks_and_engines_are_the_users_mistake(evaluator, 
         Evaluator({"recall": recall_task}, engine="warp")
 
 
-def test_a_budget_too_small_is_the_users_mistake(evaluator, recall_task, make_trial, setting):
-    with pytest.raises(ConfigError, match="max_parameters is 3"):
-        evaluator.evaluate(make_trial(recall_task, setting=replace(setting, max_parameters=3)))
+def test_a_cell_too_large_for_the_budget_fails_and_does_not_end_a_search(evaluator, recall_task, make_trial, setting):
+    result = evaluator.evaluate(make_trial(recall_task, setting=replace(setting, max_parameters=3)))
+    assert (result.status, result.accuracy) == ("failed", None)
+    assert "max_parameters is 3" in result.error
 
 
 def test_denormals_are_flushed_in_a_trial_only(evaluator, recall_task, make_trial, monkeypatch):

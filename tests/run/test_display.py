@@ -1,0 +1,74 @@
+"""What people read while a search runs."""
+
+import io
+from typing import ClassVar
+
+import pytest
+from rich.console import Console
+from shared_simulation import SimulatedEvaluator, make_plan
+
+from archsearch.run import display as module
+from archsearch.run.display import LiveDisplay, PlainDisplay, Progress
+from archsearch.run.folder import RunFolder
+from archsearch.run.reading import load_run
+from archsearch.run.session import Stopped, run_search
+
+
+def test_plain_lines_tell_of_founders_gates_and_the_end(tmp_path):
+    plan, stream = make_plan(num_candidates=12), io.StringIO()
+    display = PlainDisplay(plan, stream)
+    run_search(plan, RunFolder.create(tmp_path, "run", "test"), SimulatedEvaluator(), 0, display)
+    display.close()
+    lines = stream.getvalue().splitlines()
+    run = load_run(tmp_path / "run")
+    assert lines[0].startswith("founders done, the baseline's best: first 0.")
+    passed = run.candidates().query("kind == 'propose' and stage == 'completed'")
+    assert sum("passed every gate" in line for line in lines) == len(passed) > 0
+    assert f"candidates 12/12 | trials {len(run.trials())}" in lines[-1]
+    assert f"passed {len(passed)}" in lines[-1]
+
+
+def test_the_live_table_shows_the_best_cells_with_their_ratios(tmp_path):
+    plan, stream = make_plan(num_candidates=12), io.StringIO()
+    display = LiveDisplay(plan, Console(file=stream, force_terminal=True, width=100))
+    run_search(plan, RunFolder.create(tmp_path, "run", "test"), SimulatedEvaluator(), 0, display)
+    display.close()
+    board = load_run(tmp_path / "run").leaderboard()
+    assert "best cells so far" in stream.getvalue()
+    for _, row in board.head(3).iterrows():
+        name = row["name"] if isinstance(row["name"], str) else row["cell"]
+        assert name in stream.getvalue()
+        assert f"{row['fitness']:.3f}" in stream.getvalue()
+
+
+def test_time_left_follows_the_pace_of_what_was_computed_not_of_what_was_read(tmp_path, monkeypatch):
+    clock = iter(range(10_000_000))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    plan = make_plan(num_candidates=20)
+    folder = RunFolder.create(tmp_path, "run", "test")
+    with pytest.raises(Stopped):
+        run_search(plan, folder, SimulatedEvaluator(interrupt_after=250), 0, PlainDisplay(plan, io.StringIO()))
+
+    class Watched(PlainDisplay):
+        """Notes the guess after each step of the resumed part."""
+
+        guesses: ClassVar[list[float | None]] = []
+
+        def step_consumed(self, outcome, evolution):
+            super().step_consumed(outcome, evolution)
+            self.guesses.append(self._progress.seconds_left())
+
+    run_search(plan, folder, SimulatedEvaluator(), 0, Watched(plan, io.StringIO()))
+    first = next(index for index, guess in enumerate(Watched.guesses[1:], 1) if guess is not None)
+    assert Watched.guesses[1] is None, "steps from the journal say nothing about the pace"
+    assert Watched.guesses[first] > 5
+    assert Watched.guesses[-1] == 0
+
+
+def test_failures_are_counted_by_kind():
+    progress = Progress(make_plan())
+    from archsearch.trials.trial import TrialResult
+
+    for status in ("ok", "diverged", "diverged", "worker_lost"):
+        progress.count_trial(TrialResult(status, None), recorded=False)
+    assert "diverged 2 | worker_lost 1" in progress.line()

@@ -1,0 +1,40 @@
+"""The cost said before a search starts."""
+
+from dataclasses import replace
+
+from shared_simulation import make_plan, simulate
+
+from archsearch.run.estimate import estimate_cost
+
+SECONDS = {"memorization": 1.0, "first": 10.0, "second": 10.0}
+
+
+def capped(cap, **changes):
+    tasks = tuple(replace(task, num_baseline_settings=cap) for task in make_plan().tasks)
+    return make_plan(tasks=tasks, **changes)
+
+
+def test_no_search_runs_more_trials_than_the_most():
+    for plan in (
+        make_plan(num_candidates=20),
+        make_plan(num_candidates=20, reevaluate_probability=0.8),
+        capped(2, num_candidates=20),
+        capped(7, num_candidates=20, reevaluate_probability=0.8),
+    ):
+        trials = simulate(plan, lambda _trial: 0.99).trials
+        assert len(trials) <= estimate_cost(plan, SECONDS, 1).most_trials
+
+
+def test_without_reevaluation_the_most_is_exact():
+    plan = capped(5, num_candidates=20, reevaluate_probability=0.0)
+    estimate = estimate_cost(plan, SECONDS, 1)
+    assert len(simulate(plan, lambda _trial: 0.99).trials) == estimate.most_trials == 20 + 20 + 20 * 10
+    assert estimate.founder_trials == 20
+    assert estimate.most_seconds == 20 * 1.0 + (20 + 20 * 10) * 10.0
+
+
+def test_workers_share_the_time():
+    plan = make_plan()
+    alone, four = estimate_cost(plan, SECONDS, 0), estimate_cost(plan, SECONDS, 4)
+    assert alone.seconds == estimate_cost(plan, SECONDS, 1).seconds == 4 * four.seconds
+    assert "about" in str(alone)
