@@ -12,7 +12,7 @@ from archsearch.training.width import MAX_HIDDEN_SIZE, hidden_size_for, model_pa
 @pytest.mark.parametrize("name", ["gru", "lstm", "mut1", "tanh"])
 @pytest.mark.parametrize("num_layers", [1, 3])
 def test_closed_form_is_the_true_count(name, num_layers):
-    """R24: embedding, layers and readout."""
+    """R23, R24: embedding, every one of the stacked layers, and readout."""
     cell = zoo_cell(name)
     model = SequenceModel(cell, 11, 7, num_layers)
     true_count = sum(parameter.numel() for parameter in model.parameters())
