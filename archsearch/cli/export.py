@@ -1,5 +1,7 @@
 """`archsearch export`: takes a cell away."""
 
+import keyword
+import sys
 from pathlib import Path
 
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
@@ -26,6 +28,8 @@ def run(words: list[str]) -> int:
     """Writes the files and says what to do with them; returns the exit code."""
     root = Section(compose_settings("export", parse_words("export", words)).values)
     formats = _formats(root)
+    if root.flag("trained") and "safetensors" not in formats:
+        formats = (*formats, "safetensors")  # nobody trains a cell to throw its weights away
     chosen = choose_cell(root)
     trained = _plan_training(chosen, root) if root.flag("trained") else None
     graph = trained[0].graph if trained else chosen.graph
@@ -89,7 +93,10 @@ def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
 
 
 def _module_name(name: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in name)
+    """Returns a name that can be imported and hides nobody else's module."""
+    plain = "".join(character if character.isalnum() else "_" for character in name)
+    taken = keyword.iskeyword(plain) or plain in sys.stdlib_module_names or plain in {"torch", "numpy", "safetensors"}
+    return f"cell_{plain}" if taken or not plain.isidentifier() else plain
 
 
 def _class_name(name: str) -> str:

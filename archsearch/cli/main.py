@@ -1,19 +1,26 @@
 """The door: finds the command, turns errors into one paragraph and an exit code."""
 
+import io
 import os
+import signal
 import sys
 from importlib import import_module
 
 from archsearch.cli.configuration_files import did_you_mean
 from archsearch.cli.exits import DONE, FAILED, INTERRUPTED, WRONG, LateError
 from archsearch.cli.help import COMMANDS, command_help, overview, version_line
-from archsearch.errors import ArchSearchError
+from archsearch.errors import ArchSearchError, InvalidGraphError
 
+DEBUG = "ARCHSEARCH_DEBUG"
 HELP = {"--help", "-h", "help"}
 
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, from the first moment on
     sys.exit(run_command_line(sys.argv[1:]))
 
 
@@ -31,11 +38,19 @@ def run_command_line(words: list[str]) -> int:
         _say("stopped.")
         return INTERRUPTED
     except (ArchSearchError, OSError) as error:
-        if os.environ.get("ARCHSEARCH_DEBUG") == "1":
+        if os.environ.get(DEBUG) == "1":
             raise
-        _say(str(error))
+        _say(str(error), keeps_lines=isinstance(error, InvalidGraphError))
         late = isinstance(error, LateError) or not isinstance(error, ArchSearchError)
         return FAILED if late else WRONG
+    except Exception as error:  # a mistake of ours: said in one paragraph, with a way to see more
+        if os.environ.get(DEBUG) == "1":
+            raise
+        _say(
+            f"this is a bug in archsearch: {type(error).__name__}: {error}. With {DEBUG}=1 the same command shows "
+            f"where; please report that. What a run has finished is kept."
+        )
+        return FAILED
 
 
 def _run(words: list[str]) -> int:
@@ -61,7 +76,7 @@ def _run(words: list[str]) -> int:
     return int(import_module(f"archsearch.cli.{command}").run(rest))
 
 
-def _say(text: str) -> None:
-    """Prints one paragraph to standard error."""
+def _say(text: str, *, keeps_lines: bool = False) -> None:
+    """Prints one paragraph to standard error; lines are kept where they point at places in a text."""
     prefix = "" if text.startswith("archsearch") else "archsearch: "
-    print(prefix + " ".join(text.split()), file=sys.stderr)
+    print(prefix + (text if keeps_lines else " ".join(text.split())), file=sys.stderr)

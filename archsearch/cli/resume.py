@@ -42,7 +42,8 @@ def run(words: list[str]) -> int:
 def open_folder(path: Path) -> RunFolder:
     """Opens a run's folder, also one whose run was ended before its journal was made."""
     folder = RunFolder(path)
-    return folder if folder.config_path.is_file() else RunFolder.open(path)
+    has_begun = (path / "trials.csv").exists() or not folder.config_path.is_file()
+    return RunFolder.open(path) if has_begun else folder
 
 
 def _extend(values: Mapping[str, Any], root: Section, folder: RunFolder) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What `search` and `resume` share: the cost said first, the sitting itself, the leaderboard at the end."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +89,12 @@ def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable
 
 def resume_command(folder: RunFolder) -> str:
     """Returns the command that continues a run."""
-    return f"archsearch resume {shlex.quote(f'run={folder.path}')}"
+    return f"{program()} resume {shlex.quote(f'run={folder.path}')}"
+
+
+def program() -> str:
+    """Returns how to call this tool from where the user stands: by its name only if the shell would find it."""
+    return "archsearch" if shutil.which("archsearch") else shlex.quote(sys.argv[0])
 
 
 def print_end(run: Run, num_candidates: int) -> None:
@@ -98,9 +104,9 @@ def print_end(run: Run, num_candidates: int) -> None:
     where = shlex.quote(f"run={run.path}")
     print("Next:")
     if found:
-        print(f"  archsearch show cell={found[0]} {where}")
-        print(f"  archsearch export cell={found[0]} {where} out=exported")
-    print(f"  archsearch resume {where} budget.candidates={2 * num_candidates}")
+        print(f"  {program()} show cell={found[0]} {where}")
+        print(f"  {program()} export cell={found[0]} {where} out=exported")
+    print(f"  {program()} resume {where} budget.candidates={2 * num_candidates}")
 
 
 def _middle(task: TaskPlan) -> Setting:

@@ -1,6 +1,6 @@
 """The leaderboard as people read it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -10,6 +10,7 @@ from archsearch.run.reading import Run
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 
 PLAIN_WIDTH = 160
+COLUMN_GAP = 3
 
 
 def print_leaderboard(run: Run, top: int) -> None:
@@ -18,7 +19,7 @@ def print_leaderboard(run: Run, top: int) -> None:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
     rows = leaderboard_rows(run.knowledge)
-    console.print(_table(run, rows[:top]), end="")
+    console.print(leaderboard_table(run, rows[:top], console.width), end="")
     if len(rows) > top:
         console.print(f"… and {len(rows) - top} more", highlight=False)
     console.print(
@@ -29,24 +30,33 @@ def print_leaderboard(run: Run, top: int) -> None:
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")
 
 
-def _table(run: Run, rows: Sequence[LeaderboardRow]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("rank", justify="right")
-    table.add_column("cell", no_wrap=True)
-    for heading in ("fitness", *run.tasks, "parameters", "multiply-adds", "nodes", "trials"):
-        table.add_column(heading, justify="right")
-    table.add_column("parent", no_wrap=True)
+def leaderboard_table(run: Run, rows: Sequence[LeaderboardRow], width: int) -> Table:
+    """Lays the rows out; where the terminal is narrow, the columns that matter least are left out."""
     cells = run.knowledge.cells
-    for row in rows:
-        table.add_row(
-            str(row.rank),
-            row.name or row.cell,
-            f"{row.fitness:.4f}",
-            *(f"{row.ratios[task]:.3f} ({row.accuracies[task]:.3f})" for task in run.tasks),
-            f"{row.parameters:,}",
-            f"{row.multiply_adds:,}",
-            str(row.nodes),
-            str(row.trials),
-            (cells[row.parent].name or row.parent) if row.parent else "",
-        )
+    columns: dict[str, list[str]] = {
+        "rank": [str(row.rank) for row in rows],
+        "cell": [row.name or row.cell for row in rows],
+        "fitness": [f"{row.fitness:.4f}" for row in rows],
+        **{task: [f"{row.ratios[task]:.3f} ({row.accuracies[task]:.3f})" for row in rows] for task in run.tasks},
+        "parameters": [f"{row.parameters:,}" for row in rows],
+        "multiply-adds": [f"{row.multiply_adds:,}" for row in rows],
+        "nodes": [str(row.nodes) for row in rows],
+        "trials": [str(row.trials) for row in rows],
+        "parent": [(cells[row.parent].name or row.parent) if row.parent else "" for row in rows],
+    }
+    for name in ("parent", "multiply-adds", "nodes", "trials", "parameters"):
+        if _width(columns) > width:
+            del columns[name]
+    if _width(columns) > width:
+        columns |= {task: [f"{row.ratios[task]:.3f}" for row in rows] for task in run.tasks}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in {"cell", "parent"} else "right", no_wrap=True)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    """Returns the characters a table takes, with the gaps between its columns."""
+    return sum(max(map(len, (name, *texts))) + COLUMN_GAP for name, texts in columns.items())

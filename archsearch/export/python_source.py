@@ -162,6 +162,9 @@ class $name(nn.Module):
             before = $given
             if not is_batched:
                 before = tuple(state[:, None] for state in before)
+            expected = [self.num_layers, x.shape[1], self.hidden_size]
+            if any(list(state.shape) != expected for state in before):
+                raise ValueError(f"expected states of shape {expected}, got {[list(state.shape) for state in before]}")
         new_states = []
         for index, weights in enumerate(self.layers):
             x, states = _run_layer(weights, x, tuple(state[index] for state in before))

@@ -149,13 +149,16 @@ class _EquationsReader:
         if later is None and place.text.endswith("'"):
             message = f'nothing defines {place.text}. Add a line "{place.text} = …" above, or read the old state.'
         elif later is None:
-            return mistake
+            message = f'{mistake.message} If it is a state, add a line "{place.text}\' = …" that says its next value.'
         elif later.line == equation.line and equation.state is None:
             message = f"'{place.text}' is used in its own definition. A state, {place.text}', carries a value over."
         elif later.line == equation.line:
             message = f"{place.text} is used in its own definition. The old value is {place.text[:-1]}."
         else:
-            message = f"'{place.text}' is used before line {later.line} defines it. Move that line up."
+            message = (
+                f"'{place.text}' is used before line {later.line} defines it. Move that line up; if it needs "
+                f"'{equation.name}' in turn, that is a cycle: let a state, {place.text}', carry the value over."
+            )
         return MistakeError(mistake.column, message)
 
     def _emit(self, node: Node) -> str:

@@ -34,6 +34,8 @@ class RunFolder:
         """
         if name is not None and (not name or name in {".", ".."} or Path(name).name != name):
             raise ConfigError(f"name: expected a plain folder name, got '{name}'. Use results_dir=… to choose where.")
+        if results_dir.exists() and not results_dir.is_dir():
+            raise ConfigError(f"results_dir: expected a folder, but {results_dir} is a file. Name another place.")
         try:
             results_dir.mkdir(parents=True, exist_ok=True)
             path = results_dir / name if name is not None else _first_free(results_dir, prefix)
@@ -97,7 +99,7 @@ class RunFolder:
         """
         try:
             return self.config_path.read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise SearchStateError(f"{self.config_path}: the run's configuration cannot be read ({error}).") from error
 
     def note_command(self, arguments: Sequence[str]) -> None:

@@ -35,6 +35,15 @@ class Interrupts:
             self._is_pending = False
             raise KeyboardInterrupt
 
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Lets what is inside come to its end, whatever comes meanwhile: the user has been heard already."""
+        self._is_held_back = True
+        try:
+            yield
+        finally:
+            self._is_held_back = self._is_pending = False
+
     def _receive(self, _number: int, _frame: FrameType | None) -> None:
         if self._is_held_back:
             self._is_pending = True

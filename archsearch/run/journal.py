@@ -113,7 +113,7 @@ class Journal:
     def result(self, key: str) -> TrialResult | None:
         """Returns the result kept under a key, None if there is none."""
         row = self._select_one("SELECT result FROM trials WHERE key = ?", key)
-        return None if row is None else TrialResult.from_record(self._json(row[0]))
+        return None if row is None else self._result(row[0])
 
     def add_trial(self, trial: Trial, result: TrialResult) -> None:
         """Keeps a finished trial.
@@ -170,15 +170,7 @@ class Journal:
         """Yields all finished trials, in the order in which they were kept."""
         query = "SELECT key, cell, task, setting, replicate, max_steps, result FROM trials ORDER BY number"
         for key, cell, task, setting, replicate, max_steps, result in self._select(query):
-            yield JournaledTrial(
-                key,
-                cell,
-                task,
-                Setting(**self._json(setting)),
-                replicate,
-                max_steps,
-                TrialResult.from_record(self._json(result)),
-            )
+            yield JournaledTrial(key, cell, task, self._setting(setting), replicate, max_steps, self._result(result))
 
     def num_trials(self) -> int:
         """Returns the number of finished trials."""
@@ -195,7 +187,7 @@ class Journal:
 
     def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._connection.execute(query, values)
+            yield from self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise FileFormatError(
                 f"{self._path}: expected a whole journal of archsearch; SQLite says: {error}."
@@ -210,6 +202,18 @@ class Journal:
                 self._connection.execute(statement, row)
         except sqlite3.Error as error:
             raise SearchStateError(f"{self._path}: {what} could not be kept ({error}).") from error
+
+    def _result(self, text: str) -> TrialResult:
+        try:
+            return TrialResult.from_record(self._json(text))
+        except FileFormatError as error:
+            raise FileFormatError(f"{self._path}: a row is damaged; {error}.") from error
+
+    def _setting(self, text: str) -> Setting:
+        try:
+            return Setting(**self._json(text))
+        except TypeError as error:
+            raise FileFormatError(f"{self._path}: a row is damaged; expected a setting, got {text}.") from error
 
     def _json(self, text: str) -> dict[str, Any]:
         try:

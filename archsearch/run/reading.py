@@ -134,10 +134,15 @@ def read_journal(folder: RunFolder, journal: Journal) -> Run:
     """
     trials = tuple(journal.trials())
     examined = {trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result) for trial in trials}
-    outcomes = tuple(StepOutcome.from_record(record, examined) for record in journal.step_records())
     try:
-        tasks = tuple(json.loads(journal.about("tasks") or ""))
+        outcomes = tuple(StepOutcome.from_record(record, examined) for record in journal.step_records())
+    except FileFormatError as error:
+        raise FileFormatError(f"{folder.journal_path}: a row is damaged; {error}.") from error
+    try:
+        tasks = tuple(json.loads(journal.about("tasks") or "[]"))
         list_size = int(journal.about("list_size") or "")
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise FileFormatError(f"{folder.journal_path}: expected the names of the run's tasks, found none.") from error
+    if not tasks or not all(isinstance(task, str) for task in tasks):
+        raise FileFormatError(f"{folder.journal_path}: expected the names of the run's tasks, found {tasks!r}.")
     return Run(folder, tasks, list_size, trials, outcomes)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 
-from archsearch.errors import ArchSearchError
+from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.driver import Observer, drive
 from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
 from archsearch.run.folder import RunFolder
@@ -62,8 +62,20 @@ def run_search(
 
 
 def _note_identity(journal: Journal, plan: SearchPlan) -> None:
-    """Keeps what readers need, who made the run, and who is at work on it now."""
-    if journal.about("made_by") is None:
+    """Keeps what readers need, who made the run, and who is at work on it now.
+
+    Raises:
+        SearchStateError: The run was started with another plan.
+    """
+    kept = journal.about("plan")
+    if kept is not None and kept != plan.identity:
+        raise SearchStateError(
+            f"run made by archsearch {journal.about('made_by')}: expected the plan it was started with, got another. "
+            f"Its config.yaml, a task's files or the code of archsearch (now {version('archsearch')}) has changed: "
+            f"restore them, or start a new run."
+        )
+    if kept is None:
+        journal.note("plan", plan.identity)
         journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
         journal.note("list_size", str(plan.list_size))
         journal.note("made_by", version("archsearch"))
@@ -76,17 +88,18 @@ def _drive(
     views = _Views(folder, journal)
     executor = _make_executor(evaluator, workers)
     interrupts = Interrupts()
-    try:
-        # Only now: Ray, when it starts, takes SIGTERM for itself.
-        with interrupts.caught():
+    with interrupts.caught():  # only now: Ray, when it starts, takes SIGTERM for itself
+        try:
             drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date, interrupts.held_back)
-    except BaseException:
-        executor.close()
-        with suppress(ArchSearchError, OSError):  # the first error is the one to tell; views can be written later
-            views.write()
-        raise
-    executor.close()
-    return views.write()
+        except BaseException:
+            with interrupts.ignored():
+                executor.close()
+                with suppress(ArchSearchError, OSError):  # the first error is to be told; views can be written later
+                    views.write()
+            raise
+        with interrupts.ignored():
+            executor.close()
+            return views.write()
 
 
 def _make_executor(evaluator: TrialEvaluator, workers: int) -> Executor:

@@ -1,12 +1,13 @@
 """What a search is to do: its identity besides the results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
+from archsearch.seeds import digest
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.trial import Recipe
 
@@ -145,6 +146,14 @@ class SearchPlan:
         names_of_tasks = [task.name for task in self.all_tasks]
         if len(set(names_of_tasks)) < len(names_of_tasks):
             raise ConfigError(f"task: a name stands twice in {', '.join(names_of_tasks)} (the screen's included).")
+
+    @property
+    def identity(self) -> str:
+        """Identifies everything but the number of candidates, which may grow."""
+        founders = [(founder.name, founder.graph.digest) for founder in self.founders]
+        others = [(field.name, repr(getattr(self, field.name))) for field in fields(self)]
+        decisive = [pair for pair in others if pair[0] not in {"num_candidates", "founders"}]
+        return digest("plan", repr(founders), repr(decisive))
 
     @property
     def all_tasks(self) -> tuple[TaskPlan, ...]:

@@ -1,6 +1,7 @@
 """The command line called in this process, and one tiny run that several tests read."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,12 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def shell_finds_archsearch(monkeypatch):
+    """Puts the command on the PATH, as in an active virtual environment."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture

@@ -142,7 +142,12 @@ def test_missing_files_of_a_task(archsearch):
 def test_bad_cell_file(equations, part, archsearch):
     Path("bad.eq").write_text(equations, encoding="utf-8")
     outcome = archsearch("show", "cell=bad.eq")
-    assert_one_paragraph(outcome, "bad.eq", part)
+    mistakes = [line for line in outcome.err.splitlines() if not line.startswith("    ")]
+    places = [line for line in outcome.err.splitlines() if line.startswith("    ")]
+    assert mistakes[0].startswith("archsearch: bad.eq")
+    assert part in outcome.err
+    assert "Traceback" not in outcome.err + outcome.out
+    assert all(line.strip() == "^" for line in places[1::2]), "each mistake shows its line and points at the place"
     assert outcome.code == 2
 
 

@@ -1,7 +1,9 @@
 """The commands as a person uses them, on a run of a second."""
 
 import importlib.util
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +13,15 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from rich.console import Console
 from safetensors.torch import load_file
 
 from archsearch.cli import running
+from archsearch.cli.tables import leaderboard_table
 from archsearch.errors import SearchStateError
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped
+from archsearch.search.leaderboard import leaderboard_rows
 
 COMMAND = Path(sys.executable).parent / "archsearch"
 
@@ -302,3 +307,58 @@ def test_search_whose_reader_leaves_says_how_to_go_on(archsearch, tiny_words, mo
     outcome = archsearch("search", *tiny_words, "name=unheard")
     assert outcome.code == 1
     assert "archsearch resume run=results/unheard" in outcome.err
+
+
+def test_where_the_shell_does_not_find_archsearch_the_next_commands_name_its_place(archsearch, tiny_run, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr("sys.argv", ["venv/bin/archsearch"])
+    outcome = archsearch("resume", f"run={tiny_run}", "workers=0")
+    assert outcome.code == 0
+    assert "  venv/bin/archsearch show cell=" in outcome.out
+
+
+def test_a_deleted_journal_is_not_begun_anew(archsearch, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "copy")
+    (tmp_path / "copy" / "archsearch.db").unlink()
+    board = (tmp_path / "copy" / "leaderboard.csv").read_text()
+    outcome = archsearch("resume", "run=copy")
+    assert outcome.code == 2
+    assert "expected the folder of a run" in outcome.err
+    assert (tmp_path / "copy" / "leaderboard.csv").read_text() == board
+
+
+def test_a_changed_configuration_is_noticed_before_the_first_trial(archsearch, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "copy")
+    config = tmp_path / "copy" / "config.yaml"
+    config.write_text(config.read_text().replace("gate: 0", "gate: 0.5"))
+    outcome = archsearch("resume", "run=copy", "workers=0")
+    assert outcome.code == 2
+    assert "config.yaml" in outcome.err
+
+
+def test_trained_weights_are_written_and_files_hide_no_module(archsearch, tiny_run, tmp_path):
+    (tmp_path / "torch.eq").write_text("h' = tanh(linear(x, h))\n")
+    assert archsearch("export", "cell=torch.eq", "out=plain").code == 0
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["cell_torch.py"]
+    assert archsearch("export", f"run={tiny_run}", "rank=1", "trained=yes", "task=xml", "out=trained").code == 0
+    assert sorted(path.suffix for path in (tmp_path / "trained").iterdir()) == [".py", ".safetensors"]
+
+
+def test_a_narrow_terminal_shows_every_ratio(tiny_run, monkeypatch):
+    run = load_run(tiny_run)
+    rows = leaderboard_rows(run.knowledge)
+    for width, wide in ((200, True), (60, False)):
+        console = Console(width=width, file=io.StringIO())
+        console.print(leaderboard_table(run, rows, width))
+        text = console.file.getvalue()
+        assert "…" not in text
+        assert f"{rows[0].ratios['xml']:.3f}" in text
+        assert ("multiply-adds" in text) == wide
+
+
+def test_a_bug_of_ours_is_one_paragraph(archsearch, monkeypatch):
+    monkeypatch.setattr("archsearch.cli.show.choose_cell", lambda _root: 1 / 0)
+    outcome = archsearch("show", "cell=gru")
+    assert outcome.code == 1
+    assert "this is a bug in archsearch: ZeroDivisionError" in outcome.err
+    assert "Traceback" not in outcome.err

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from shared_simulation import KillingEvaluator, SilentObserver, SimulatedEvaluator, make_plan
+from shared_simulation import TRANSFORMATIONS, KillingEvaluator, SilentObserver, SimulatedEvaluator, make_plan
 
 from archsearch.errors import ConfigError, SearchStateError
+from archsearch.mutation.mutate import mutate
 from archsearch.mutation.swap_elementwise import SwapElementwise
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
@@ -81,11 +82,13 @@ def test_extending_a_run_computes_only_what_is_new(tmp_path):
     assert views(path) == views(run(tmp_path, "long", make_plan(num_candidates=25)))
 
 
-def test_a_run_continued_with_another_plan_stops_at_the_first_difference(tmp_path):
+def test_a_run_continued_with_another_plan_stops_before_the_first_trial(tmp_path):
     run(tmp_path, "run", make_plan(num_candidates=10))
-    other = make_plan(num_candidates=10, transformations=make_plan().transformations[:1])
-    with pytest.raises(SearchStateError, match=r"step \d+: the journal holds another decision"):
-        run(tmp_path, "run", other)
+    evaluator = SimulatedEvaluator()
+    for other in (make_plan(num_candidates=10, gate=0.8), make_plan(num_candidates=10, root_seed=2)):
+        with pytest.raises(SearchStateError, match="expected the plan it was started with"):
+            run(tmp_path, "run", other, evaluator)
+    assert evaluator.keys == []
 
 
 def test_killed_at_random_moments_then_resumed(tmp_path):
@@ -282,9 +285,11 @@ def test_a_resume_that_differs_names_both_versions(tmp_path, monkeypatch):
     monkeypatch.setattr("archsearch.run.session.version", lambda _name: "0.0.9")
     run(tmp_path, "run", make_plan(num_candidates=5))
     monkeypatch.setattr("archsearch.run.session.version", lambda _name: "0.1.7")
-    other = make_plan(num_candidates=5, transformations=make_plan().transformations[:1])
-    with pytest.raises(SearchStateError, match=r"made by archsearch 0\.0\.9, this is 0\.1\.7"):
-        run(tmp_path, "run", other)
+    monkeypatch.setattr(
+        "archsearch.search.steps.mutate", lambda parent, _, rng: mutate(parent, TRANSFORMATIONS[:1], rng)
+    )
+    with pytest.raises(SearchStateError, match=r"step \d+: .*made by archsearch 0\.0\.9, this is 0\.1\.7"):
+        run(tmp_path, "run", make_plan(num_candidates=5))
 
 
 def test_the_folder_is_ours_before_anything_in_it_is_changed(tmp_path):
