@@ -3,8 +3,9 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from archsearch.cli.exits import DONE, INTERRUPTED, LateError
 from archsearch.cli.planning import PlannedSearch
@@ -17,7 +18,7 @@ from archsearch.run.folder import RunFolder
 from archsearch.run.reading import Run
 from archsearch.run.session import Stopped, run_search
 from archsearch.search.evolution import Evolution
-from archsearch.search.outcome import StepOutcome
+from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
 from archsearch.search.plan import TaskPlan
 from archsearch.training.measure import measure_training_speed
 from archsearch.trials.setting import Setting
@@ -100,6 +101,7 @@ def program() -> str:
 def print_end(run: Run, num_candidates: int) -> None:
     """Prints the leaderboard, where it is, and what to do next."""
     print_leaderboard(run, top=20)
+    print(account(run.summary()))
     found = [digest for _, digest in run.knowledge.listed if digest not in run.knowledge.founders]
     where = shlex.quote(f"run={run.path}")
     print("Next:")
@@ -107,6 +109,23 @@ def print_end(run: Run, num_candidates: int) -> None:
         print(f"  {program()} show cell={found[0]} {where}")
         print(f"  {program()} export cell={found[0]} {where} out=exported")
     print(f"  {program()} resume {where} budget.candidates={2 * num_candidates}")
+
+
+def account(summary: Mapping[str, Any]) -> str:
+    """Returns what became of the candidates and of the trials, and what the duplicates would have cost, in one line."""
+    stages = dict(summary["stages"])
+    passed, nothing_new = stages.pop(COMPLETED, 0), stages.pop(NOTHING_NEW, 0)
+    parts = [f"{summary['candidates']} candidates"]
+    parts += [f"{count} fell at {stage}" for stage, count in stages.items()] + [f"{passed} passed every gate"]
+    parts += [f"{nothing_new} times nothing new was found"] if nothing_new else []
+    parts += [f"{summary['reevaluations']} re-evaluations"]
+    statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items())
+    duplicates = summary["duplicates"]
+    num_duplicates = sum(duplicates["dropped"].get(reason, 0) for reason in (KNOWN, IN_FLIGHT, EXHAUSTED))
+    return (
+        f"{', '.join(parts)}; {summary['trials']} trials ({statuses}); {num_duplicates} duplicates drawn, which would "
+        f"have cost {duplicates['trials_saved']} more."
+    )
 
 
 def _middle(task: TaskPlan) -> Setting:

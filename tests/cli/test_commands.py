@@ -362,3 +362,14 @@ def test_a_bug_of_ours_is_one_paragraph(archsearch, monkeypatch):
     assert outcome.code == 1
     assert "this is a bug in archsearch: ZeroDivisionError" in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_the_end_accounts_for_candidates_trials_and_duplicates(archsearch, tiny_run):
+    summary = load_run(tiny_run).summary()
+    line = running.account({**summary, "duplicates": {"dropped": {"known": 3, "in flight": 1}, "trials_saved": 9}})
+    assert line in archsearch("resume", f"run={tiny_run}", "workers=0").out.replace(running.account(summary), line), (
+        "the same account, but for the duplicates, ends a resume"
+    )
+    assert line.startswith("1 candidates, ")
+    assert f"; {summary['trials']} trials (" in line
+    assert line.endswith("4 duplicates drawn, which would have cost 9 more.")
