@@ -121,8 +121,10 @@ class PlainDisplay:
         self._progress.count_trial(result, recorded=recorded)
 
     def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
-        """Counts the step, and tells of a cell that came through."""
+        """Counts the step, and tells of a cell that came through; what the journal held is not told again."""
         self._progress.count_step(outcome)
+        if not self._progress.num_computed:
+            return
         if outcome.kind == "baseline":
             baseline = evolution.knowledge.baseline
             best = ", ".join(f"{task} {baseline[task]:.3f}" for task in evolution.knowledge.tasks)

@@ -72,3 +72,15 @@ def test_failures_are_counted_by_kind():
     for status in ("ok", "diverged", "diverged", "worker_lost"):
         progress.count_trial(TrialResult(status, None), recorded=False)
     assert "diverged 2 | worker_lost 1" in progress.line()
+
+
+def test_a_resume_does_not_tell_again_what_the_journal_held(tmp_path):
+    plan, stream = make_plan(num_candidates=12), io.StringIO()
+    folder = RunFolder.create(tmp_path, "run", "test")
+    run_search(plan, folder, SimulatedEvaluator(), 0, PlainDisplay(plan, io.StringIO()))
+    display = PlainDisplay(plan, stream)
+    run_search(plan, folder, SimulatedEvaluator(), 0, display)
+    display.close()
+    (line,) = stream.getvalue().splitlines()
+    assert "candidates 12/12" in line
+    assert "from the journal" in line
