@@ -15,6 +15,10 @@ class ConfigError(ArchSearchError, ValueError):
     """A setting, an override or an argument has a value that cannot work."""
 
 
+class EngineError(ConfigError):
+    """An engine cannot run here, or cannot run this cell or these tensors."""
+
+
 class InvalidGraphError(ArchSearchError, ValueError):
     """A cell graph breaks at least one rule.
 

@@ -66,7 +66,8 @@ def test_files_are_named_after_a_subject():
 
 
 def test_nothing_is_nested_deeper_than_two():
-    assert [place(path) for path in FILES if len(path.relative_to(ROOT).parts) > 3] == []
+    """A floor may have rooms, such as `compiler/native`, and rooms have no rooms."""
+    assert [place(path) for path in FILES if len(path.relative_to(ROOT).parts) > 4] == []
 
 
 def test_global_randomness_is_never_used():

@@ -51,7 +51,7 @@ def test_wheel_holds_all_code_and_data(wheel):
     expected = set()
     for package, folder in SOURCES.items():
         for file in (ROOT / folder).rglob("*"):
-            if file.suffix in {".py", ".yaml", ".eq"} or file.name == "py.typed":
+            if file.suffix in {".py", ".yaml", ".eq", ".c", ".h"} or file.name == "py.typed":
                 expected.add(f"{package.replace('.', '/')}/{file.relative_to(ROOT / folder)}")
     assert any(name.endswith(".yaml") for name in expected)
     assert any(name.endswith(".eq") for name in expected)

@@ -1,13 +1,18 @@
-"""The engines that can run a program. A faster one is a new row here."""
+"""The engines that can run a program, and the choice among them. A new one is a new row here."""
 
+import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Protocol
 
 from torch import Tensor
 
 from archsearch.compiler.interpreter import Interpreter
+from archsearch.compiler.native.engine import NativeEngine, check_native
 from archsearch.compiler.program import CellProgram
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, EngineError
+
+_logger = logging.getLogger(__name__)
 
 
 class Unroll(Protocol):
@@ -29,17 +34,71 @@ class Unroll(Protocol):
         """
 
 
-ENGINES: dict[str, Callable[[CellProgram], Unroll]] = {"interpreter": Interpreter}
+class FastestEngine:
+    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once."""
+
+    def __init__(self, program: CellProgram) -> None:
+        self._interpreter = Interpreter(program)
+        self._native: NativeEngine | None = None
+        try:
+            self._native = NativeEngine(program, for_second_derivatives=self._interpreter)
+        except EngineError as error:
+            _say_once(str(error))
+
+    def __call__(
+        self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Unrolls the cell over a sequence; see `Unroll`."""
+        if self._native is None:
+            return self._interpreter(x, states, parameters)
+        try:
+            return self._native(x, states, parameters)
+        except EngineError as error:
+            _say_once(str(error))
+            return self._interpreter(x, states, parameters)
+
+
+ENGINES: dict[str, Callable[[CellProgram], Unroll]] = {"interpreter": Interpreter, "native": NativeEngine}
 
 
 def choose_engine(name: str) -> str:
     """Returns the name of the engine to use; `auto` is the fastest that works on this machine.
 
     Raises:
-        ConfigError: No engine has this name.
+        ConfigError: No engine has this name, or it does not work here.
     """
     if name == "auto":
-        return "interpreter"
+        return _fastest()
     if name not in ENGINES:
         raise ConfigError(f"engine {name!r} is not known. Expected one of: auto, {', '.join(ENGINES)}.")
+    if name == "native":
+        check_native()
     return name
+
+
+def prepare(name: str, program: CellProgram) -> Unroll:
+    """Makes a program ready to run.
+
+    Args:
+        name: Of an engine, which then runs the program or refuses; or `auto`, which always finds one.
+        program: The cell.
+
+    Raises:
+        ConfigError: No engine has this name, or it does not work here.
+    """
+    return FastestEngine(program) if name == "auto" else ENGINES[choose_engine(name)](program)
+
+
+@cache
+def _fastest() -> str:
+    try:
+        check_native()
+    except EngineError as error:
+        _say_once(str(error))
+        return "interpreter"
+    return "native"
+
+
+@cache
+def _say_once(reason: str) -> None:
+    _logger.warning("engine auto: the slower interpreter runs instead. Reason: %s", reason)

@@ -15,7 +15,7 @@ from archsearch.compiler.cell_weights import (
     tensors_by_name,
     weights_per_layer,
 )
-from archsearch.compiler.engines import ENGINES, choose_engine
+from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.lower import lower
 from archsearch.compiler.shapes import check_input, check_sizes, check_states
 from archsearch.errors import ConfigError, ShapeError
@@ -71,7 +71,7 @@ class RecurrentLayer(nn.Module):
         self.bidirectional = bidirectional
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
-        self._unroll = ENGINES[self.engine](self.program)
+        self._unroll = prepare(engine, self.program)
         self.layers = nn.ModuleList(
             CellWeights(self.program, hidden_size if index else input_size, hidden_size) for index in range(num_layers)
         )

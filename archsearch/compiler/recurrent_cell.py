@@ -15,7 +15,7 @@ from archsearch.compiler.cell_weights import (
     tensors_by_name,
     weights_per_layer,
 )
-from archsearch.compiler.engines import ENGINES, choose_engine
+from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.layer import States
 from archsearch.compiler.lower import lower
 from archsearch.compiler.shapes import check_input, check_sizes, check_states
@@ -50,7 +50,7 @@ class RecurrentCell(nn.Module):
         self.hidden_size = hidden_size
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
-        self._unroll = ENGINES[self.engine](self.program)
+        self._unroll = prepare(engine, self.program)
         self.layers = nn.ModuleList([CellWeights(self.program, input_size, hidden_size)])
         self.reset_parameters()
 

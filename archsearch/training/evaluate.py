@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
-from archsearch.errors import ConfigError, FileFormatError
+from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
@@ -55,12 +55,12 @@ class Evaluator:
     time_limit_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks the engine's name.
+        """Settles the engine: `auto` becomes the name of one, so that all trials run on the same.
 
         Raises:
-            ConfigError: There is no such engine.
+            ConfigError: There is no such engine, or it does not work here.
         """
-        choose_engine(self.engine)
+        object.__setattr__(self, "engine", choose_engine(self.engine))
 
     def evaluate(self, trial: Trial) -> TrialResult:
         """Trains a cell; its own failure is a status.
@@ -107,6 +107,8 @@ class Evaluator:
                 )
                 trainer = Trainer(model, task, setting, trial.recipe, data_seed(trial), deadline, keeps_best_weights)
                 trainer.run(trial.max_steps, progress)
+            except EngineError as failure:  # of this cell: that the engine works at all was seen at the start
+                status, error = classify(failure)
             except (ConfigError, FileFormatError):  # a user's mistake
                 raise
             except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
@@ -121,7 +123,7 @@ class Evaluator:
             parameters=model_parameters(structure, vocabulary_size, hidden_size, setting.num_layers),
             hidden_size=hidden_size,
             error=error,
-            environment=describe_environment(choose_engine(self.engine)),
+            environment=describe_environment(self.engine),
         )
         return result, trainer
 

@@ -1,0 +1,194 @@
+"""From C to functions that Python can call: compiled once, kept on disk, loaded while in use."""
+
+import atexit
+import contextlib
+import ctypes
+import hashlib
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import weakref
+from _ctypes import dlclose
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from archsearch.compiler.native.cpu import compiler, flags, machine_digest
+from archsearch.errors import EngineError
+
+CACHE_VARIABLE = "ARCHSEARCH_CACHE"
+COMPILE_SECONDS = 120
+MAX_CACHED = 4000  # objects of about 30 KB
+_ROOM = 2**22  # bytes; with less on the disk a compiler's failure is put down to that
+
+INTEGERS = {"float": "int", "double": "long long"}
+
+_logger = logging.getLogger(__name__)
+
+
+class Library:
+    """A loaded object, closed when nothing uses it any more.
+
+    Attributes:
+        functions: Access to what it exports.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.functions = ctypes.CDLL(str(path))
+        weakref.finalize(self, dlclose, self.functions._handle)
+
+
+_loaded: "weakref.WeakValueDictionary[str, Library]" = weakref.WeakValueDictionary()
+
+
+def build(source: str, real: str) -> Library:
+    """Compiles C that includes `vector.h` and `runtime.h`, or finds it compiled.
+
+    Several processes may build the same at once: each writes a file of its own and renames it.
+
+    Args:
+        source: The text.
+        real: `float` or `double`, what REAL stands for.
+
+    Raises:
+        EngineError: There is no compiler, or it fails, or takes longer than `COMPILE_SECONDS`.
+    """
+    digest = hashlib.sha256("\n".join((machine_digest(), real, source, *_headers().values())).encode()).hexdigest()
+    library = _loaded.get(digest)
+    if library is None:
+        library = _load(cache_folder() / f"{digest[:32]}.so") or _compile(source, real, digest)
+        _loaded[digest] = library
+    return library
+
+
+@cache
+def cache_folder() -> Path:
+    """Returns a folder for compiled objects that can be written to.
+
+    It is `native` in the folder that the environment variable ARCHSEARCH_CACHE names, else in `~/.cache/archsearch`;
+    where that cannot be written, a temporary one for this process alone.
+    """
+    root = os.environ.get(CACHE_VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "archsearch"
+    try:
+        folder = Path(root).expanduser() / "native"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home
+        return _temporary_folder(str(error))
+    return folder
+
+
+def _temporary_folder(reason: str) -> Path:
+    temporary = _make_temporary()
+    _logger.warning(
+        "engine native: compiled cells cannot be kept (%s), so every process compiles them anew. Set %s to a folder "
+        "that can be written to.",
+        reason,
+        CACHE_VARIABLE,
+    )
+    return temporary
+
+
+@cache
+def _make_temporary() -> Path:
+    temporary = tempfile.TemporaryDirectory(prefix="archsearch-native-")
+    atexit.register(temporary.cleanup)
+    return Path(temporary.name)
+
+
+@cache
+def _headers() -> dict[str, str]:
+    folder = files("archsearch.compiler.native")
+    return {name: (folder / name).read_text(encoding="utf-8") for name in ("vector.h", "runtime.h")}
+
+
+def _load(path: Path) -> Library | None:
+    """Loads a kept object, if it is there and whole; it ends with the SHA-256 of what stands before."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+        return None  # a disk that was full, a copy that broke off: compiled anew
+    try:
+        return Library(path)
+    except OSError:
+        return None
+
+
+def _compile(source: str, real: str, digest: str) -> Library:
+    folder = cache_folder()
+    try:
+        return _compile_in(folder, source, real, digest)
+    except (OSError, EngineError) as error:
+        if isinstance(error, EngineError) and shutil.disk_usage(folder).free >= _ROOM:
+            raise
+        return _compile_in(_temporary_folder(str(error)), source, real, digest)  # full, or read-only by now
+
+
+def _compile_in(folder: Path, source: str, real: str, digest: str) -> Library:
+    target = folder / f"{digest[:32]}.so"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as name:
+        work = Path(name)
+        for header, text in _headers().items():
+            (work / header).write_text(text, encoding="utf-8")
+        (work / "cell.c").write_text(source, encoding="utf-8")
+        _run_compiler(work, real)
+        built = work / "cell.so"
+        content = built.read_bytes()
+        with built.open("ab") as file:  # loaders do not look behind the last section
+            file.write(hashlib.sha256(content).digest())
+        built.replace(target)
+    if digest[0] == "0":  # now and then
+        _prune(folder)
+    library = _load(target)
+    if library is None:
+        raise EngineError(f"engine native: the object compiled to {target} cannot be loaded. Use engine=interpreter.")
+    return library
+
+
+def _run_compiler(work: Path, real: str) -> None:
+    command = [*compiler(), *flags(), f"-DREAL={real}", f"-DINTEGER={INTEGERS[real]}", "-o", "cell.so", "cell.c"]
+    advice = "Set CC to a working C compiler, or use engine=interpreter."
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise EngineError(f"engine native: {shlex.join(compiler())} cannot be started: {error}. {advice}") from error
+    try:
+        _, message = process.communicate(timeout=COMPILE_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"engine native: {shlex.join(compiler())} did not finish within {COMPILE_SECONDS} s. {advice}"
+        ) from None
+    finally:
+        if process.poll() is None:  # with the processes it started
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    if process.returncode != 0:
+        lines = message.strip().splitlines()[:3] or [f"exit code {process.returncode}"]
+        raise EngineError(f"engine native: {shlex.join(compiler())} failed: {' '.join(lines)}. {advice}")
+
+
+def _prune(folder: Path) -> None:
+    """Removes the older half of the objects where there are too many; a loaded one stays usable."""
+    with contextlib.suppress(OSError):
+        objects = sorted(folder.glob("*.so"), key=lambda path: path.stat().st_mtime)
+        if len(objects) > MAX_CACHED:
+            for path in objects[: len(objects) // 2]:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""C for the forward pass of a layer."""
+
+from archsearch.compiler.lower import INPUT_PROJECTION
+from archsearch.compiler.native.blocks import Block, Elementwise, Member, Plan, Products
+from archsearch.compiler.native.call_table import CallTable
+from archsearch.compiler.native.formulas import FORMULAS
+from archsearch.compiler.native.storage import Storage
+from archsearch.compiler.native.text import ROWS, Lines, Loop, Region, address
+from archsearch.graph.structure import INPUT
+
+
+class ForwardWriter:
+    """Writes the forward pass, from the packing of the weights to the states after the last step.
+
+    Attributes:
+        packed: C name and size, in numbers, of each packed matrix.
+    """
+
+    def __init__(self, plan: Plan, storage: Storage, table: CallTable) -> None:
+        self._plan = plan
+        self._program = plan.program
+        self._storage = storage
+        self._table = table
+        self._write = Lines()
+        self.packed: dict[str, str] = {}
+
+    def write(self) -> list[str]:
+        """Returns the lines of the function's body."""
+        plan, write = self._plan, self._write
+        for number, products in enumerate(plan.products):
+            self._pack(number, products)
+        self._take_states()
+        if plan.projects is not None:
+            self._project(plan.projects)
+        for block in plan.prologue:
+            self._block(block, "time")
+        if plan.step or self._program.recurrent:
+            with write.block("for (long t = 0; t < T; t++)"):
+                for block in plan.step:
+                    self._block(block, "step")
+                self._carry_copies()
+        for block in plan.epilogue:
+            self._block(block, "time")
+        self._give_results()
+        return write.lines
+
+    def _pack(self, number: int, block: Products) -> None:
+        """Packs the matrices of a product one after another, in memory that has room for them as rows or columns."""
+        width = "I" if block.operand == INPUT else "H"
+        name, count = f"packed_{number}", len(block.members)
+        self.packed[name] = f"{count} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
+        for part, member in enumerate(block.members):
+            weight = self._table.weight(member.parameter)
+            target = f"{name} + {part} * {width} * padded"
+            self._write(f"runtime->pack_transposed({width}, H, {weight}, {width}, {target}, 0, 1);")
+
+    def _take_states(self) -> None:
+        for index, state in enumerate(self._program.states):
+            place = self._state_place(state)
+            if place is not None:
+                before = self._table.entry(f"before.{index}")
+                self._write(f"runtime->copy(B, H, {before}, H, {place}, padded);")
+
+    def _state_place(self, state: str) -> str | None:
+        """Returns where a state lies before the first step, if anything reads it."""
+        delayed = {delay.state: delay.result for delay in self._plan.delays}
+        place = self._storage.places.get(delayed.get(state, state))
+        return None if place is None else place.at_start()
+
+    def _project(self, name: str) -> None:
+        place = self._storage.places[name].at_start()
+        self.packed["packed_projection"] = "padded * ROUND_UP(I, LANES)"
+        weight = self._table.weight(INPUT_PROJECTION)
+        with self._write.block("if (I == H)"):
+            self._write(f"runtime->copy(T * B, H, x, x_ld, {place}, padded);")
+        with self._write.block("else"):
+            self._write(f"runtime->pack_transposed(I, H, {weight}, I, packed_projection, 0, 1);")
+            self._write(f"runtime->multiply(T * B, H, I, 1, &x, x_ld, packed_projection, {place}, padded, 0, 0, 0, 1);")
+
+    def _block(self, block: Block, region: Region) -> None:
+        if isinstance(block, Products):
+            self._products(block, region)
+        elif isinstance(block, Elementwise):
+            self._elementwise(block, region)
+        elif block.state in self._storage.copied:
+            source = self._storage.places[block.sequence].at_start()
+            target = self._storage.places[block.result].array.name
+            self._write(f"runtime->copy((T - 1) * B, padded, {source}, padded, {target} + row, padded);")
+
+    def _products(self, block: Products, region: Region) -> None:
+        operand = "x" if block.operand == INPUT else address(self._storage.places[block.operand], region)
+        width, ld = ("I", "x_ld") if block.operand == INPUT else ("H", "padded")
+        with self._write.block():
+            self._write(f"const REAL *const a = {operand};")
+            for part, member in enumerate(block.members):
+                packed = f"packed_{self._plan.products.index(block)} + {part} * {width} * padded"
+                self._product(member, region, f"{ROWS[region]}, H, {width}, 1, &a, {ld}, {packed}")
+
+    def _product(self, member: Member, region: Region, factors: str) -> None:
+        spec = next(spec for spec in self._program.parameters if spec.name == member.parameter)
+        result = address(self._storage.places[member.result], region)
+        init = "0, 0"
+        if member.init is not None:
+            init = f"{address(self._storage.places[member.init], region)}, padded"
+        bias = self._table.weight(member.parameter, "bias") if spec.bias else "0"
+        self._write(f"runtime->multiply({factors}, {result}, padded, {init}, {bias}, 1);")
+
+    def _elementwise(self, block: Elementwise, region: Region) -> None:
+        loop = Loop(self._write, region)
+        vectors: dict[str, str] = {}
+        places = self._storage.places
+        for instruction in block.instructions:
+            operands = [vectors[name] if name in vectors else loop.load(places[name]) for name in instruction.operands]
+            result = instruction.results[0]
+            formula = FORMULAS[instruction.operation].value
+            vectors[result] = loop.define(formula.format(**dict(zip("ab", operands, strict=False))))
+            if result in places:
+                loop.store(places[result], vectors[result])
+        loop.finish()
+
+    def _carry_copies(self) -> None:
+        new_of = dict(zip(self._program.states, self._program.new_states, strict=True))
+        for state in self._program.recurrent:
+            if state in self._storage.copied:
+                source = self._storage.places[new_of[state]].at_step()
+                target = self._storage.places[state].array.name
+                self._write(f"runtime->copy(B, padded, {source}, padded, {target} + (t + 1) * row, padded);")
+
+    def _give_results(self) -> None:
+        program, table, places = self._program, self._table, self._storage.places
+        output = places[program.output].at_start()
+        self._write(f"{table.entry('out_in_arena')} = {output};")
+        self._write("if (out)")
+        self._write(f"    runtime->copy(T * B, H, {output}, padded, out, H);")
+        for index, (state, new) in enumerate(zip(program.states, program.new_states, strict=True)):
+            after = table.entry(f"after.{index}")
+            if state in program.recurrent:
+                last = f"{places[state].array.name} + T * row"
+            else:
+                last = f"{places[new].at_start()} + (T - 1) * row"
+            self._write(f"runtime->copy(B, H, {last}, padded, {after}, H);")

@@ -1,0 +1,91 @@
+"""The C source of one cell: its arena, its forward pass, its backward pass."""
+
+from functools import cache
+from importlib.resources import files
+
+from archsearch.compiler.native.backward import BackwardWriter
+from archsearch.compiler.native.blocks import plan_blocks
+from archsearch.compiler.native.call_table import FIXED, SIZES, CallTable
+from archsearch.compiler.native.forward import ForwardWriter
+from archsearch.compiler.native.storage import SLOTS, Array, plan_storage
+from archsearch.compiler.program import CellProgram
+
+# Neighbouring arrays must not begin at the same place of a memory page, or the loops that walk through many of them at
+# once would find them all in the same few lines of the cache.
+_STAGGER = "5 * LANES"
+
+_HEADER = """\
+#include "vector.h"
+#include "runtime.h"
+"""
+
+
+@cache
+def runtime_source() -> str:
+    """Returns the C of the products that all cells share."""
+    return (files("archsearch.compiler.native") / "runtime.c").read_text(encoding="utf-8")
+
+
+def cell_source(program: CellProgram) -> str:
+    """Returns C that runs a program; the same program gives the same text.
+
+    It exports `arena_numbers(sizes)`, the length of the arena, and `forward(call)` and `backward(call)`, which take the
+    table of `CallTable`. The backward pass reads what a forward pass with `is_training` left in the arena.
+    """
+    plan = plan_blocks(program)
+    storage = plan_storage(plan)
+    table = CallTable(program)
+    forward = ForwardWriter(plan, storage, table)
+    forward_lines = forward.write()
+    backward = BackwardWriter(plan, storage, table)
+    backward_lines = backward.write()
+    shared = _declare(storage.arrays, forward.packed)
+    own = _declare(backward.arrays, {"work": "T * B * PANEL"})
+    sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
+    derived = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
+    fixed = [f"    REAL *const {name} = call[{place}];" for place, name in enumerate(FIXED) if name not in _SPECIAL]
+    opening = ["    const long *const sizes = call[1];", *sizes, *derived]
+    opening += ["    const Runtime *const runtime = call[0];", *fixed, "    REAL *at = arena;"]
+    return "\n".join(
+        [
+            _HEADER,
+            "long arena_numbers(const long *sizes) {",
+            *sizes,
+            *derived,
+            "    REAL *at = 0;",
+            *shared,
+            "    if (!is_training)",
+            "        return at - (REAL *)0;",
+            *own,
+            "    return at - (REAL *)0;",
+            "}",
+            "",
+            "void forward(void **call) {",
+            *opening,
+            *shared,
+            *forward_lines,
+            "}",
+            "",
+            "void backward(void **call) {",
+            *opening,
+            *shared,
+            *own,
+            *backward_lines,
+            "}",
+            "",
+        ]
+    )
+
+
+_SPECIAL = ("runtime", "sizes", "d_out", "out_in_arena")
+
+
+def _declare(arrays: list[Array], packed: dict[str, str]) -> list[str]:
+    """Returns lines that give each array its part of the arena, from `at` on."""
+    sizes = [(array.name, f"({SLOTS[array.kind]}) * row") for array in arrays]
+    sizes += packed.items()
+    return [
+        line
+        for name, size in sizes
+        for line in (f"    REAL *const {name} = at;", f"    at += ROUND_UP({size}, LANES) + {_STAGGER};")
+    ]
