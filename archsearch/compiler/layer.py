@@ -71,7 +71,7 @@ class RecurrentLayer(nn.Module):
         self.bidirectional = bidirectional
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
-        self._unroll = prepare(engine, self.program)
+        self.unroll = prepare(engine, self.program)
         self.layers = nn.ModuleList(
             CellWeights(self.program, hidden_size if index else input_size, hidden_size) for index in range(num_layers)
         )
@@ -146,7 +146,7 @@ class RecurrentLayer(nn.Module):
     def _run_layers(self, x: Tensor, before: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         after = []
         for index, weights in enumerate(weights_per_layer(self.layers)):
-            x, states = self._unroll(x, tuple(state[index] for state in before), tensors_by_name(weights))
+            x, states = self.unroll(x, tuple(state[index] for state in before), tensors_by_name(weights))
             after.append(states)
         return x, tuple(torch.stack(layers) for layers in zip(*after, strict=True))
 

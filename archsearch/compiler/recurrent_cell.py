@@ -50,7 +50,7 @@ class RecurrentCell(nn.Module):
         self.hidden_size = hidden_size
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
-        self._unroll = prepare(engine, self.program)
+        self.unroll = prepare(engine, self.program)
         self.layers = nn.ModuleList([CellWeights(self.program, input_size, hidden_size)])
         self.reset_parameters()
 
@@ -90,7 +90,7 @@ class RecurrentCell(nn.Module):
         )
         if x.dim() == 1:
             x, before = x[None], tuple(state[None] for state in before)
-        _, after = self._unroll(x[None], before, tensors_by_name(self._weights))
+        _, after = self.unroll(x[None], before, tensors_by_name(self._weights))
         if input.dim() == 1:
             after = tuple(state[0] for state in after)
         return after[0] if len(after) == 1 else after

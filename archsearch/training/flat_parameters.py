@@ -36,7 +36,14 @@ class FlatParameters:
             The gradient's norm before clipping. If it is not finite, the weights are as they were.
         """
         norm = float(torch.linalg.vector_norm(self.gradients))
-        if norm < float("inf"):  # not for NaN either
-            scale = max_gradient_norm / norm if norm > max_gradient_norm else 1.0
-            self.values.add_(self.gradients, alpha=-learning_rate * scale)
+        rate = clipped_rate(learning_rate, norm, max_gradient_norm)
+        if rate is not None:
+            self.values.add_(self.gradients, alpha=-rate)
         return norm
+
+
+def clipped_rate(learning_rate: float, norm: float, max_norm: float) -> float | None:
+    """Returns the rate at which a gradient of some norm, clipped to `max_norm`, is descended; None if not finite."""
+    if not norm < float("inf"):  # not for NaN either
+        return None
+    return learning_rate * (max_norm / norm if norm > max_norm else 1.0)

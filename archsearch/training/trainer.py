@@ -6,14 +6,16 @@ Source: Jozefowicz 2015, sec. 3.5; R21, R22, R27-R29.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.flat_parameters import FlatParameters
+from archsearch.training.gradient_step import AutogradStep, GradientStep
 from archsearch.training.minibatch import Minibatch
-from archsearch.training.model import SequenceModel, State
+from archsearch.training.model import SequenceModel
+from archsearch.training.native_step import NativeStep, can_step_natively
 from archsearch.training.schedule import next_learning_rate
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.trials.setting import Setting
@@ -87,10 +89,12 @@ class Trainer:
         self._deadline = deadline or Deadline()
         self._keeps_best_weights = keeps_best_weights
         self._parameters = FlatParameters(model)
+        kind = NativeStep if can_step_natively(model) else AutogradStep
+        self._gradient_step: GradientStep = kind(model, self._parameters)
         self._training = task.training(data_seed, recipe.batch_size, recipe.unroll)
         self._validation = self.minibatches("validation")
         self._max_loss = MAX_LOSS_FACTOR * math.log(max(len(task.symbols), 2))
-        self._state: State | None = None
+        self._state: Any = None
         self._loss_sum = 0.0
         self._num_scored = 0
 
@@ -140,14 +144,10 @@ class Trainer:
         """
         minibatch = Minibatch.from_batch(next(self._training))
         self.steps += 1
-        state = None if minibatch.starts else self._state
-        logits, state = self.model(minibatch.inputs, state, minibatch.positions)
-        loss = cross_entropy(logits.flatten(0, -2), minibatch.targets, reduction="sum")
-        self._record_loss(float(loss.detach()), len(minibatch.targets))
-        self._parameters.gradients.zero_()
-        (loss / minibatch.batch_size).backward()  # type: ignore[no-untyped-call]
-        self._state = _detach(state)
-        norm = self._parameters.descend(self.learning_rate, self._setting.max_gradient_norm)
+        loss, state = self._gradient_step.differentiate(minibatch, None if minibatch.starts else self._state)
+        self._record_loss(loss, len(minibatch.targets))
+        self._state = state
+        norm = self._gradient_step.descend(self.learning_rate, self._setting.max_gradient_norm)
         if not math.isfinite(norm):
             raise DivergedError(f"step {self.steps}: the gradient's norm is {norm}")
 
@@ -177,7 +177,3 @@ class Trainer:
             raise DivergedError(f"step {self.steps}: the loss per scored position is {loss / max(num_scored, 1):g}")
         self._loss_sum += loss
         self._num_scored += num_scored
-
-
-def _detach(state: State) -> State:
-    return state.detach() if isinstance(state, Tensor) else tuple(part.detach() for part in state)

@@ -20,6 +20,7 @@ from archsearch.training.evaluate import Evaluator, data_seed, weights_seed
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.stops import Deadline
+from archsearch.training.trainer import Trainer
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe, TrialResult
 
@@ -165,14 +166,14 @@ def test_what_is_not_the_cells_failure_passes(evaluator, recall_task, make_trial
 
 
 def test_a_failure_after_some_epochs_has_no_accuracy(evaluator, recall_task, make_trial, monkeypatch):
-    calls, forward = itertools.count(), SequenceModel.forward
+    step = Trainer.step
 
-    def break_at_last(self, inputs, state=None, positions=None):
-        if next(calls) == 9:
+    def break_at_the_seventh(self):
+        step(self)
+        if self.steps == 7:
             raise ValueError("late")
-        return forward(self, inputs, state, positions)
 
-    monkeypatch.setattr(SequenceModel, "forward", break_at_last)
+    monkeypatch.setattr(Trainer, "step", break_at_the_seventh)
     result = evaluator.evaluate(make_trial(recall_task))
     assert (result.status, result.accuracy, len(result.curve), result.steps) == ("failed", None, 1, 7)
 

@@ -25,7 +25,8 @@ COMPILE_SECONDS = 120
 MAX_CACHED = 4000  # objects of about 30 KB
 _ROOM = 2**22  # bytes; with less on the disk a compiler's failure is put down to that
 
-INTEGERS = {"float": "int", "double": "long long"}
+# of the same size, and that size in bytes
+INTEGERS = {"float": ("int", 4), "double": ("long long", 8)}
 
 _logger = logging.getLogger(__name__)
 
@@ -154,7 +155,17 @@ def _compile_in(folder: Path, source: str, real: str, digest: str) -> Library:
 
 
 def _run_compiler(work: Path, real: str) -> None:
-    command = [*compiler(), *flags(), f"-DREAL={real}", f"-DINTEGER={INTEGERS[real]}", "-o", "cell.so", "cell.c"]
+    integer, size = INTEGERS[real]
+    command = [
+        *compiler(),
+        *flags(),
+        f"-DREAL={real}",
+        f"-DINTEGER={integer}",
+        f"-DREAL_BYTES={size}",
+        "-o",
+        "cell.so",
+        "cell.c",
+    ]
     advice = "Set CC to a working C compiler, or use engine=interpreter."
     try:
         process = subprocess.Popen(

@@ -178,6 +178,8 @@ class _Code:
         functions = self._library.functions
         self._arena_numbers = functions.arena_numbers
         self._arena_numbers.restype = ctypes.c_long
+        self._row_length = functions.row_length
+        self._row_length.restype, self._row_length.argtypes = ctypes.c_long, [ctypes.c_long]
         self.forward = functions.forward
         self.backward = functions.backward
         self.forward.restype = self.backward.restype = None
@@ -192,6 +194,10 @@ class _Code:
     def arena_numbers(self, numbers: Any) -> int:
         """Returns the length of the arena."""
         return int(self._arena_numbers(numbers))
+
+    def row_length(self, hidden_size: int) -> int:
+        """Returns the distance between rows in the arena: `hidden_size` filled up to whole vectors."""
+        return int(self._row_length(hidden_size))
 
     def call(self, entries: Entries, numbers: Any) -> Any:
         """Returns a call table."""

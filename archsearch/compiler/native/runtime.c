@@ -13,7 +13,6 @@
 #else
 #define MAX_ROWS 6 /* 15 of 16 registers */
 #endif
-#define INNER_BLOCK 512 /* inner dimension taken at a time where there are many rows: a panel stays in the cache */
 
 /* One tile: [rows, width * LANES] of c. `step` is the distance between inner neighbours in a, `lda` between rows. */
 typedef void (*Tile)(long k, long parts, const REAL *const *a, long offset, long lda, const REAL *packed, REAL *c,
@@ -67,20 +66,52 @@ static const Tile OVER_TIME_TILES[][2] = {FOR_ROWS(LIST_OVER_TIME)};
 
 static long width_of(long filled) { return filled <= LANES ? LANES : PANEL; }
 
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+#define HAS_SHUFFLE 1
+typedef REAL Quad __attribute__((vector_size(16)));
+typedef REAL LooseQuad __attribute__((vector_size(16), aligned(sizeof(REAL)), may_alias));
+
+/* to [row][column] = from [column][row] for a square of as many rows as a Quad has lanes */
+static inline void transpose_square(const REAL *from, long ld, REAL *to, long width) {
+    const Quad a = *(const LooseQuad *)from, b = *(const LooseQuad *)(from + ld);
+#if REAL_BYTES == 4
+    const Quad c = *(const LooseQuad *)(from + 2 * ld), d = *(const LooseQuad *)(from + 3 * ld);
+    const Quad ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Quad cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(Quad *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    *(Quad *)(to + width) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    *(Quad *)(to + 2 * width) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    *(Quad *)(to + 3 * width) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+#else
+    *(Quad *)to = __builtin_shufflevector(a, b, 0, 2);
+    *(Quad *)(to + width) = __builtin_shufflevector(a, b, 1, 3);
+#endif
+}
+#else
+#define HAS_SHUFFLE 0
+static inline void transpose_square(const REAL *from, long ld, REAL *to, long width) {}
+#endif
+#define SQUARE ((long)(16 / sizeof(REAL)))
+
 static void pack_transposed(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts) {
     for (long first = 0; first < columns; first += PANEL) {
         const long filled = columns - first < PANEL ? columns - first : PANEL, width = width_of(filled);
         const REAL *from = w + first * ld;
         REAL *to = packed + first * rows * parts + part * rows * width;
+        const long square_columns = HAS_SHUFFLE ? filled / SQUARE * SQUARE : 0;
         /* in blocks, so that every line of the source is read once while it is in the cache */
         for (long start = 0; start < rows; start += LANES) {
             const long end = start + LANES < rows ? start + LANES : rows;
-            for (long column = 0; column < filled; column++)
-                for (long row = start; row < end; row++)
+            const long square_end = start + (end - start) / SQUARE * SQUARE;
+            for (long column = 0; column < square_columns; column += SQUARE)
+                for (long row = start; row < square_end; row += SQUARE)
+                    transpose_square(from + column * ld + row, ld, to + row * width + column, width);
+            for (long row = start; row < end; row++) {
+                for (long column = row < square_end ? square_columns : 0; column < filled; column++)
                     to[row * width + column] = from[column * ld + row];
-            for (long row = start; row < end; row++)
                 for (long column = filled; column < width; column++)
                     to[row * width + column] = 0;
+            }
         }
     }
 }
@@ -139,33 +170,50 @@ static void multiply_panel(const Tile tiles[][2], long m, long filled, long widt
 
 static void multiply(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
                      long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded) {
-    const long block = m > 2 * MAX_ROWS && parts == 1 ? INNER_BLOCK : k;
-    for (long start = 0; start < k; start += block) {
-        const long inner = k - start < block ? k - start : block;
-        for (long first = 0; first < n; first += PANEL) {
-            const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
-            /* a bias has no columns beyond n, so a padded tile with one is a partial tile too */
-            const int is_whole = filled == width || (is_padded && !bias);
-            multiply_panel(ROW_TILES, m, filled, width, is_whole, inner, parts, a, start, lda, lda,
-                           packed + first * k * parts + start * width, c + first, ldc,
-                           start ? c + first : init ? init + first : 0, start ? ldc : ldi,
-                           bias && !start ? bias + first : 0);
+    /* many rows are taken in blocks that stay in the cache while the panels pass by, and so is a long inner dimension */
+    const long inner_step = m > 2 * MAX_ROWS && parts == 1 && k > 2 * MAX_INNER ? MAX_INNER : k;
+    long row_step = CACHED_NUMBERS / (inner_step * parts) / MAX_ROWS * MAX_ROWS;
+    row_step = row_step < 2 * MAX_ROWS ? 2 * MAX_ROWS : row_step;
+    for (long start = 0; start < k; start += inner_step) {
+        const long inner = k - start < inner_step ? k - start : inner_step;
+        for (long row = 0; row < m; row += row_step) {
+            const long rows = m - row < row_step ? m - row : row_step;
+            for (long first = 0; first < n; first += PANEL) {
+                const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
+                /* a bias has no columns beyond n, so a padded tile with one is a partial tile too */
+                const int is_whole = filled == width || (is_padded && !bias);
+                REAL *const target = c + row * ldc + first;
+                const REAL *const from = start ? target : init ? init + row * ldi + first : 0;
+                multiply_panel(ROW_TILES, rows, filled, width, is_whole, inner, parts, a, start + row * lda, lda, lda,
+                               packed + first * k * parts + start * width, target, ldc, from, start ? ldc : ldi,
+                               bias && !start ? bias + first : 0);
+            }
         }
     }
 }
 
 static void multiply_over_time(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *b, long ldb,
                                REAL *const *c, long ldc, REAL *work) {
-    const long block = ROUND_UP(k, 2) / ((k + INNER_BLOCK - 1) / INNER_BLOCK) + 1; /* even shares */
+    const long block = inner_block(k, n);
     for (long start = 0; start < k; start += block) {
         const long inner = k - start < block ? k - start : block;
-        for (long first = 0; first < n; first += PANEL) {
-            const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
-            pack(inner, filled, b + start * ldb + first, ldb, work, 0, 1);
-            for (long part = 0; part < parts; part++)
-                if (c[part])
-                    multiply_panel(OVER_TIME_TILES, m, filled, width, filled == width, inner, 1, a + part, start * lda,
-                                   lda, 1, work, c[part] + first, ldc, start ? c[part] + first : 0, ldc, 0);
+        pack(inner, n, b + start * ldb, ldb, work, 0, 1);
+        for (long part = 0; part < parts; part++) {
+            if (!c[part])
+                continue;
+            const long num_tiles = (m + MAX_ROWS - 1) / MAX_ROWS;
+            long row = 0;
+            for (long index = 0; index < num_tiles; index++) { /* a is read once, b stays in the cache */
+                const long rows = (m - row + num_tiles - index - 1) / (num_tiles - index);
+                for (long first = 0; first < n; first += PANEL) {
+                    const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
+                    REAL *const target = c[part] + row * ldc + first;
+                    multiply_panel(OVER_TIME_TILES, rows, filled, width, filled == width, inner, 1, a + part,
+                                   start * lda + row, lda, 1, work + first * inner, target, ldc, start ? target : 0,
+                                   ldc, 0);
+                }
+                row += rows;
+            }
         }
     }
 }
@@ -219,3 +267,5 @@ static void fill(long n, REAL value, REAL *c) {
 }
 
 const Runtime runtime = {pack_transposed, pack, multiply, multiply_over_time, sum_rows, copy, copy_rows, add, fill};
+
+#include "ends.c"

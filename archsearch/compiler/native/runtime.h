@@ -6,6 +6,20 @@
 #define PANEL (2 * LANES)
 #define ROUND_UP(n, step) (((n) + (step)-1) / (step) * (step))
 
+/* How much of the inner dimension is taken at a time, so that what is packed of it stays in the cache. */
+#define MAX_INNER 512
+#define MIN_INNER 128
+#define CACHED_NUMBERS ((long)(524288 / sizeof(REAL)))
+
+static inline long inner_block(long k, long n) {
+    long block = CACHED_NUMBERS / ROUND_UP(n, LANES);
+    block = block < MIN_INNER ? MIN_INNER : block > MAX_INNER ? MAX_INNER : block;
+    const long num_blocks = (k + block - 1) / block;
+    return num_blocks ? (k + num_blocks - 1) / num_blocks : 1; /* even shares */
+}
+
+static inline long work_numbers(long k, long n) { return inner_block(k, n) * ROUND_UP(n, LANES); }
+
 typedef struct {
     /* Packs the transpose of w [columns, rows], or w [rows, columns] itself, each with rows `ld` apart, as one of
        several `parts` that stand above each other in one product. */
@@ -15,7 +29,7 @@ typedef struct {
        may be null. Columns up to the next multiple of LANES are written too where `is_padded`. */
     void (*multiply)(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
                      long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded);
-    /* c[i] [m, n] = transpose of a[i] [k, m], times b [k, n], for i < parts; `work` holds k * PANEL numbers */
+    /* c[i] [m, n] = transpose of a[i] [k, m], times b [k, n], for i < parts; `work` holds work_numbers(k, n) */
     void (*multiply_over_time)(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *b, long ldb,
                                REAL *const *c, long ldc, REAL *work);
     /* sums [n] = of the rows of a [m, n] */
@@ -28,3 +42,18 @@ typedef struct {
     void (*add)(long m, long n, const REAL *a, long lda, REAL *c, long ldc);
     void (*fill)(long n, REAL value, REAL *c);
 } Runtime;
+
+/* What Python calls itself: both ends of a sequence model, with `ld` the distance between rows as above. */
+
+/* rows [n, width] = those of table [*, width] that the symbols name */
+void gather_rows(long n, long width, const long long *symbols, const REAL *table, REAL *rows, long ld);
+/* sets to zero, then sums up the rows of table that the symbols name */
+void scatter_rows(long n, long width, const long long *symbols, const REAL *rows, long ld, REAL *table);
+/* table[row] += factor * gradient[row] for the given rows */
+void descend_rows(long n, long width, const long long *rows, REAL factor, const REAL *gradient, REAL *table);
+/* Linear readout of V symbols with softmax cross entropy, on the rows of h [*, H] that are scored (all if null): returns the
+   sum of the losses and writes the gradients of `scale` times that sum; those of h are 0 in rows that are not scored. */
+double readout(const long *sizes, const REAL *h, const long long *scored, const long long *targets, const REAL *weight,
+               const REAL *bias, REAL scale, REAL *dh, REAL *d_weight, REAL *d_bias, REAL *work);
+/* length of `work` */
+long readout_numbers(const long *sizes);

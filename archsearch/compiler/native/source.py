@@ -22,15 +22,18 @@ _HEADER = """\
 
 @cache
 def runtime_source() -> str:
-    """Returns the C of the products that all cells share."""
-    return (files("archsearch.compiler.native") / "runtime.c").read_text(encoding="utf-8")
+    """Returns the C that all cells share."""
+    folder = files("archsearch.compiler.native")
+    ends = (folder / "ends.c").read_text(encoding="utf-8")
+    return (folder / "runtime.c").read_text(encoding="utf-8").replace('#include "ends.c"\n', ends)
 
 
 def cell_source(program: CellProgram) -> str:
     """Returns C that runs a program; the same program gives the same text.
 
-    It exports `arena_numbers(sizes)`, the length of the arena, and `forward(call)` and `backward(call)`, which take the
-    table of `CallTable`. The backward pass reads what a forward pass with `is_training` left in the arena.
+    It exports `arena_numbers(sizes)`, the length of the arena, `row_length(H)`, that of its rows, and `forward(call)`
+    and `backward(call)`, which take the table of `CallTable`. The backward pass reads, and uses up, what a forward pass
+    with `is_training` left in the arena.
     """
     plan = plan_blocks(program)
     storage = plan_storage(plan)
@@ -40,7 +43,7 @@ def cell_source(program: CellProgram) -> str:
     backward = BackwardWriter(plan, storage, table)
     backward_lines = backward.write()
     shared = _declare(storage.arrays, forward.packed)
-    own = _declare(backward.arrays, {"work": "T * B * PANEL"})
+    own = _declare(backward.arrays, {"work": "work_numbers(T * B, H > I ? H : I)"})
     sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
     derived = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
     fixed = [f"    REAL *const {name} = call[{place}];" for place, name in enumerate(FIXED) if name not in _SPECIAL]
@@ -59,6 +62,8 @@ def cell_source(program: CellProgram) -> str:
             *own,
             "    return at - (REAL *)0;",
             "}",
+            "",
+            "long row_length(long H) { return ROUND_UP(H, LANES); }",
             "",
             "void forward(void **call) {",
             *opening,

@@ -1,8 +1,8 @@
 /* Vectors of REAL, and the functions that cells apply to them.
 
-   Compiled with -DREAL=float or double and -DINTEGER, the signed integer of the same size. No system header: including
-   one costs more time than compiling a cell. Nothing here assumes that numbers are finite: NaN and infinities come out
-   as torch's functions give them. */
+   Compiled with -DREAL=float or double, -DINTEGER the signed integer of the same size and -DREAL_BYTES that size. No
+   system header: including one costs more time than compiling a cell. Nothing here assumes that numbers are finite: NaN
+   and infinities come out as torch's functions give them. */
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -17,7 +17,7 @@ typedef REAL Vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef INTEGER Integers __attribute__((vector_size(VECTOR_BYTES)));
 typedef REAL LooseVector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 
-#define IS_FLOAT (sizeof(REAL) == 4)
+#define IS_FLOAT (REAL_BYTES == 4)
 #define MANTISSA_BITS (IS_FLOAT ? 23 : 52)
 #define EXPONENT_BIAS (IS_FLOAT ? 127 : 1023)
 
