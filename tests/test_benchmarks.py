@@ -1,0 +1,213 @@
+"""The benchmarks run, measure all they promise, and judge rightly. Their figures are nobody's business here."""
+
+import csv
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from archsearch.compiler.lower import lower
+from archsearch.graph.catalog import zoo_cell
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_are_importable(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+
+
+def module(name):
+    return importlib.import_module(name)
+
+
+def run(script, folder, *words):
+    """Runs a benchmark in a process of its own; returns what it printed and the rows of its CSV."""
+    path = folder / "measured.csv"
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / script), *words, "--repeats", "1", "--csv", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    with path.open(encoding="utf-8", newline="") as file:
+        return done.stdout, list(csv.DictReader(file))
+
+
+def test_engines_measures_every_contender(tmp_path):
+    printed, rows = run(
+        "engines.py", tmp_path, *("--sizes", "8", "16", "--cells", "gru", "lstm_torch", "--mutants", "1")
+    )
+    assert [(row["cell"], row["H"]) for row in rows] == [
+        (cell, size) for cell in ("gru", "lstm_torch", "mutant_01") for size in ("8", "16")
+    ]
+    contenders = ("interpreter", "native", "nn_gru", "nn_lstm", "torch_loop")
+    for row, own in zip(rows[::2], ({"nn_gru", "torch_loop"}, {"nn_lstm"}, set()), strict=True):
+        for kind in ("layer", "step"):
+            measured = {name: row[f"{name}_{kind}_ms"] for name in contenders}
+            assert {name for name, value in measured.items() if value} == {"interpreter", "native"} | own
+            assert all(float(value) > 0 for value in measured.values() if value)
+        assert float(row["native_direct_step_ms"]) > 0
+        assert float(row["build_cold_seconds"]) > float(row["build_cached_seconds"]) > 0
+    gru = rows[0]
+    assert (gru["nodes"], gru["matrices"]) == ("16", "6")
+    assert int(gru["flops"]) == 6 * 3 * 2 * 35 * 20 * 8 * 8
+    floors = {way: float(gru[f"floor_{way}_ms"]) for way in ("untransposed", "transposed", "packed")}
+    assert floors[gru["floor_way"]] == min(floors.values()) == float(gru["floor_ms"])
+    assert "build, cold, worst" in printed
+    assert str(tmp_path / "measured.csv") in printed
+
+
+def test_training_steps_measures_both_engines(tmp_path):
+    _, rows = run("training_steps.py", tmp_path, "--cases", "memorization", "--seconds", "0.1")
+    assert [row["engine"] for row in rows] == ["interpreter", "native"]
+    for row in rows:
+        shares = {name: float(value) for name, value in row.items() if name.startswith("share_")}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+        assert all(share > 0 for share in shares.values())
+        tokens = 5 * 20  # three symbols to read, and two to read again before the last is predicted
+        assert float(row["tokens_per_second"]) == pytest.approx(1000 * tokens / float(row["ms_per_step"]), rel=1e-4)
+
+
+def test_unknown_cell_is_said(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "engines.py"), "--cells", "no_such_cell", "--mutants", "0"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert "no_such_cell" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_products_of_the_gru_are_those_of_the_cell():
+    products = module("matrix_products").packed_products(lower(zoo_cell("gru").structure))
+    assert [(product.num_matrices, product.is_recurrent) for product in products] == [(3, False), (2, True), (1, True)]
+
+
+@pytest.mark.parametrize("H", [7, 16, 40])
+def test_floor_forms_the_products_that_a_layer_needs(H):
+    products_module = module("matrix_products")
+    T, B = 3, 5
+    products = [products_module.PackedProduct(3, False), products_module.PackedProduct(2, True)]
+    run = products_module.RuntimeProducts(products, T, B, H, torch.Generator().manual_seed(0))
+    run()
+    for number in range(len(products)):
+        value = run.values[number][:, :H]
+        results, weights = run.results[number][..., :H], run.weights[number]
+        torch.testing.assert_close(results, value @ weights.mT)
+        torch.testing.assert_close(run.d_values[number][:, :H], (results @ weights).sum(0))
+        torch.testing.assert_close(run.d_weights[number], results.mT @ value)
+
+
+def test_torch_ways_form_every_product_once():
+    products_module = module("matrix_products")
+    T, B, H = 3, 5, 8
+    products = [products_module.PackedProduct(3, False), products_module.PackedProduct(2, True)]
+    flops = 0
+
+    def count(left, right, out):
+        nonlocal flops
+        assert torch.mm(left, right).shape == out.shape
+        flops += 2 * left.shape[0] * left.shape[1] * right.shape[1]
+
+    for name in ("untransposed", "transposed"):
+        way = products_module.ways_to_multiply(products, T, B, H)[name]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(products_module.torch, "mm", counted(count))
+            way()
+    assert flops == 2 * products_module.count_flops(products, T, B, H)
+
+
+def counted(count):
+    original = torch.mm
+
+    def mm(left, right, out=None):
+        if out is not None:
+            count(left, right, out)
+        return original(left, right, out=out)
+
+    return mm
+
+
+def test_loop_by_hand_is_the_gru():
+    contenders = module("contenders")
+    layers = contenders.make_layers(zoo_cell("gru"), "gru", 6)
+    x = torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(layers["torch_loop"](x)[0], layers["interpreter"](x)[0])
+    torch.testing.assert_close(layers["native"](x)[0], layers["interpreter"](x)[0])
+
+
+def test_step_without_autograd_is_the_step_with_it():
+    contenders = module("contenders")
+    x = torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(0))
+    layers = [contenders.make_layers(zoo_cell("lstm_torch"), "lstm_torch", 6)["native"] for _ in range(2)]
+    before = [parameter.detach().clone() for parameter in layers[0].parameters()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contenders, "LEARNING_RATE", 1.0)
+        contenders.run_step(layers[0], x)()
+        contenders.run_direct_step(layers[1], x)()
+    for old, one, other in zip(before, *(layer.parameters() for layer in layers), strict=True):
+        assert not torch.equal(old, one)
+        torch.testing.assert_close(one, other)
+
+
+def test_mutants_are_different_and_the_same_for_the_same_seed():
+    search_cells = module("search_cells")
+    mutants = search_cells.draw_mutants(8, seed=3)
+    assert len({mutant.graph.digest for mutant in mutants}) == 8
+    assert [mutant.graph.digest for mutant in search_cells.draw_mutants(8, seed=3)] == [
+        mutant.graph.digest for mutant in mutants
+    ]
+    assert search_cells.draw_mutants(1, seed=4)[0].graph.digest != mutants[0].graph.digest
+
+
+def judged(H, **changes):
+    """Returns the verdicts on a gru, a narrow and a wide mutant."""
+    common = {"H": H, "nodes": 9, "kind": "mutant", "build_cold_seconds": 0.1, "build_cached_seconds": 0.001}
+    times = {"native_step_ms": 1.0, "interpreter_step_ms": 4.0}
+    gru = {"cell": "gru", "matrices": 6, "floor_share": 0.9, "nn_gru_step_ms": 1.7}
+    rows = [
+        common | times | gru | {"kind": "zoo"} | changes,
+        common | times | {"cell": "narrow", "matrices": 1, "floor_share": 0.1, "interpreter_step_ms": 3.0},
+        common | times | {"cell": "wide", "matrices": 2, "floor_share": 0.7, "build_cold_seconds": 0.9},
+    ]
+    return module("targets").report(rows).splitlines()
+
+
+def columns_of(lines, figure):
+    """Returns the columns of a figure's line: size, figure measured, target and verdict, aim and verdict."""
+    line = next(line for line in lines if line.startswith(figure))
+    return re.split(r"\s{2,}", line)[1:]
+
+
+def test_verdicts_follow_the_targets_of_each_size():
+    assert columns_of(judged(64), "gru against nn.GRU") == ["64", "1.7", "3.3", "NOT MET"]
+    assert columns_of(judged(256), "gru against nn.GRU") == ["256", "1.7", "1.6", "met"]
+    assert columns_of(judged(64, nn_gru_step_ms=3.3), "gru against nn.GRU") == ["64", "3.3", "3.3", "met"]
+    assert columns_of(judged(100), "gru against nn.GRU") == ["100", "1.7"]
+    assert columns_of(judged(256), "lstm_torch against nn.LSTM")[:2] == ["256", "not measured"]
+    slowest = columns_of(judged(64), "mutants against interpreter, step, minimum")
+    assert slowest == ["64", "3", "3.5", "NOT MET", "5", "NOT MET"]
+
+
+def test_share_of_the_floor_leaves_out_cells_of_one_matrix():
+    # the median of 0.9 and 0.7; with the narrow cell's 0.1 it would be 0.7
+    assert columns_of(judged(256), "share of the GEMM floor") == ["256", "0.800", "0.750", "met", "0.850", "NOT MET"]
+
+
+def test_verdicts_on_builds_and_interpreter():
+    lines = judged(64, torch_loop_step_ms=3.0)
+    assert "build, cold, median: 100.0 ms, at most 300 ms: met" in lines
+    assert "build, cold, worst (wide, 9 nodes): 900.0 ms, at most 600 ms: NOT MET" in lines
+    assert "build, cached, worst: 1.0 ms, at most 10 ms: met" in lines
+    (by_hand,) = (line for line in lines if "hand-written" in line)
+    assert by_hand.endswith("1.33 of its time, at most 1.15: NOT MET")
