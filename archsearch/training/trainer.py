@@ -16,6 +16,7 @@ from archsearch.training.gradient_step import AutogradStep, GradientStep
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.native_step import NativeStep, can_step_natively
+from archsearch.training.recorded_data import training_minibatches
 from archsearch.training.schedule import next_learning_rate
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.trials.setting import Setting
@@ -91,7 +92,7 @@ class Trainer:
         self._parameters = FlatParameters(model)
         kind = NativeStep if can_step_natively(model) else AutogradStep
         self._gradient_step: GradientStep = kind(model, self._parameters)
-        self._training = task.training(data_seed, recipe.batch_size, recipe.unroll)
+        self._training = training_minibatches(task, data_seed, recipe.batch_size, recipe.unroll)
         self._validation = self.minibatches("validation")
         self._max_loss = MAX_LOSS_FACTOR * math.log(max(len(task.symbols), 2))
         self._state: Any = None
@@ -142,7 +143,7 @@ class Trainer:
         Raises:
             DivergedError: The loss or the gradient's norm is not finite; the weights are as they were.
         """
-        minibatch = Minibatch.from_batch(next(self._training))
+        minibatch = next(self._training)
         self.steps += 1
         loss, state = self._gradient_step.differentiate(minibatch, None if minibatch.starts else self._state)
         self._record_loss(loss, len(minibatch.targets))

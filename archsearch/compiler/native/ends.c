@@ -1,7 +1,7 @@
 /* Both ends of a sequence model: the embedding, and the linear readout with softmax and cross entropy. */
 
 /* Rows whose logits are computed, turned into gradients and multiplied back while they are in the cache. */
-#define ROWS_AT_ONCE (4 * MAX_ROWS)
+#define ROWS_AT_ONCE (25 * MAX_ROWS)
 
 void gather_rows(long n, long width, const long long *symbols, const REAL *table, REAL *rows, long ld) {
     for (long i = 0; i < n; i++)

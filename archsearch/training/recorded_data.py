@@ -1,0 +1,95 @@
+"""Training data, generated once per process: all cells of a search train on the same minibatches.
+
+Generating problems in Python takes as long as training a small cell on them. Kept are the first minibatches of the few
+streams used last, as small integers; what goes beyond is generated anew for each training.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.training.minibatch import Minibatch
+from archsearch.trials.task import Batch, Task
+
+MAX_BYTES = 2**27
+
+_Symbols = NDArray[np.unsignedinteger]
+_Kept = tuple[_Symbols, _Symbols, NDArray[np.bool_] | None, bool]
+
+
+class _Recording:
+    """The beginning of one stream, and the generator that stands at its end."""
+
+    def __init__(self, source: Iterator[Batch]) -> None:
+        self.source = source
+        self.batches: list[_Kept] = []
+        self.num_bytes = 0
+
+    def extend(self) -> None:
+        """Generates and keeps one more batch."""
+        batch = next(self.source)
+        kept = _compress(batch)
+        self.batches.append(kept)
+        self.num_bytes += sum(array.nbytes for array in kept[:3] if array is not None)
+
+
+_recordings: OrderedDict[tuple[str, int, int, int], _Recording] = OrderedDict()
+
+
+def training_minibatches(task: Task, seed: int, batch_size: int, unroll: int) -> Iterator[Minibatch]:
+    """Yields what `task.training` yields, recorded or generated."""
+    key = (task.digest, seed, batch_size, unroll)
+    index = 0
+    while True:
+        recording = _recordings.get(key)
+        if recording is None:
+            recording = _recordings[key] = _Recording(task.training(seed, batch_size, unroll))
+        _recordings.move_to_end(key)
+        if index >= len(recording.batches):
+            if index > len(recording.batches) or _is_full(key):
+                break
+            try:
+                recording.extend()
+            except BaseException:
+                _recordings.pop(key, None)  # a generator that raised, or was stopped on its way, gives nothing any more
+                raise
+        yield Minibatch.from_batch(_restore(recording.batches[index]))
+        index += 1
+    # beyond what is kept: a generator of this training's own, put forward to where it stands
+    source = task.training(seed, batch_size, unroll)
+    for _ in range(index):
+        next(source)
+    for batch in source:
+        yield Minibatch.from_batch(batch)
+
+
+def forget_recordings() -> None:
+    """Gives the memory back."""
+    _recordings.clear()
+
+
+def _is_full(key: tuple[str, int, int, int]) -> bool:
+    """Says whether a stream alone takes all the memory; other streams go, those used longest ago first."""
+    while sum(recording.num_bytes for recording in _recordings.values()) >= MAX_BYTES:
+        oldest = next(iter(_recordings))
+        if oldest == key:
+            return True
+        del _recordings[oldest]
+    return False
+
+
+def _compress(batch: Batch) -> _Kept:
+    scored = None if batch.scored.all() else batch.scored.copy()
+    return _smallest(batch.inputs), _smallest(batch.targets), scored, batch.starts
+
+
+def _smallest(symbols: NDArray[np.int64]) -> _Symbols:
+    return symbols.astype(np.min_scalar_type(int(symbols.max(initial=0))))
+
+
+def _restore(kept: _Kept) -> Batch:
+    inputs, targets, scored, starts = kept
+    everywhere = np.ones(inputs.shape, dtype=np.bool_) if scored is None else scored
+    return Batch(inputs.astype(np.int64), targets.astype(np.int64), everywhere, starts)
