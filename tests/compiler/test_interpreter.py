@@ -5,13 +5,11 @@ import random
 import pytest
 import torch
 from shared_cells import random_structure
-from torch import Tensor
+from shared_unrolling import AWKWARD_CELLS, draw_case, values_and_gradients
 
 from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.lower import lower
 from archsearch.graph.structure import Node, Structure
-
-Weights = dict[str, Tensor]
 
 
 def evaluate_naively(structure, x, states, parameters):
@@ -46,41 +44,6 @@ def evaluate_naively(structure, x, states, parameters):
     return torch.stack(outputs), tuple(states[state] for state in structure.states)
 
 
-def draw_parameters(structure, input_size, hidden_size, generator) -> Weights:
-    parameters = {}
-    program = lower(structure)
-    for spec in program.parameters:
-        width = input_size if spec.width == "I" else hidden_size
-        shape = (hidden_size, width)
-        parameters[f"{spec.name}.weight"] = torch.randn(shape, generator=generator, dtype=torch.float64) / width**0.5
-        if spec.bias:
-            parameters[f"{spec.name}.bias"] = torch.randn(hidden_size, generator=generator, dtype=torch.float64)
-    if program.needs_input_projection and input_size != hidden_size:
-        projection = torch.randn(hidden_size, input_size, generator=generator, dtype=torch.float64)
-        parameters["input_projection.weight"] = projection
-    return {name: tensor.requires_grad_() for name, tensor in parameters.items()}
-
-
-def draw_case(structure, num_steps, batch_size, input_size, hidden_size):
-    generator = torch.Generator().manual_seed(1)
-    shape = (num_steps, batch_size, input_size)
-    x = torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
-    states = tuple(
-        torch.randn(batch_size, hidden_size, generator=generator, dtype=torch.float64).requires_grad_()
-        for _ in structure.states
-    )
-    return x, states, draw_parameters(structure, input_size, hidden_size, generator)
-
-
-def values_and_gradients(run, x, states, parameters):
-    """Runs, then derives a loss that weighs every output and every last state differently."""
-    output, last = run(x, states, parameters)
-    loss = sum((value * torch.linspace(0.5, 1.5, value.numel()).view_as(value)).sum() for value in (output, *last))
-    inputs = [x, *states, *parameters.values()]
-    gradients = torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
-    return [output, *last, *gradients]
-
-
 def assert_equals_naive(structure, sizes=(4, 2, 3, 5)):
     x, states, parameters = draw_case(structure, *sizes)
     run = Interpreter(lower(structure))
@@ -107,44 +70,10 @@ def test_one_step_one_unit_one_sequence(seed):
     assert_equals_naive(structure, (4, 1, 3, 1))
 
 
-TANH = {"wx": Node("linear", ("x",)), "wh": Node("linear", ("h",), 0.9, False), "s": Node("add", ("wx", "wh"))}
-TANH["t"] = Node("tanh", ("s",))
-
-
-@pytest.mark.parametrize(
-    ("states", "nodes", "new_states"),
-    [
-        pytest.param("hc", TANH, {"h": "c", "c": "t"}, id="h' is the old c, c reads h"),
-        pytest.param("hc", {"t": Node("tanh", ("c",))}, {"h": "c", "c": "t"}, id="h' is the old c, h unread"),
-        pytest.param("hc", TANH, {"h": "t", "c": "x"}, id="c' is x and unread"),
-        pytest.param("hc", {"p": Node("mul", ("c", "h"))}, {"h": "p", "c": "x"}, id="c' is x"),
-        pytest.param("hc", {"p": Node("mul", ("c", "x"))}, {"h": "p", "c": "x"}, id="h' from the x before"),
-        pytest.param("hc", TANH, {"h": "t", "c": "c"}, id="c' is c"),
-        pytest.param("hc", TANH, {"h": "t", "c": "h"}, id="c' is the old h"),
-        pytest.param("hc", {"t": Node("tanh", ("x",))}, {"h": "c", "c": "h"}, id="exchanged, a node unused"),
-        pytest.param("hcd", {"t": Node("tanh", ("x",))}, {"h": "c", "c": "d", "d": "t"}, id="a line of delays"),
-        pytest.param("h", {"t": Node("tanh", ("x",))}, {"h": "t"}, id="no recurrence"),
-        pytest.param("h", {}, {"h": "x"}, id="h' is x"),
-        pytest.param("h", {"q": Node("mul", ("h", "h"))}, {"h": "q"}, id="x unread, a value used twice"),
-        pytest.param(
-            "chd",
-            {
-                "w": Node("linear", ("c",)),
-                "cn": Node("tanh", ("w",)),
-                "v": Node("linear", ("cn",)),
-                "o": Node("mul", ("v", "d")),
-                "u": Node("linear", ("x",)),
-                "dn": Node("add", ("u", "c")),
-            },
-            {"c": "cn", "h": "o", "d": "dn"},
-            id="an epilogue reads a delayed and a gathered state",
-        ),
-    ],
-)
-def test_awkward_cells(states, nodes, new_states):
-    structure = Structure(tuple(states), nodes, new_states)
-    assert_equals_naive(structure)
-    assert_equals_naive(structure, (1, 2, 3, 3))
+@pytest.mark.parametrize("name", AWKWARD_CELLS)
+def test_awkward_cells(name):
+    assert_equals_naive(AWKWARD_CELLS[name])
+    assert_equals_naive(AWKWARD_CELLS[name], (1, 2, 3, 3))
 
 
 @pytest.mark.parametrize("seed", range(10))
