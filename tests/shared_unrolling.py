@@ -4,9 +4,12 @@ Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units. A *
 `[B, H]` and the parameters by name, all of which require gradients.
 """
 
+import gc
+import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import torch
 from shared_cells import random_structure
@@ -15,7 +18,9 @@ from torch import Tensor
 
 from archsearch.compiler.engines import Unroll
 from archsearch.compiler.interpreter import Interpreter
+from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
+from archsearch.compiler.native.build import cache_folder
 from archsearch.compiler.native.engine import NativeEngine, check_native
 from archsearch.errors import EngineError
 from archsearch.graph.catalog import load_cell, zoo_names
@@ -247,3 +252,51 @@ def compare_in_float(structure: Structure, sizes: tuple[int, int, int, int]) -> 
     actual = values_and_gradients(native, *case)
     assert native.calls == ["forward", "backward"]
     return distance(actual, expected), distance(values_and_gradients(interpreter, *case), expected)
+
+
+def resident_bytes() -> int:
+    """Returns how much memory this process takes (Linux)."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def mapped_objects() -> int:
+    """Returns how many compiled objects this process has loaded (Linux)."""
+    gc.collect()
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    return len({line.split()[-1] for line in lines if line.endswith(".so") and str(cache_folder()) in line})
+
+
+def build_and_drop_cells(indices: Iterable[int], keep: bool = False) -> list[NativeEngine]:
+    """Compiles one small cell per number, all different, and runs each; they are given back only if asked for."""
+    kept = []
+    for index in indices:
+        nodes = {"n0": Node("tanh", ("x",))}
+        for place, bit in enumerate(f"{index + 1:010b}"):
+            nodes[f"n{place + 1}"] = Node("add" if bit == "1" else "sub", (f"n{place}", "h"))
+        structure = Structure(("h",), nodes, {"h": f"n{len(nodes) - 1}"})
+        run = NativeEngine(lower(structure))
+        x = torch.ones(3, 2, 4, requires_grad=True)
+        output, _ = run(x, (torch.zeros(2, 4),), {})
+        output.sum().backward()
+        if keep:
+            kept.append(run)
+    return kept
+
+
+def train_steps(name: str, num_steps: int, step: Callable[[], None] | None = None) -> Callable[[], None]:
+    """Trains a small layer of a cell of the zoo, H = 8, T = 3, B = 2; returns one more step, to be called again."""
+    if step is None:
+        torch.manual_seed(0)
+        layer = RecurrentLayer(name, 8, 8, engine="native")
+        optimizer = torch.optim.SGD(layer.parameters(), 0.01)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            output, _ = layer(torch.randn(3, 2, 8))
+            output.square().mean().backward()
+            optimizer.step()
+
+    for _ in range(num_steps):
+        step()
+    return step
