@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from archsearch.cli.construction import TARGET, build_object
 from archsearch.cli.run_configuration import SEARCH_KEYS, founder_graph
 from archsearch.cli.section import Section
+from archsearch.compiler.engines import check_precision
 from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
@@ -16,7 +17,7 @@ from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.task import Task
-from archsearch.trials.trial import Recipe
+from archsearch.trials.trial import Precision, Recipe
 
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
@@ -74,7 +75,9 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
     time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
-    return PlannedSearch(plan, tasks, Evaluator(tasks, root.text("engine"), time_limit), count_workers(root))
+    evaluator = Evaluator(tasks, root.text("engine"), time_limit)
+    check_precision(evaluator.engine, plan.recipe.precision)
+    return PlannedSearch(plan, tasks, evaluator, count_workers(root))
 
 
 def build_task(tasks: Section, name: str) -> Task:
@@ -107,7 +110,7 @@ def read_recipe(section: Section) -> Recipe:
         unroll=section.integer("unroll", 1),
         patience=section.integer("patience", 1),
         num_halvings=section.integer("num_halvings", 0),
-        precision=cast(Literal["float32", "float64"], section.choice("precision", ("float32", "float64"))),
+        precision=cast(Precision, section.choice("precision", get_args(Precision))),
     )
 
 

@@ -76,17 +76,35 @@ def choose_engine(name: str) -> str:
     return name
 
 
-def prepare(name: str, program: CellProgram) -> Unroll:
+def prepare(name: str, program: CellProgram, precision: str = "full") -> Unroll:
     """Makes a program ready to run.
 
     Args:
         name: Of an engine, which then runs the program or refuses; or `auto`, which always finds one.
         program: The cell.
+        precision: `full`, or `bfloat16`, which only the native engine has; see `NativeEngine`.
 
     Raises:
-        ConfigError: No engine has this name, or it does not work here.
+        ConfigError: No engine has this name, or it does not work here, or not with this precision.
     """
+    if precision != "full":
+        check_precision(name, precision)
+        return NativeEngine(program, precision)
     return FastestEngine(program) if name == "auto" else ENGINES[choose_engine(name)](program)
+
+
+def check_precision(name: str, precision: str) -> None:
+    """Checks that an engine can run with a precision here.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if precision == "bfloat16":
+        if name == "interpreter":
+            raise ConfigError(
+                "engine interpreter: it has no precision=bfloat16. Use engine=native or precision=float32."
+            )
+        check_native(precision)
 
 
 @cache

@@ -43,9 +43,10 @@ class RecurrentLayer(nn.Module):
         dropout: Not supported yet; must be 0.
         bidirectional: Not supported yet; must be False.
         engine: What runs the cell: `auto`, or a name in `ENGINES`.
+        precision: `full`, or `bfloat16`, which rounds the factors of the large products (engine native only).
 
     Raises:
-        ConfigError: A size is below 1, the cell or the engine is not known, or a feature is not supported yet.
+        ConfigError: A size is below 1, the cell or the engine is not known, or a feature is not supported yet or here.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class RecurrentLayer(nn.Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         engine: str = "auto",
+        precision: str = "full",
     ) -> None:
         super().__init__()
         check_sizes("RecurrentLayer", input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
@@ -71,7 +73,7 @@ class RecurrentLayer(nn.Module):
         self.bidirectional = bidirectional
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
-        self.unroll = prepare(engine, self.program)
+        self.unroll = prepare(engine, self.program, precision)
         self.layers = nn.ModuleList(
             CellWeights(self.program, hidden_size if index else input_size, hidden_size) for index in range(num_layers)
         )

@@ -24,14 +24,21 @@ class SequenceModel(nn.Module):
         hidden_size: `H`; the embedding is as wide.
         num_layers: Stacked layers.
         engine: What runs the layers.
+        precision: Of the large products, see `RecurrentLayer`.
     """
 
     def __init__(
-        self, cell: CellGraph, vocabulary_size: int, hidden_size: int, num_layers: int = 1, engine: str = "auto"
+        self,
+        cell: CellGraph,
+        vocabulary_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        engine: str = "auto",
+        precision: str = "full",
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, hidden_size)
-        self.layers = RecurrentLayer(cell, hidden_size, hidden_size, num_layers, engine=engine)
+        self.layers = RecurrentLayer(cell, hidden_size, hidden_size, num_layers, engine=engine, precision=precision)
         self.readout = nn.Linear(hidden_size, vocabulary_size)
 
     def forward(
@@ -77,7 +84,8 @@ def build_model(
 ) -> SequenceModel:
     """Builds a model whose weights depend on the arguments alone; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=()):  # new torch modules draw weights of their own, all overwritten below
-        model = SequenceModel(cell, vocabulary_size, hidden_size, setting.num_layers, engine)
-    model.to(getattr(torch, recipe.precision))
+        precision = "bfloat16" if recipe.precision == "bfloat16" else "full"
+        model = SequenceModel(cell, vocabulary_size, hidden_size, setting.num_layers, engine, precision)
+    model.to(torch.float64 if recipe.precision == "float64" else torch.float32)
     model.reset_parameters(setting.init_scale, torch.Generator().manual_seed(seed))
     return model

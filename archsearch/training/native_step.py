@@ -44,9 +44,8 @@ class NativeStep:
         table = model.embedding.weight
         self._num_symbols, self._hidden_size = table.shape
         self._embedding = Embedding(table, _gradient(table))
-        self._readout = Readout(
-            model.readout.weight, model.readout.bias, _gradient(model.readout.weight), _gradient(model.readout.bias)
-        )
+        weight, bias = model.readout.weight, model.readout.bias
+        self._readout = Readout(weight, bias, _gradient(weight), _gradient(bias), engine.precision)
         self._layers = [tensors_by_name(weights) for weights in weights_per_layer(model.layers.layers)]
         self._dtype = table.dtype
         self._workspaces: dict[tuple[int, int], _Workspace] = {}

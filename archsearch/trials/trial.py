@@ -12,6 +12,7 @@ from archsearch.trials.setting import Setting
 TRAINER_VERSION = 1
 
 Status = Literal["ok", "diverged", "failed", "out_of_memory", "time_limit", "worker_lost"]
+Precision = Literal["float32", "float64", "bfloat16"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
@@ -26,14 +27,15 @@ class Recipe:
         unroll: Time steps per minibatch (truncated backpropagation through time).
         patience: Epochs without validation improvement before the learning rate is halved.
         num_halvings: Epochs, each beginning with a halved rate, that follow before training stops.
-        precision: Of weights and arithmetic.
+        precision: Of weights and arithmetic; with `bfloat16` the factors of the large products are rounded to it, while
+            weights, sums and all else are float32.
     """
 
     batch_size: int = 20
     unroll: int = 35
     patience: int = 3
     num_halvings: int = 4
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Precision = "float32"
 
     @property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ from archsearch.compiler.native.blocks import Block, Delay, Elementwise, Plan, P
 from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.formulas import FORMULAS
 from archsearch.compiler.native.storage import Array, Kind, Place, Storage, last_readers, operands_of, results_of
-from archsearch.compiler.native.text import ROWS, Lines, Loop, Region, address
+from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.compiler.program import Instruction
 from archsearch.graph.structure import INPUT
 
@@ -65,11 +65,10 @@ class BackwardWriter:
             width = "I" if block.operand == INPUT else "H"
             name = f"packed_{number}"
             guard = "if (dx) " if block.operand == INPUT else ""
+            pack, count = PACK["step" if block in self._plan.step else "time"], len(block.members)
             for part, member in enumerate(block.members):
                 weight = self._table.weight(member.parameter)
-                self._write(
-                    f"{guard}runtime->pack(H, {width}, {weight}, {width}, {name}, {part}, {len(block.members)});"
-                )
+                self._write(f"{guard}runtime->{pack}(H, {width}, {weight}, {width}, {name}, {part}, {count});")
 
     def _take_gradients(self) -> None:
         """Finds or makes the gradients that come from outside: of the output and of the states after the last step."""
@@ -174,10 +173,8 @@ class BackwardWriter:
         with self._write.block():
             self._write(f"const REAL *const a[] = {{{addresses}}};")
             self._write(f"REAL *const c = {target};")
-            self._write(
-                f"runtime->multiply({ROWS[region]}, H, H, {len(gradients)}, a, padded, packed_{number}, c, padded, "
-                f"{init}, 0, 1);"
-            )
+            operands = f"{len(gradients)}, a, padded, packed_{number}, c, padded, {init}"
+            self._write(f"runtime->{MULTIPLY[region]}({ROWS[region]}, H, H, {operands}, 0, 1{LAST[region]});")
         if is_first:
             self._sources[block.operand].append(own)
 
@@ -241,14 +238,16 @@ class BackwardWriter:
                     write(f"runtime->copy_rows(T * B, H, {bare.at_start()}, padded, dx, x_ld);")
                 with write.block("else"):
                     write(f"const REAL *const a = {bare.at_start()};")
-                    write(f"runtime->pack(H, I, {weight}, I, packed_projection, 0, 1);")
-                    write("runtime->multiply(T * B, I, H, 1, &a, padded, packed_projection, dx, x_ld, 0, 0, 0, 0);")
+                    write(f"runtime->pack_bulk(H, I, {weight}, I, packed_projection, 0, 1);")
+                    operands = "1, &a, padded, packed_projection, dx, x_ld"
+                    write(f"runtime->multiply_bulk(T * B, I, H, {operands}, 0, 0, 0, 0, work);")
             if block is not None:
                 number, count = self._products.index(block), len(block.members)
                 addresses = ", ".join(self._sources[member.result][0].at_start() for member in block.members)
                 init = "0, 0" if bare is None else "dx, x_ld"
                 write(f"const REAL *const a[] = {{{addresses}}};")
-                write(f"runtime->multiply(T * B, I, H, {count}, a, padded, packed_{number}, dx, x_ld, {init}, 0, 0);")
+                operands = f"{count}, a, padded, packed_{number}, dx, x_ld"
+                write(f"runtime->multiply_bulk(T * B, I, H, {operands}, {init}, 0, 0, work);")
             if block is None and bare is None:
                 write("for (long i = 0; i < T * B; i++)")
                 write("    runtime->fill(I, 0, dx + i * x_ld);")

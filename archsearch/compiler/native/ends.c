@@ -69,11 +69,11 @@ static ReadoutSizes readout_sizes(const long *s) { return (ReadoutSizes){s[0], s
 long readout_numbers(const long *sizes) {
     const ReadoutSizes s = readout_sizes(sizes);
     const long padded = ROUND_UP(s.H, LANES), padded_v = ROUND_UP(s.V, LANES);
-    return 2 * padded * padded_v + s.num_scored * (padded_v + 2 * padded) + work_numbers(s.num_scored, s.H);
+    return 2 * padded * padded_v + s.num_scored * (padded_v + 2 * padded) + work_numbers(s.num_scored, s.V, padded, 1);
 }
 
-double readout(const long *sizes, const REAL *h, const long long *scored, const long long *targets, const REAL *weight,
-               const REAL *bias, REAL scale, REAL *dh, REAL *d_weight, REAL *d_bias, REAL *work) {
+double readout(const Runtime *use, const long *sizes, const REAL *h, const long long *scored, const long long *targets,
+               const REAL *weight, const REAL *bias, REAL scale, REAL *dh, REAL *d_weight, REAL *d_bias, REAL *work) {
     const ReadoutSizes s = readout_sizes(sizes);
     const long padded = ROUND_UP(s.H, LANES), padded_v = ROUND_UP(s.V, LANES), n = s.num_scored;
     if (n == 0) {
@@ -101,21 +101,21 @@ double readout(const long *sizes, const REAL *h, const long long *scored, const 
         d_rows = some_dh;
         ld = padded;
     }
-    pack_transposed(s.H, s.V, weight, s.H, packed, 0, 1);
-    pack(s.V, s.H, weight, s.H, packed_back, 0, 1);
+    use->pack_bulk_transposed(s.H, s.V, weight, s.H, packed, 0, 1);
+    use->pack_bulk(s.V, s.H, weight, s.H, packed_back, 0, 1);
     double loss = 0;
     for (long start = 0; start < n; start += ROWS_AT_ONCE) {
         const long count = n - start < ROWS_AT_ONCE ? n - start : ROWS_AT_ONCE;
         const REAL *a = rows + start * ld;
         REAL *const block = logits + start * padded_v;
-        multiply(count, s.V, s.H, 1, &a, ld, packed, block, padded_v, 0, 0, bias, 1);
+        use->multiply_bulk(count, s.V, s.H, 1, &a, ld, packed, block, padded_v, 0, 0, bias, 1, at);
         for (long row = 0; row < count; row++)
             loss += softmax_row(s.V, block + row * padded_v, targets[start + row], scale);
         a = block;
-        multiply(count, s.H, s.V, 1, &a, padded_v, packed_back, d_rows + start * ld, ld, 0, 0, 0, 0);
+        use->multiply_bulk(count, s.H, s.V, 1, &a, padded_v, packed_back, d_rows + start * ld, ld, 0, 0, 0, 0, at);
     }
     const REAL *a = logits;
-    multiply_over_time(s.V, s.H, n, 1, &a, padded_v, rows, ld, &d_weight, s.H, at);
+    use->multiply_over_time(s.V, s.H, n, 1, &a, padded_v, rows, ld, &d_weight, s.H, at);
     sum_rows(n, s.V, logits, padded_v, d_bias);
     if (scored) {
         for (long i = 0; i < s.rows; i++)

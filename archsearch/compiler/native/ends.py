@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from archsearch.compiler.native.arena import Lease
-from archsearch.compiler.native.engine import REALS, runtime
+from archsearch.compiler.native.engine import REALS, runtime, runtime_address
 
 _C_REALS: dict[torch.dtype, Any] = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 
@@ -74,9 +74,11 @@ class Readout:
         bias: `[V]`.
         d_weight: Gradient that each call writes.
         d_bias: Likewise.
+        precision: Of the products, as a `NativeEngine`'s.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor, precision: str = "full") -> None:
+        self._runtime_address = ctypes.c_void_p(runtime_address(REALS[weight.dtype], precision))
         self._functions = runtime(REALS[weight.dtype]).functions
         self._functions.readout.restype = ctypes.c_double
         self._functions.readout_numbers.restype = ctypes.c_long
@@ -111,6 +113,7 @@ class Readout:
         sizes = (ctypes.c_long * 5)(num_rows, targets.numel(), weight.shape[1], weight.shape[0], row_length)
         work = Lease(self._functions.readout_numbers(sizes), weight.dtype)
         loss = self._functions.readout(
+            self._runtime_address,
             sizes,
             ctypes.c_void_p(rows),
             None if scored is None else _address(scored),

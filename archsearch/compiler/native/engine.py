@@ -19,6 +19,9 @@ from archsearch.errors import EngineError
 
 REALS = {torch.float32: "float", torch.float64: "double"}
 
+# What multiplies the large matrices, by precision; see runtime.h.
+RUNTIMES = {"full": "runtime", "bfloat16": "runtime_bfloat16"}
+
 # Beyond it the compiler takes minutes.
 MAX_INSTRUCTIONS = 1000
 
@@ -39,13 +42,32 @@ def runtime(real: str) -> Library:
     return build(runtime_source(), real)
 
 
-def check_native() -> None:
+def check_native(precision: str = "full") -> None:
     """Checks that native code can be built here, by building what all cells need.
 
+    Args:
+        precision: `full`, or `bfloat16`.
+
     Raises:
-        EngineError: There is no compiler that works.
+        EngineError: There is no compiler that works, or the processor lacks the instructions for the precision.
     """
-    runtime("float")
+    runtime_address("float", precision)
+
+
+def runtime_address(real: str, precision: str) -> int:
+    """Returns the address of the table of products.
+
+    Raises:
+        EngineError: As for `check_native`.
+    """
+    library = runtime(real)
+    try:
+        return ctypes.addressof(ctypes.c_char.in_dll(library.functions, RUNTIMES[precision]))
+    except ValueError:
+        raise EngineError(
+            f"precision {precision}: expected float32 weights and a processor with AVX512-BF16 (AMD since Zen 4, Intel "
+            "since Cooper Lake) that the compiler knows, which is not what is here. Use precision=float32."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -63,14 +85,18 @@ class NativeEngine:
 
     Args:
         program: What to run.
+        precision: `full`, or `bfloat16`: of what is multiplied for all time steps at once and of the gradients of the
+            weights, where weights are float32; sums and all else stay float32.
         for_second_derivatives: What computes derivatives of derivatives, which are not generated; None to refuse.
 
     Raises:
         EngineError: There is no compiler that works, or the program is too large.
     """
 
-    def __init__(self, program: CellProgram, for_second_derivatives: Run | None = None) -> None:
-        check_native()
+    def __init__(
+        self, program: CellProgram, precision: str = "full", for_second_derivatives: Run | None = None
+    ) -> None:
+        check_native(precision)
         size = len(program.prologue) + len(program.step) + len(program.epilogue)
         if size > MAX_INSTRUCTIONS:
             raise EngineError(
@@ -78,12 +104,14 @@ class NativeEngine:
                 "engine=interpreter."
             )
         self.program = program
+        self.precision = precision
         self.for_second_derivatives = for_second_derivatives
         self.table = CallTable(program)
         self._code: dict[str, _Code] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program, "for_second_derivatives": self.for_second_derivatives}
+        names = ("program", "precision", "for_second_derivatives")
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -164,16 +192,16 @@ class NativeEngine:
         """
         real = REALS[dtype]
         if real not in self._code:
-            self._code[real] = _Code(self.program, self.table, real)
+            self._code[real] = _Code(self.program, self.table, real, self.precision)
         return self._code[real]
 
 
 class _Code:
     """The compiled functions of one program for one type of number."""
 
-    def __init__(self, program: CellProgram, table: CallTable, real: str) -> None:
+    def __init__(self, program: CellProgram, table: CallTable, real: str, precision: str) -> None:
         self._table = table
-        self._runtime = runtime(real)
+        self._runtime_address = runtime_address(real, precision)
         self._library = build(cell_source(program), real)
         functions = self._library.functions
         self._arena_numbers = functions.arena_numbers
@@ -183,7 +211,6 @@ class _Code:
         self.forward = functions.forward
         self.backward = functions.backward
         self.forward.restype = self.backward.restype = None
-        self._runtime_address = ctypes.addressof(ctypes.c_char.in_dll(self._runtime.functions, "runtime"))
         self._call_type = ctypes.c_void_p * len(table.entries)
 
     def sizes(self, sizes: Sizes, is_training: bool, x_ld: int | None = None, d_out_ld: int | None = None) -> Any:

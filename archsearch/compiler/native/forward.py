@@ -5,7 +5,7 @@ from archsearch.compiler.native.blocks import Block, Elementwise, Member, Plan, 
 from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.formulas import FORMULAS
 from archsearch.compiler.native.storage import Storage
-from archsearch.compiler.native.text import ROWS, Lines, Loop, Region, address
+from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.graph.structure import INPUT
 
 
@@ -49,10 +49,11 @@ class ForwardWriter:
         width = "I" if block.operand == INPUT else "H"
         name, count = f"packed_{number}", len(block.members)
         self.packed[name] = f"{count} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
+        pack = PACK["step" if block in self._plan.step else "time"] + "_transposed"
         for part, member in enumerate(block.members):
             weight = self._table.weight(member.parameter)
             target = f"{name} + {part} * {width} * padded"
-            self._write(f"runtime->pack_transposed({width}, H, {weight}, {width}, {target}, 0, 1);")
+            self._write(f"runtime->{pack}({width}, H, {weight}, {width}, {target}, 0, 1);")
 
     def _take_states(self) -> None:
         for index, state in enumerate(self._program.states):
@@ -74,8 +75,9 @@ class ForwardWriter:
         with self._write.block("if (I == H)"):
             self._write(f"runtime->copy(T * B, H, x, x_ld, {place}, padded);")
         with self._write.block("else"):
-            self._write(f"runtime->pack_transposed(I, H, {weight}, I, packed_projection, 0, 1);")
-            self._write(f"runtime->multiply(T * B, H, I, 1, &x, x_ld, packed_projection, {place}, padded, 0, 0, 0, 1);")
+            self._write(f"runtime->pack_bulk_transposed(I, H, {weight}, I, packed_projection, 0, 1);")
+            operands = f"1, &x, x_ld, packed_projection, {place}, padded"
+            self._write(f"runtime->multiply_bulk(T * B, H, I, {operands}, 0, 0, 0, 1, work);")
 
     def _block(self, block: Block, region: Region) -> None:
         if isinstance(block, Products):
@@ -103,7 +105,8 @@ class ForwardWriter:
         if member.init is not None:
             init = f"{address(self._storage.places[member.init], region)}, padded"
         bias = self._table.weight(member.parameter, "bias") if spec.bias else "0"
-        self._write(f"runtime->multiply({factors}, {result}, padded, {init}, {bias}, 1);")
+        call = f"{MULTIPLY[region]}({factors}, {result}, padded, {init}, {bias}, 1{LAST[region]})"
+        self._write(f"runtime->{call};")
 
     def _elementwise(self, block: Elementwise, region: Region) -> None:
         loop = Loop(self._write, region)

@@ -14,55 +14,15 @@
 #define MAX_ROWS 6 /* 15 of 16 registers */
 #endif
 
-/* One tile: [rows, width * LANES] of c. `step` is the distance between inner neighbours in a, `lda` between rows. */
-typedef void (*Tile)(long k, long parts, const REAL *const *a, long offset, long lda, const REAL *packed, REAL *c,
-                     long ldc, const REAL *init, long ldi, const REAL *bias);
-
-#define DEFINE_TILE(NAME, ROWS, WIDTH, AT)                                                                             \
-    static void NAME(long k, long parts, const REAL *const *a, long offset, long lda, const REAL *packed, REAL *c,     \
-                     long ldc, const REAL *init, long ldi, const REAL *bias) {                                         \
-        Vector sum[ROWS][WIDTH];                                                                                       \
-        for (int j = 0; j < WIDTH; j++) {                                                                              \
-            const Vector start = bias ? load_loose(bias + j * LANES) : (Vector){0};                                    \
-            _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++)                                                    \
-                sum[i][j] = init ? load_loose(init + i * ldi + j * LANES) + start : start;                             \
-        }                                                                                                              \
-        for (long part = 0; part < parts; part++) {                                                                    \
-            const REAL *from = a[part] + offset;                                                                       \
-            for (long inner = 0; inner < k; inner++, packed += WIDTH * LANES) {                                        \
-                Vector column[WIDTH];                                                                                  \
-                for (int j = 0; j < WIDTH; j++)                                                                        \
-                    column[j] = load(packed + j * LANES);                                                              \
-                _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++) {                                              \
-                    const REAL value = from[AT];                                                                       \
-                    for (int j = 0; j < WIDTH; j++)                                                                    \
-                        sum[i][j] += value * column[j];                                                                \
-                }                                                                                                      \
-            }                                                                                                          \
-        }                                                                                                              \
-        _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++)                                                        \
-            for (int j = 0; j < WIDTH; j++)                                                                            \
-                store_loose(c + i * ldc + j * LANES, sum[i][j]);                                                       \
-    }
-
-#define DEFINE_TILES(ROWS)                                                                                             \
-    DEFINE_TILE(rows_##ROWS##_1, ROWS, 1, i *lda + inner)                                                              \
-    DEFINE_TILE(rows_##ROWS##_2, ROWS, 2, i *lda + inner)                                                              \
-    DEFINE_TILE(over_time_##ROWS##_1, ROWS, 1, inner *lda + i)                                                         \
-    DEFINE_TILE(over_time_##ROWS##_2, ROWS, 2, inner *lda + i)
-
 #if MAX_ROWS > 6
 #define FOR_ROWS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14)
 #else
 #define FOR_ROWS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
 #endif
 
-FOR_ROWS(DEFINE_TILES)
-
-#define LIST_ROWS(ROWS) {rows_##ROWS##_1, rows_##ROWS##_2},
-#define LIST_OVER_TIME(ROWS) {over_time_##ROWS##_1, over_time_##ROWS##_2},
-static const Tile ROW_TILES[][2] = {FOR_ROWS(LIST_ROWS)};
-static const Tile OVER_TIME_TILES[][2] = {FOR_ROWS(LIST_OVER_TIME)};
+/* One tile: [rows, width * LANES] of c; a begins `offset` numbers behind its address. */
+typedef void (*Tile)(long k, long parts, const REAL *const *a, long offset, long lda, const REAL *packed, REAL *c,
+                     long ldc, const REAL *init, long ldi, const REAL *bias);
 
 static long width_of(long filled) { return filled <= LANES ? LANES : PANEL; }
 
@@ -168,28 +128,14 @@ static void multiply_panel(const Tile tiles[][2], long m, long filled, long widt
     }
 }
 
-static void multiply(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
-                     long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded) {
-    /* many rows are taken in blocks that stay in the cache while the panels pass by, and so is a long inner dimension */
-    const long inner_step = m > 2 * MAX_ROWS && parts == 1 && k > 2 * MAX_INNER ? MAX_INNER : k;
-    long row_step = CACHED_NUMBERS / (inner_step * parts) / MAX_ROWS * MAX_ROWS;
-    row_step = row_step < 2 * MAX_ROWS ? 2 * MAX_ROWS : row_step;
-    for (long start = 0; start < k; start += inner_step) {
-        const long inner = k - start < inner_step ? k - start : inner_step;
-        for (long row = 0; row < m; row += row_step) {
-            const long rows = m - row < row_step ? m - row : row_step;
-            for (long first = 0; first < n; first += PANEL) {
-                const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
-                /* a bias has no columns beyond n, so a padded tile with one is a partial tile too */
-                const int is_whole = filled == width || (is_padded && !bias);
-                REAL *const target = c + row * ldc + first;
-                const REAL *const from = start ? target : init ? init + row * ldi + first : 0;
-                multiply_panel(ROW_TILES, rows, filled, width, is_whole, inner, parts, a, start + row * lda, lda, lda,
-                               packed + first * k * parts + start * width, target, ldc, from, start ? ldc : ldi,
-                               bias && !start ? bias + first : 0);
-            }
-        }
-    }
+#define NAMED(name) name
+#define MULTIPLY_ADD(sum, value, vector) sum += (value) * (vector)
+#include "products.c"
+
+static void multiply_bulk(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
+                          long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded, REAL *work) {
+    (void)work;
+    multiply(m, n, k, parts, a, lda, packed, c, ldc, init, ldi, bias, is_padded);
 }
 
 static void multiply_over_time(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *b, long ldb,
@@ -198,23 +144,9 @@ static void multiply_over_time(long m, long n, long k, long parts, const REAL *c
     for (long start = 0; start < k; start += block) {
         const long inner = k - start < block ? k - start : block;
         pack(inner, n, b + start * ldb, ldb, work, 0, 1);
-        for (long part = 0; part < parts; part++) {
-            if (!c[part])
-                continue;
-            const long num_tiles = (m + MAX_ROWS - 1) / MAX_ROWS;
-            long row = 0;
-            for (long index = 0; index < num_tiles; index++) { /* a is read once, b stays in the cache */
-                const long rows = (m - row + num_tiles - index - 1) / (num_tiles - index);
-                for (long first = 0; first < n; first += PANEL) {
-                    const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
-                    REAL *const target = c[part] + row * ldc + first;
-                    multiply_panel(OVER_TIME_TILES, rows, filled, width, filled == width, inner, 1, a + part,
-                                   start * lda + row, lda, 1, work + first * inner, target, ldc, start ? target : 0,
-                                   ldc, 0);
-                }
-                row += rows;
-            }
-        }
+        for (long part = 0; part < parts; part++)
+            if (c[part])
+                multiply_transposed(m, n, inner, a[part] + start * lda, lda, work, c[part], ldc, start > 0);
     }
 }
 
@@ -266,6 +198,11 @@ static void fill(long n, REAL value, REAL *c) {
         c[i] = value;
 }
 
-const Runtime runtime = {pack_transposed, pack, multiply, multiply_over_time, sum_rows, copy, copy_rows, add, fill};
+const Runtime runtime = {pack_transposed,    pack, multiply, pack_transposed, pack, multiply_bulk,
+                         multiply_over_time, sum_rows, copy,     copy_rows,       add,  fill};
+
+#if defined(__AVX512BF16__) && REAL_BYTES == 4
+#include "bfloat16.c"
+#endif
 
 #include "ends.c"

@@ -18,7 +18,19 @@ static inline long inner_block(long k, long n) {
     return num_blocks ? (k + num_blocks - 1) / num_blocks : 1; /* even shares */
 }
 
-static inline long work_numbers(long k, long n) { return inner_block(k, n) * ROUND_UP(n, LANES); }
+/* Rows that are taken at a time where they have to be converted. */
+static inline long bulk_rows(long k, long parts) {
+    const long rows = CACHED_NUMBERS / (k * parts);
+    return rows < 28 ? 28 : rows;
+}
+
+/* What products of [rows, k] with [k, width], over all rows or over all k, need beside their operands. */
+static inline long work_numbers(long rows, long k, long width, long parts) {
+    const long half = ROUND_UP(k, LANES) / 2 + 1;
+    const long block = bulk_rows(half, parts), for_bulk = (block < rows ? block : rows) * half * parts + LANES;
+    const long for_time = (inner_block((rows + 1) / 2, width) + 1) * 2 * (ROUND_UP(width, LANES) + ROUND_UP(k, LANES));
+    return for_bulk > for_time ? for_bulk : for_time;
+}
 
 typedef struct {
     /* Packs the transpose of w [columns, rows], or w [rows, columns] itself, each with rows `ld` apart, as one of
@@ -29,7 +41,13 @@ typedef struct {
        may be null. Columns up to the next multiple of LANES are written too where `is_padded`. */
     void (*multiply)(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
                      long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded);
-    /* c[i] [m, n] = transpose of a[i] [k, m], times b [k, n], for i < parts; `work` holds work_numbers(k, n) */
+    /* The same where there are many rows, of a matrix packed by `pack_bulk...`; `work` holds work_numbers(...). These may
+       round the factors to fewer bits. */
+    void (*pack_bulk_transposed)(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts);
+    void (*pack_bulk)(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts);
+    void (*multiply_bulk)(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
+                          long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded, REAL *work);
+    /* c[i] [m, n] = transpose of a[i] [k, m], times b [k, n], for i < parts; `work` holds work_numbers(...) */
     void (*multiply_over_time)(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *b, long ldb,
                                REAL *const *c, long ldc, REAL *work);
     /* sums [n] = of the rows of a [m, n] */
@@ -53,7 +71,7 @@ void scatter_rows(long n, long width, const long long *symbols, const REAL *rows
 void descend_rows(long n, long width, const long long *rows, REAL factor, const REAL *gradient, REAL *table);
 /* Linear readout of V symbols with softmax cross entropy, on the rows of h [*, H] that are scored (all if null): returns the
    sum of the losses and writes the gradients of `scale` times that sum; those of h are 0 in rows that are not scored. */
-double readout(const long *sizes, const REAL *h, const long long *scored, const long long *targets, const REAL *weight,
-               const REAL *bias, REAL scale, REAL *dh, REAL *d_weight, REAL *d_bias, REAL *work);
+double readout(const Runtime *use, const long *sizes, const REAL *h, const long long *scored, const long long *targets,
+               const REAL *weight, const REAL *bias, REAL scale, REAL *dh, REAL *d_weight, REAL *d_bias, REAL *work);
 /* length of `work` */
 long readout_numbers(const long *sizes);

@@ -24,8 +24,10 @@ _HEADER = """\
 def runtime_source() -> str:
     """Returns the C that all cells share."""
     folder = files("archsearch.compiler.native")
-    ends = (folder / "ends.c").read_text(encoding="utf-8")
-    return (folder / "runtime.c").read_text(encoding="utf-8").replace('#include "ends.c"\n', ends)
+    text = '#include "runtime.c"\n'
+    for name in ("runtime.c", "bfloat16.c", "products.c", "ends.c"):
+        text = text.replace(f'#include "{name}"\n', (folder / name).read_text(encoding="utf-8"))
+    return text
 
 
 def cell_source(program: CellProgram) -> str:
@@ -42,8 +44,11 @@ def cell_source(program: CellProgram) -> str:
     forward_lines = forward.write()
     backward = BackwardWriter(plan, storage, table)
     backward_lines = backward.write()
-    shared = _declare(storage.arrays, forward.packed)
-    own = _declare(backward.arrays, {"work": "work_numbers(T * B, H > I ? H : I)"})
+    widest = "(H > I ? padded : ROUND_UP(I, LANES))"
+    most_parts = max((len(block.members) for block in plan.products), default=1)
+    work = f"work_numbers(T * B, {widest}, {widest}, {most_parts})"
+    shared = _declare(storage.arrays, {**forward.packed, "work": work})
+    own = _declare(backward.arrays, {})
     sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
     derived = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
     fixed = [f"    REAL *const {name} = call[{place}];" for place, name in enumerate(FIXED) if name not in _SPECIAL]

@@ -13,6 +13,11 @@ Region = Literal["time", "step"]
 COUNTS: dict[Region, str] = {"time": "T * row", "step": "row"}
 ROWS: dict[Region, str] = {"time": "T * B", "step": "B"}
 
+# How many rows at once and few rows at every step are multiplied: names of functions, and a last argument.
+PACK: dict[Region, str] = {"time": "pack_bulk", "step": "pack"}
+MULTIPLY: dict[Region, str] = {"time": "multiply_bulk", "step": "multiply"}
+LAST: dict[Region, str] = {"time": ", work", "step": ""}
+
 
 @dataclass
 class Lines:

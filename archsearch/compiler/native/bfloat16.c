@@ -1,0 +1,147 @@
+/* Products whose factors are rounded to bfloat16 and whose sums are float: twice as many multiplications per instruction.
+
+   A number of the inner dimension is a pair of neighbours, two bfloat16 in the place of one float; with that the tiles
+   and the panels are those of float. Needs AVX512-BF16. */
+
+#define NAMED(name) name##_pairs
+#define MULTIPLY_ADD(sum, value, vector)                                                                               \
+    do {                                                                                                               \
+        const Vector pairs = splat_bits(value);                                                                        \
+        Vector total = sum; /* an array given to the instruction would not stay in registers */                        \
+        __asm__("vdpbf16ps %2, %1, %0" : "+v"(total) : "v"(pairs), "v"(vector));                                       \
+        sum = total;                                                                                                   \
+    } while (0)
+
+/* a copy in all lanes, bit by bit: as a number it may be anything */
+static inline Vector splat_bits(REAL value) {
+    const union {
+        REAL real;
+        INTEGER bits;
+    } same = {value};
+    return (Vector)(same.bits - (Integers){0});
+}
+
+#include "products.c"
+
+#define HALF(k) (((k) + 1) / 2)
+
+/* bits of numbers rounded to bfloat16, to nearest and ties to even, in the upper half; NaN stays NaN */
+static inline Integers rounded(Vector value) {
+    const Integers bits = (Integers)value, is_nan = value != value;
+    const Integers up = bits + 0x7fff + ((bits >> 16) & 1);
+    return ((is_nan & (bits | 0x400000)) | (~is_nan & up)) & (INTEGER)0xffff0000;
+}
+
+static inline Integers upper_to_lower(Integers bits) { return (bits >> 16) & 0xffff; }
+
+/* one vector of pairs: low from `first`, high from `second`, of which `filled` lanes are there */
+static inline Vector pair_up(const REAL *first, const REAL *second, long filled) {
+    if (filled >= LANES)
+        return (Vector)(upper_to_lower(rounded(load_loose(first))) |
+                        (second ? rounded(load_loose(second)) : (Integers){0}));
+    REAL low[LANES] __attribute__((aligned(64))) = {0}, high[LANES] __attribute__((aligned(64))) = {0};
+    memcpy(low, first, filled * sizeof(REAL));
+    if (second)
+        memcpy(high, second, filled * sizeof(REAL));
+    return (Vector)(upper_to_lower(rounded(load(low))) | rounded(load(high)));
+}
+
+typedef short Halves __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef short LooseHalves __attribute__((vector_size(VECTOR_BYTES / 2), aligned(2), may_alias));
+
+/* pairs [HALF(n)] of neighbours in a row of n numbers */
+static void pair_along(long n, const REAL *from, REAL *pairs) {
+    short *to = (short *)(void *)pairs;
+    long i = 0;
+    for (; i + LANES <= n; i += LANES)
+        *(LooseHalves *)(to + i) = __builtin_convertvector(rounded(load_loose(from + i)) >> 16, Halves);
+    if (i < n) {
+        REAL last[LANES] __attribute__((aligned(64))) = {0};
+        memcpy(last, from + i, (n - i) * sizeof(REAL));
+        const Halves halves = __builtin_convertvector(rounded(load(last)) >> 16, Halves);
+        memcpy(to + i, &halves, 2 * HALF(n - i) * sizeof(short));
+    }
+}
+
+static void pack_pairs(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts) {
+    const long half = HALF(rows);
+    for (long first = 0; first < columns; first += PANEL) {
+        const long filled = columns - first < PANEL ? columns - first : PANEL, width = width_of(filled);
+        REAL *to = packed + first * half * parts + part * half * width;
+        for (long row = 0; row < rows; row += 2, to += width) {
+            const REAL *one = w + row * ld + first, *other = row + 1 < rows ? one + ld : 0;
+            for (long lane = 0; lane < width; lane += LANES)
+                store(to + lane, pair_up(one + lane, other ? other + lane : 0, filled - lane));
+        }
+    }
+}
+
+static void pack_transposed_pairs(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts) {
+    const long half = HALF(rows);
+    for (long first = 0; first < columns; first += PANEL) {
+        const long filled = columns - first < PANEL ? columns - first : PANEL, width = width_of(filled);
+        REAL *to = packed + first * half * parts + part * half * width;
+        for (long start = 0; start < rows; start += 2 * LANES) {
+            const long count = rows - start < 2 * LANES ? rows - start : 2 * LANES;
+            REAL pairs[PANEL][LANES] __attribute__((aligned(64)));
+            for (long column = 0; column < filled; column++)
+                pair_along(count, w + (first + column) * ld + start, pairs[column]);
+            for (long row = 0; row < HALF(count); row++)
+                for (long column = 0; column < width; column++)
+                    to[(start / 2 + row) * width + column] = column < filled ? pairs[column][row] : 0;
+        }
+    }
+}
+
+static void multiply_bulk_pairs(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed,
+                                REAL *c, long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded,
+                                REAL *work) {
+    const long half = HALF(k);
+    const long block = bulk_rows(half, parts);
+    for (long start = 0; start < m; start += block) {
+        const long rows = m - start < block ? m - start : block;
+        const REAL *pairs[parts];
+        for (long part = 0; part < parts; part++) {
+            REAL *const to = work + part * rows * half;
+            for (long row = 0; row < rows; row++)
+                pair_along(k, a[part] + (start + row) * lda, to + row * half);
+            pairs[part] = to;
+        }
+        multiply_pairs(rows, n, half, parts, pairs, half, packed, c + start * ldc, ldc, init ? init + start * ldi : 0,
+                       ldi, bias, is_padded);
+    }
+}
+
+static void multiply_over_time_pairs(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *b,
+                                     long ldb, REAL *const *c, long ldc, REAL *work) {
+    const long block = 2 * inner_block(HALF(k), n), padded_m = ROUND_UP(m, LANES);
+    REAL *const pairs = work + block / 2 * ROUND_UP(n, LANES);
+    for (long start = 0; start < k; start += block) {
+        const long inner = k - start < block ? k - start : block;
+        pack_pairs(inner, n, b + start * ldb, ldb, work, 0, 1);
+        for (long part = 0; part < parts; part++) {
+            if (!c[part])
+                continue;
+            const REAL *const from = a[part] + start * lda;
+            for (long row = 0; row < inner; row += 2)
+                for (long lane = 0; lane < m; lane += LANES) {
+                    const REAL *one = from + row * lda + lane, *other = row + 1 < inner ? one + lda : 0;
+                    store(pairs + row / 2 * padded_m + lane, pair_up(one, other, m - lane));
+                }
+            multiply_transposed_pairs(m, n, HALF(inner), pairs, padded_m, work, c[part], ldc, start > 0);
+        }
+    }
+}
+
+const Runtime runtime_bfloat16 = {pack_transposed,
+                                  pack,
+                                  multiply,
+                                  pack_transposed_pairs,
+                                  pack_pairs,
+                                  multiply_bulk_pairs,
+                                  multiply_over_time_pairs,
+                                  sum_rows,
+                                  copy,
+                                  copy_rows,
+                                  add,
+                                  fill};
