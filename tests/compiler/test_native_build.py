@@ -207,7 +207,6 @@ def test_a_compiler_that_writes_garbage(folder, install):
     assert answer(build(SOURCE, "float")) == 46
 
 
-@pytest.mark.xfail(reason="FileNotFoundError comes through", strict=True)
 def test_a_compiler_that_writes_nothing(folder, install):
     install("exit 0")
     assert_refused("engine native: ")

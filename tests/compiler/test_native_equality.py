@@ -109,20 +109,7 @@ def test_random_cells_equal_the_interpreter(seed):
 
 
 # mistakes of the engine that these tests found
-NOT_YET = {
-    "exchanged, a node unused": "the gradient of an input projection that only dead values read is never written",
-    "a line of delays": "the gradient of a delayed value that is also an unread state's new one has a row too few",
-}
-
-
-def corners():
-    for name in CORNERS_AS_GRAPHS:
-        reason = NOT_YET.get(name)
-        marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
-        yield pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", list(corners()))
+@pytest.mark.parametrize("name", CORNERS_AS_GRAPHS)
 def test_corners_equal_the_interpreter(name):
     for sizes in ((1, 1, 1, 1), (1, 3, 4, 7), (5, 2, 4, 7), (4, 3, 9, 9), (3, 2, 1, 33)):
         assert_equals_interpreter(CORNERS_AS_GRAPHS[name], sizes)

@@ -217,7 +217,6 @@ def test_a_large_graph_below_the_limit_is_compiled():
     torch.testing.assert_close(output, Interpreter(lower(structure))(x, states, parameters)[0])
 
 
-@pytest.mark.xfail(reason="gradients of weights are not written where there are no sequences", strict=True)
 @pytest.mark.parametrize("equations", ["h' = tanh(linear(x, h))", "h' = tanh(linear(h) + x)", "h' = tanh(x) * h"])
 def test_an_empty_batch(equations):
     results = []

@@ -116,6 +116,8 @@ class BackwardWriter:
     def _own_place(self, value: str, kind: Kind) -> Place:
         """Returns the place of a value's own gradient array."""
         if value not in self._gradients.places:
+            if any(value == delay.result for delay in self._plan.delays):
+                kind = "sequence"  # the last row is that of the state after the last step
             self._gradients.places[value] = Place(self._gradients.add(f"d_{value}", kind))
         return self._gradients.places[value]
 
@@ -285,13 +287,17 @@ class BackwardWriter:
             gradient = self._gradients.places[self._plan.projects].at_start()
             with self._write.block("if (I != H)"):
                 self._multiply_over_time([gradient], "x", [target], "I", "x_ld")
+        elif self._program.needs_input_projection:
+            self._clear(self._table.weight(INPUT_PROJECTION, "d_weight"), "H * I")
         for spec in self._program.parameters:
-            if spec.name not in live:  # nothing depends on it
-                width = "I" if spec.width == "I" else "H"
-                for kind, size in (("d_weight", f"H * {width}"), ("d_bias", "H")):
-                    target = self._table.weight(spec.name, kind)
-                    self._write(f"if ({target})")
-                    self._write(f"    runtime->fill({size}, 0, {target});")
+            if spec.name not in live:
+                self._clear(self._table.weight(spec.name, "d_weight"), f"H * {spec.width}")
+                self._clear(self._table.weight(spec.name, "d_bias"), "H")
+
+    def _clear(self, target: str, size: str) -> None:
+        """Writes the gradient of weights that nothing depends on."""
+        self._write(f"if ({target})")
+        self._write(f"    runtime->fill({size}, 0, {target});")
 
     def _multiply_over_time(self, gradients: list[str], operand: str, targets: list[str], width: str, ld: str) -> None:
         with self._write.block():

@@ -116,6 +116,8 @@ static void multiply_over_time_pairs(long m, long n, long k, long parts, const R
                                      long ldb, REAL *const *c, long ldc, REAL *work) {
     const long block = 2 * inner_block(HALF(k), n), padded_m = ROUND_UP(m, LANES);
     REAL *const pairs = work + block / 2 * ROUND_UP(n, LANES);
+    if (k == 0)
+        clear(m, n, parts, c, ldc);
     for (long start = 0; start < k; start += block) {
         const long inner = k - start < block ? k - start : block;
         pack_pairs(inner, n, b + start * ldb, ldb, work, 0, 1);

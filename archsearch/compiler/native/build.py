@@ -142,6 +142,11 @@ def _compile_in(folder: Path, source: str, real: str, digest: str) -> Library:
         (work / "cell.c").write_text(source, encoding="utf-8")
         _run_compiler(work, real)
         built = work / "cell.so"
+        if not built.exists():
+            raise EngineError(
+                f"engine native: {shlex.join(compiler())} said nothing and wrote nothing. Set CC to a working C "
+                "compiler, or use engine=interpreter."
+            )
         content = built.read_bytes()
         with built.open("ab") as file:  # loaders do not look behind the last section
             file.write(hashlib.sha256(content).digest())

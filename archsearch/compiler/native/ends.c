@@ -76,10 +76,6 @@ double readout(const Runtime *use, const long *sizes, const REAL *h, const long 
                const REAL *weight, const REAL *bias, REAL scale, REAL *dh, REAL *d_weight, REAL *d_bias, REAL *work) {
     const ReadoutSizes s = readout_sizes(sizes);
     const long padded = ROUND_UP(s.H, LANES), padded_v = ROUND_UP(s.V, LANES), n = s.num_scored;
-    if (n == 0) {
-        memset(d_weight, 0, s.V * s.H * sizeof(REAL));
-        memset(d_bias, 0, s.V * sizeof(REAL));
-    }
     REAL *at = work;
     REAL *const packed = at;
     at += padded * padded_v;

@@ -138,9 +138,18 @@ static void multiply_bulk(long m, long n, long k, long parts, const REAL *const 
     multiply(m, n, k, parts, a, lda, packed, c, ldc, init, ldi, bias, is_padded);
 }
 
+/* What a sum of nothing leaves: an empty batch has gradients too. */
+static void clear(long m, long n, long parts, REAL *const *c, long ldc) {
+    for (long part = 0; part < parts; part++)
+        for (long row = 0; c[part] && row < m; row++)
+            memset(c[part] + row * ldc, 0, n * sizeof(REAL));
+}
+
 static void multiply_over_time(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *b, long ldb,
                                REAL *const *c, long ldc, REAL *work) {
     const long block = inner_block(k, n);
+    if (k == 0)
+        clear(m, n, parts, c, ldc);
     for (long start = 0; start < k; start += block) {
         const long inner = k - start < block ? k - start : block;
         pack(inner, n, b + start * ldb, ldb, work, 0, 1);
