@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import itertools
 import re
 import subprocess
 import sys
@@ -202,6 +203,28 @@ def test_verdicts_follow_the_targets_of_each_size():
 def test_share_of_the_floor_leaves_out_cells_of_one_matrix():
     # the median of 0.9 and 0.7; with the narrow cell's 0.1 it would be 0.7
     assert columns_of(judged(256), "share of the GEMM floor") == ["256", "0.800", "0.750", "met", "0.850", "NOT MET"]
+
+
+def test_slowest_mutant_is_named():
+    line = next(line for line in judged(64) if "median of all mutants" in line)
+    assert "narrow's" in line
+    assert line.split()[-2:] == ["64", "3.5"]
+
+
+def test_rows_that_others_disturbed_are_said():
+    timing = module("timing")
+    assert timing.disturbance([0.99, 1.0]) == ""
+    assert "1 of 2 rows" in timing.disturbance([0.99, 0.5])
+
+
+def test_medians_are_of_calls_and_contenders_take_turns():
+    timing = module("timing")
+    calls = []
+    measured = timing.interleaved_medians({name: lambda name=name: calls.append(name) for name in "ab"}, 0.001, 2)
+    assert measured.milliseconds.keys() == {"a", "b"}
+    assert measured.rounds == 2
+    # after two calls each to warm up, one round begins with a, the next one with b
+    assert [name for name, _ in itertools.groupby(calls)] == ["a", "b", "a", "b", "a"]
 
 
 def test_verdicts_on_builds_and_interpreter():

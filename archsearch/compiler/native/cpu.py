@@ -27,7 +27,10 @@ def compiler() -> tuple[str, ...]:
         command = shlex.split(named)
         if command and shutil.which(command[0]):
             return tuple(command)
-        raise EngineError(f"engine native: CC is {named!r}, which is no command here. Unset CC or name a C compiler.")
+        raise EngineError(
+            f"engine native: CC is {named!r}, which is no command here. Unset CC, set it to a C "
+            "compiler, or use engine=interpreter."
+        )
     for name in ("cc", "gcc", "clang"):
         if shutil.which(name):
             return (name,)
