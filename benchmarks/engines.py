@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from contenders import PEERS, make_runs
@@ -24,7 +25,7 @@ from matrix_products import count_flops, packed_products, ways_to_multiply
 from search_cells import NamedCell, draw_mutants, named_cells
 from tables import CsvFile, table
 from targets import SIZES, report
-from timing import interleaved_medians, pin_one_thread, seconds_of
+from timing import disturbance, interleaved_medians, pin_one_thread, seconds_of
 
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native.build import CACHE_VARIABLE, cache_folder
@@ -46,7 +47,7 @@ COLUMNS = (
     "native_direct_step_ms",
     *(f"floor_{way}_ms" for way in WAYS),
     *("floor_ms", "floor_way", "floor_share", "flops", "native_layer_gflops"),
-    *("build_cold_seconds", "build_cached_seconds", "rounds"),
+    *("build_cold_seconds", "build_cached_seconds", "rounds", "cpu_share"),
 )
 
 _EXAMPLES = f"""\
@@ -86,8 +87,9 @@ def measure_cell(cell: NamedCell, sizes: Sequence[int], seconds: float, max_roun
         runs = make_runs(cell.graph, cell.name, x, gradient)
         if products:
             runs |= {f"floor_{way}_ms": run for way, run in ways_to_multiply(products, T, B, H).items()}
-        times, row["rounds"] = interleaved_medians(runs, seconds, max_rounds)
-        row |= times
+        measured = interleaved_medians(runs, seconds, max_rounds)
+        times = measured.milliseconds
+        row |= times | {"rounds": measured.rounds, "cpu_share": measured.cpu_share}
         if products:
             way = min(WAYS, key=lambda way: times[f"floor_{way}_ms"])
             row |= {"floor_ms": times[f"floor_{way}_ms"], "floor_way": way}
@@ -145,7 +147,7 @@ def summary(rows: Sequence[Row]) -> str:
                 *(row[name] for name in ("cell", "H", "nodes", "matrices")),
                 *times,
                 *(row.get(name) for name in ("floor_ms", "floor_share", "native_layer_gflops")),
-                1000 * float(str(row["build_cold_seconds"])),
+                1000 * cast(float, row["build_cold_seconds"]),
             )
         )
     title = "milliseconds; first five times: a whole training step, next five: the layer (torch: nn.GRU or nn.LSTM)"
@@ -213,7 +215,7 @@ def _run(arguments: argparse.Namespace, cells: Sequence[NamedCell], pinned: str)
                 file.add(row)
             _say(f"[{time.monotonic() - start:5.0f} s] {number}/{len(cells)} {cell.name}")
     if rows:
-        print(f"\n{summary(rows)}\n\n{report(rows)}")
+        print(f"\n{summary(rows)}\n\n{report(rows)}{disturbance([cast(float, row['cpu_share']) for row in rows])}")
     print(f"\n{len(rows)} rows in {arguments.csv.absolute()}, {time.monotonic() - start:.0f} s")
 
 

@@ -210,7 +210,7 @@ class RuntimeProducts:
         self.d_values = [torch.zeros(T * B, padded) for _ in products]
         self.d_weights = [torch.zeros(n, H, H) for n in numbers]
         self._packed = [torch.zeros(n, padded, padded) for n in numbers]
-        self._work = torch.zeros(T * B, max(padded, _MAX_PANEL))
+        self._work = torch.zeros(4 * (T * B + 64), max(padded, _MAX_PANEL))  # more than the runtime asks for
         self._table = (_Product * len(products))()
         arrays = (self.values, self.weights, self._packed, self.results, self.d_values, self.d_weights)
         for entry, product, *own in zip(self._table, products, *arrays, strict=True):

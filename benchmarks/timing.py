@@ -4,7 +4,8 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -12,9 +13,25 @@ Run = Callable[[], object]
 
 MIN_ROUNDS = 5
 MAX_PER_TURN = 8
+UNDISTURBED = 0.95
 TURN_SECONDS = 0.01
 # Beyond it a call's own work fills the caches so often that what lay in them before does not count.
 WARM_UP_SECONDS = 0.15
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of measuring several contenders.
+
+    Attributes:
+        milliseconds: Of one call, by name.
+        rounds: Turns that each had.
+        cpu_share: CPU time per time elapsed; well below 1 where other processes took the core away.
+    """
+
+    milliseconds: dict[str, float]
+    rounds: int
+    cpu_share: float
 
 
 def pin_one_thread() -> str:
@@ -27,7 +44,7 @@ def pin_one_thread() -> str:
     return f"one thread on core {core}"
 
 
-def interleaved_medians(contenders: Mapping[str, Run], seconds: float, max_rounds: int) -> tuple[dict[str, float], int]:
+def interleaved_medians(contenders: Mapping[str, Run], seconds: float, max_rounds: int) -> Measured:
     """Measures contenders in turn, so that a slower moment of the machine meets all of them.
 
     A turn is one call that is not counted, which finds the caches as the others left them, and one or several that are:
@@ -37,9 +54,6 @@ def interleaved_medians(contenders: Mapping[str, Run], seconds: float, max_round
         contenders: What to call, by name.
         seconds: About how long to measure.
         max_rounds: At most so many turns each; at least `MIN_ROUNDS`, or `max_rounds` if that is less.
-
-    Returns:
-        Milliseconds of one call by name, and the number of rounds.
     """
     expected = {}
     for name, run in contenders.items():
@@ -53,6 +67,7 @@ def interleaved_medians(contenders: Mapping[str, Run], seconds: float, max_round
     names = list(contenders)
     gc.collect()
     gc.disable()
+    start, cpu_start = time.perf_counter(), time.process_time()
     try:
         for number in range(num_rounds):
             first = number % len(names)
@@ -62,7 +77,20 @@ def interleaved_medians(contenders: Mapping[str, Run], seconds: float, max_round
                 times[name] += [seconds_of(contenders[name]) for _ in range(counts[name])]
     finally:
         gc.enable()
-    return {name: 1000 * statistics.median(values) for name, values in times.items()}, num_rounds
+    cpu_share = (time.process_time() - cpu_start) / (time.perf_counter() - start)
+    medians = {name: 1000 * statistics.median(values) for name, values in times.items()}
+    return Measured(medians, num_rounds, cpu_share)
+
+
+def disturbance(cpu_shares: Sequence[float]) -> str:
+    """Returns a line about how much else ran on the core; empty if nothing worth a word."""
+    disturbed = sum(share < UNDISTURBED for share in cpu_shares)
+    if not disturbed:
+        return ""
+    return (
+        f"\nother processes took over {1 - UNDISTURBED:.0%} of the core in {disturbed} of {len(cpu_shares)} rows "
+        "(column cpu_share): their figures are not to be trusted"
+    )
 
 
 def seconds_of(run: Run) -> float:

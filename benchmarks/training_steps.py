@@ -11,11 +11,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from search_cells import planned_search
 from step_parts import PARTS, measure_parts
 from tables import CsvFile, table
-from timing import interleaved_medians, pin_one_thread
+from timing import disturbance, interleaved_medians, pin_one_thread
 
 from archsearch.compiler.engines import ENGINES
 from archsearch.errors import ArchSearchError, ConfigError
@@ -35,7 +36,7 @@ COLUMNS = (
     *("case", "task", "cell", "engine", "H", "layers", "symbols", "parameters"),
     *("ms_per_step", "tokens_per_second", "speedup"),
     *(f"share_{part}" for part in PARTS),
-    *("layer_and_readout", "rounds"),
+    *("layer_and_readout", "rounds", "cpu_share"),
 )
 QUICKSTART = ("memorization", "arithmetic", "xml", "words")
 CASES = (*QUICKSTART, "xml_250k", "penn_treebank")
@@ -101,7 +102,8 @@ def measure_case(
     for engine in engines:
         model = build_model(cell, num_symbols, hidden_size, setting, recipe, engine, seed=0)
         trainers[engine] = Trainer(model, case.task, setting, recipe, data_seed=0)
-    times, rounds = interleaved_medians({name: it.step for name, it in trainers.items()}, seconds, max_rounds)
+    measured = interleaved_medians({name: it.step for name, it in trainers.items()}, seconds, max_rounds)
+    times = measured.milliseconds
     rows: list[Row] = []
     for engine, trainer in trainers.items():
         shares = measure_parts(trainer, max(5, min(200, int(1000 * seconds / 2 / times[engine]))))
@@ -118,7 +120,8 @@ def measure_case(
             "tokens_per_second": 1000 * num_tokens / times[engine],
             "speedup": times[engines[0]] / times[engine],
             "layer_and_readout": shares["layer"] + shares["readout"],
-            "rounds": rounds,
+            "rounds": measured.rounds,
+            "cpu_share": measured.cpu_share,
         }
         rows.append(row | {f"share_{part}": share for part, share in shares.items()})
     return rows
@@ -132,7 +135,7 @@ def summary(rows: Sequence[Row]) -> str:
     text = table((*header, *PARTS), [[row[column] for column in columns] for row in rows])
     for row in rows:
         if (row["case"], row["engine"]) == ("xml_250k", "native"):
-            share = float(str(row["layer_and_readout"]))
+            share = cast(float, row["layer_and_readout"])
             verdict = "met" if share >= MIN_PRODUCTS_SHARE else "NOT MET"
             text += f"\n\nlayer and readout of xml_250k: {share:.1%}, at least {MIN_PRODUCTS_SHARE:.0%}: {verdict}"
     return text
@@ -186,7 +189,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     if rows:
-        print(f"\n{summary(rows)}")
+        print(f"\n{summary(rows)}{disturbance([cast(float, row['cpu_share']) for row in rows])}")
     print(f"\n{len(rows)} rows in {arguments.csv.absolute()}, {time.monotonic() - start:.0f} s")
     return 0
 
