@@ -2,10 +2,12 @@
 
 One thread on one core. A step is what a search's trials take: data, embedding, layers, readout with its loss, clipping
 and descent. Times are medians of interleaved steps; the shares come from further steps that are measured in parts. The
-settings are the quickstart's, besides XML with 250,000 parameters and, where its files are found, Penn Treebank.
+training data have been generated before, as every cell of a search but the first finds them. The settings are the
+quickstart's, besides XML with 250,000 parameters and, where its files are found, Penn Treebank.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from typing import cast
 from search_cells import planned_search
 from step_parts import PARTS, measure_parts
 from tables import CsvFile, table
-from timing import disturbance, interleaved_medians, pin_one_thread
+from timing import MAX_PER_TURN, disturbance, interleaved_medians, pin_one_thread
 
 from archsearch.compiler.engines import ENGINES
 from archsearch.errors import ArchSearchError, ConfigError
@@ -26,6 +28,7 @@ from archsearch.search.plan import TaskPlan
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
 from archsearch.training.model import build_model
+from archsearch.training.recorded_data import training_minibatches
 from archsearch.training.trainer import Trainer
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import Setting
@@ -42,6 +45,7 @@ QUICKSTART = ("memorization", "arithmetic", "xml", "words")
 CASES = (*QUICKSTART, "xml_250k", "penn_treebank")
 LARGE = 250_000
 PENN_TREEBANK = 5_000_000
+MAX_PART_STEPS = 200
 MIN_PRODUCTS_SHARE = 0.85
 
 _EXAMPLES = f"""\
@@ -97,7 +101,11 @@ def measure_case(
     setting, num_symbols = case.setting, len(case.task.symbols)
     hidden_size = hidden_size_for(cell.structure, num_symbols, setting.num_layers, setting.max_parameters)
     recipe = case.recipe
-    num_tokens = next(iter(case.task.training(0, recipe.batch_size, recipe.unroll))).inputs.size
+    num_steps = (MAX_PER_TURN + 1) * max_rounds + MAX_PART_STEPS + 2  # with the two that warm up
+    batches = training_minibatches(case.task, 0, recipe.batch_size, recipe.unroll)
+    num_tokens = next(batches).inputs.numel()
+    for _ in itertools.islice(batches, num_steps):
+        pass
     trainers = {}
     for engine in engines:
         model = build_model(cell, num_symbols, hidden_size, setting, recipe, engine, seed=0)
@@ -106,7 +114,7 @@ def measure_case(
     times = measured.milliseconds
     rows: list[Row] = []
     for engine, trainer in trainers.items():
-        shares = measure_parts(trainer, max(5, min(200, int(1000 * seconds / 2 / times[engine]))))
+        shares = measure_parts(trainer, max(5, min(MAX_PART_STEPS, int(1000 * seconds / 2 / times[engine]))))
         row: Row = {
             "case": case.name,
             "task": case.task.name,
