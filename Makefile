@@ -6,12 +6,13 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help search test clean
+.PHONY: help search test bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make search   sets up and runs a first search; ends with its leaderboard'
 	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
+	@echo 'make bench    measures the engines and whole training steps on this machine; takes half an hour'
 	@echo 'make clean    removes the virtual environment and all caches; results stay'
 	@echo
 	@echo 'make search ARGS="budget.candidates=50 workers=4"   passes settings on'
@@ -26,6 +27,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/engines.py $(ARGS)
+	$(BIN)/python benchmarks/training_steps.py
 
 # Stamps: each is newer than what it was made of as long as nothing has to be installed anew.
 $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt

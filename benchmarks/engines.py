@@ -29,7 +29,8 @@ from timing import disturbance, interleaved_medians, pin_one_thread, seconds_of
 
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native.build import CACHE_VARIABLE, cache_folder
-from archsearch.compiler.native.engine import NativeEngine, check_native
+from archsearch.compiler.native.compiled import check_native
+from archsearch.compiler.native.engine import NativeEngine
 from archsearch.compiler.program import CellProgram
 from archsearch.errors import ArchSearchError
 from archsearch.training.denormals import flush_denormals

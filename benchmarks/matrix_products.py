@@ -18,7 +18,7 @@ from torch import Tensor
 
 from archsearch.compiler.native.blocks import Products, plan_blocks
 from archsearch.compiler.native.build import build
-from archsearch.compiler.native.engine import runtime
+from archsearch.compiler.native.compiled import runtime
 from archsearch.compiler.program import CellProgram
 
 _ALIGNMENT = 16  # numbers of the widest vector

@@ -50,10 +50,12 @@ def weights_per_layer(layers: nn.ModuleList) -> list[CellWeights]:
 def tensors_by_name(weights: CellWeights) -> dict[str, Tensor]:
     """Returns the tensors of one layer as engines take them: `NAME.weight` and `NAME.bias`."""
     tensors: dict[str, Tensor] = {}
-    for name, linear in _linears(weights):
-        tensors[f"{name}.weight"] = linear.weight
-        if linear.bias is not None:
-            tensors[f"{name}.bias"] = linear.bias
+    for name, linear in weights._modules.items():  # named_children() takes longer than a small cell
+        assert isinstance(linear, LinearWeights)  # the constructor adds nothing else
+        tensors[name + ".weight"] = linear.weight
+        bias = linear.bias
+        if bias is not None:
+            tensors[name + ".bias"] = bias
     return tensors
 
 

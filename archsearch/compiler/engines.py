@@ -8,7 +8,8 @@ from typing import Protocol
 from torch import Tensor
 
 from archsearch.compiler.interpreter import Interpreter
-from archsearch.compiler.native.engine import NativeEngine, check_native
+from archsearch.compiler.native.compiled import check_native
+from archsearch.compiler.native.engine import NativeEngine
 from archsearch.compiler.program import CellProgram
 from archsearch.errors import ConfigError, EngineError
 

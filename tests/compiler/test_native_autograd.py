@@ -88,11 +88,12 @@ def test_inference_needs_less_work_memory():
     structure = parse_equations("h' = tanh(sigmoid(linear(sigmoid(linear(sigmoid(linear(x, h)))))) * h)")
     engine = NativeEngine(lower(structure))
     x, states, parameters = draw_case(structure, 200, 3, 4, 9)
-    names, weights = engine.weights_of(parameters)
+    places = engine.places(parameters)
+    weights = [parameters[key] for key in places.keys]
     sizes = {}
     for is_training in (True, False):
-        *_, lease = engine.run_forward(names, (x, *states, *weights), is_training)
-        sizes[is_training] = lease.memory.numel()
+        *_, tape = engine.run_forward(places, (x, *states, *weights), is_training)
+        sizes[is_training] = tape.lease.memory.numel()
     assert sizes[False] < 0.7 * sizes[True]
 
 

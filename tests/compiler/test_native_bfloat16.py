@@ -6,8 +6,9 @@ import torch
 
 from archsearch.compiler.engines import check_precision
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.compiler.native.compiled import check_native
 from archsearch.compiler.native.ends import Readout
-from archsearch.compiler.native.engine import NativeEngine, check_native
+from archsearch.compiler.native.engine import NativeEngine
 from archsearch.errors import ConfigError, EngineError
 from archsearch.graph.cell_graph import CellGraph
 

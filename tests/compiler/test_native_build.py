@@ -3,6 +3,7 @@
 Compilers that misbehave are shell scripts; only whole programs are built by the real one.
 """
 
+import ctypes
 import errno
 import logging
 import os
@@ -21,13 +22,13 @@ from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native import build as build_module
-from archsearch.compiler.native import cpu, engine
+from archsearch.compiler.native import compiled, cpu, engine
 from archsearch.compiler.native.build import build
 from archsearch.errors import EngineError
 from archsearch.graph.equations import parse_equations
 
 SOURCE = '#include "vector.h"\nREAL answer(void) { return 42 + sizeof(REAL); }\n'
-CACHED = [cpu.compiler, cpu.flags, cpu.machine_digest, build_module.cache_folder, engine.runtime]
+CACHED = [cpu.compiler, cpu.flags, cpu.machine_digest, build_module.cache_folder, compiled.runtime]
 CACHED += [engines._fastest, engines._say_once]
 
 
@@ -79,7 +80,7 @@ def install(tmp_path, monkeypatch):
 
 def answer(library):
     function = library.functions.answer
-    function.restype = engine.ctypes.c_float
+    function.restype = ctypes.c_float
     return function()
 
 

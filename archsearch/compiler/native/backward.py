@@ -18,12 +18,20 @@ from archsearch.graph.structure import INPUT
 
 
 class BackwardWriter:
-    """Writes the backward pass; it leaves in the arena nothing that a second one could start from."""
+    """Writes the backward pass; it leaves in the arena nothing that a second one could start from.
 
-    def __init__(self, plan: Plan, storage: Storage, table: CallTable) -> None:
+    Args:
+        plan: What is derived.
+        storage: Where the forward pass left what it computed.
+        table: Of entries.
+        with_after: Whether the states after the last step have gradients.
+    """
+
+    def __init__(self, plan: Plan, storage: Storage, table: CallTable, with_after: bool) -> None:
         self._plan = plan
         self._program = plan.program
         self._storage = storage
+        self._with_after = with_after
         self._table = table
         self._write = Lines()
         self._gradients = Storage()  # own arrays of values
@@ -47,11 +55,11 @@ class BackwardWriter:
             self._block(block, "time")
         for alias, source in plan.gathers.items():
             self._sources[source] += self._sources[alias]
-        if self._program.recurrent:
+        if plan.recurrent:
             with write.block("for (long t = T - 1; t >= 0; t--)"):
                 for block in reversed(plan.step):
                     self._block(block, "step")
-                for state in self._program.recurrent:
+                for state in plan.recurrent:
                     self._own_total(state, "step")
         for block in reversed(plan.prologue):
             self._block(block, "time")
@@ -61,9 +69,9 @@ class BackwardWriter:
         return write.lines
 
     def _pack_weights(self) -> None:
-        for number, block in enumerate(self._products):
+        for block in self._products:
             width = "I" if block.operand == INPUT else "H"
-            name = f"packed_{number}"
+            name = f"packed_{block.number}"
             guard = "if (dx) " if block.operand == INPUT else ""
             pack, count = PACK["step" if block in self._plan.step else "time"], len(block.members)
             for part, member in enumerate(block.members):
@@ -86,7 +94,7 @@ class BackwardWriter:
         delays = {delay.state: delay for delay in self._plan.delays}
         for index, (state, new) in enumerate(zip(program.states, program.new_states, strict=True)):
             after = table.entry(f"d_after.{index}")
-            if state in program.recurrent:
+            if state in self._plan.recurrent:
                 # the prologue, which runs after the steps, wants the gradients of all of them
                 own = self._own_place(state, "sequence" if new in self._time_values else "two")
                 last = "T" if new in self._time_values else "(T & 1)"
@@ -95,13 +103,14 @@ class BackwardWriter:
             elif state in delays:
                 own = self._own_place(delays[state].result, "sequence")
                 self._take_state_gradient(after, f"{own.array.name} + T * row")
-            else:
+            elif self._with_after:
                 self._add_to_last_step(after, new)
 
     def _take_state_gradient(self, after: str, target: str) -> None:
-        self._write(f"if ({after})")
-        self._write(f"    runtime->copy(B, H, {after}, H, {target}, padded);")
-        self._write("else")
+        if self._with_after:
+            self._write(f"if ({after})")
+            self._write(f"    runtime->copy(B, H, {after}, H, {target}, padded);")
+            self._write("else")
         self._write(f"    runtime->fill(row, 0, {target});")
 
     def _add_to_last_step(self, after: str, value: str) -> None:
@@ -123,7 +132,7 @@ class BackwardWriter:
 
     def _kind_of(self, value: str) -> Kind:
         """Returns how much of a value's gradient must be at hand: of products, all time steps."""
-        if value in self._program.recurrent:
+        if value in self._plan.recurrent:
             return "two"
         is_product = any(value in results_of(block) for block in self._products)
         return "whole" if is_product or value in self._time_values else "once"
@@ -171,11 +180,10 @@ class BackwardWriter:
         target = address(own, region)
         init = "0, 0" if is_first else "c, padded"
         addresses = ", ".join(address(gradient, region) for gradient in gradients)
-        number = self._products.index(block)
         with self._write.block():
             self._write(f"const REAL *const a[] = {{{addresses}}};")
             self._write(f"REAL *const c = {target};")
-            operands = f"{len(gradients)}, a, padded, packed_{number}, c, padded, {init}"
+            operands = f"{len(gradients)}, a, padded, packed_{block.number}, c, padded, {init}"
             self._write(f"runtime->{MULTIPLY[region]}({ROWS[region]}, H, H, {operands}, 0, 1{LAST[region]});")
         if is_first:
             self._sources[block.operand].append(own)
@@ -244,11 +252,11 @@ class BackwardWriter:
                     operands = "1, &a, padded, packed_projection, dx, x_ld"
                     write(f"runtime->multiply_bulk(T * B, I, H, {operands}, 0, 0, 0, 0, work);")
             if block is not None:
-                number, count = self._products.index(block), len(block.members)
+                count = len(block.members)
                 addresses = ", ".join(self._sources[member.result][0].at_start() for member in block.members)
                 init = "0, 0" if bare is None else "dx, x_ld"
                 write(f"const REAL *const a[] = {{{addresses}}};")
-                operands = f"{count}, a, padded, packed_{number}, dx, x_ld"
+                operands = f"{count}, a, padded, packed_{block.number}, dx, x_ld"
                 write(f"runtime->multiply_bulk(T * B, I, H, {operands}, {init}, 0, 0, work);")
             if block is None and bare is None:
                 write("for (long i = 0; i < T * B; i++)")
@@ -259,7 +267,7 @@ class BackwardWriter:
         for index, state in enumerate(self._program.states):
             before = self._table.entry(f"d_before.{index}")
             with self._write.block(f"if ({before})"):
-                if state in self._program.recurrent or state in delays:
+                if state in self._plan.recurrent or state in delays:
                     value = delays[state].result if state in delays else state
                     source = self._gradients.places[value].at_start()
                     self._write(f"runtime->copy(B, H, {source}, padded, {before}, H);")

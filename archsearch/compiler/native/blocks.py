@@ -28,8 +28,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """Several matrices that multiply one value."""
+    """Several matrices that multiply one value.
 
+    Attributes:
+        number: Among the products of the plan; their weights are packed under it.
+        operand: The value.
+        members: The matrices, with what they give.
+    """
+
+    number: int
     operand: str
     members: tuple[Member, ...]
 
@@ -64,6 +71,7 @@ class Plan:
         epilogue: Blocks on all time steps at once.
         gathers: The step or state value that stands behind each gathered time value.
         projects: The name of `x` made as wide as the state, if it is read so.
+        recurrent: States that the step carries.
         uses: How often each value is read: by instructions, as a new state, as output.
     """
 
@@ -73,6 +81,7 @@ class Plan:
     epilogue: tuple[Block, ...]
     gathers: Mapping[str, str]
     projects: str | None
+    recurrent: tuple[str, ...]
     uses: Mapping[str, int]
 
     @property
@@ -80,9 +89,28 @@ class Plan:
         """The delays, in order."""
         return tuple(block for block in self.epilogue if isinstance(block, Delay))
 
+    def leading_to_output(self) -> "Plan":
+        """Returns the part of the plan that the output depends on, at this or a later time step."""
+        program = self.program
+        wanted = _leading_to(program, {program.output})
+
+        def narrow(part: tuple[Block, ...]) -> tuple[Block, ...]:
+            narrowed = (_narrow(block, wanted) for block in part)
+            return tuple(block for block in narrowed if block is not None)
+
+        return replace(
+            self,
+            prologue=narrow(self.prologue),
+            step=narrow(self.step),
+            epilogue=narrow(self.epilogue),
+            gathers={alias: value for alias, value in self.gathers.items() if alias in wanted},
+            projects=self.projects if self.projects in wanted else None,
+            recurrent=tuple(state for state in self.recurrent if state in wanted),
+        )
+
     @cached_property
     def products(self) -> tuple[Products, ...]:
-        """The products, in order; their weights are packed under their numbers."""
+        """The products, in order."""
         return tuple(block for block in self.blocks if isinstance(block, Products))
 
     @property
@@ -99,9 +127,11 @@ def plan_blocks(program: CellProgram) -> Plan:
         by_operation[instruction.operation].append(instruction)
     products, merged = _merge_additions(program, live)
 
+    numbers = {instruction: number for number, instruction in enumerate(products)}
+
     def group(part: tuple[Instruction, ...]) -> tuple[Block, ...]:
         kept = [instruction for instruction in part if instruction in live and instruction.results[0] not in merged]
-        return _group(kept, products)
+        return _group(kept, products, numbers)
 
     return Plan(
         program,
@@ -110,21 +140,42 @@ def plan_blocks(program: CellProgram) -> Plan:
         epilogue=group(program.epilogue),
         gathers={instruction.results[0]: instruction.operands[0] for instruction in by_operation[GATHER]},
         projects=by_operation[PROJECT][0].results[0] if by_operation[PROJECT] else None,
+        recurrent=program.recurrent,
         uses=_count_uses(program, live),
     )
 
 
 def _live_instructions(program: CellProgram) -> dict[Instruction, None]:
     """Returns, in order, the instructions that the output or a new state depends on."""
-    wanted = {program.output, *program.new_states}
+    wanted = _leading_to(program, {program.output, *program.new_states})
     instructions = (*program.prologue, *program.step, *program.epilogue)
-    # one pass from the end: what a step reads of other parts comes before it, a gathered value too
-    live = []
-    for instruction in reversed(instructions):
-        if wanted.intersection(instruction.results):
-            live.append(instruction)
-            wanted.update(instruction.operands)
-    return dict.fromkeys(reversed(live))
+    return dict.fromkeys(instruction for instruction in instructions if wanted.intersection(instruction.results))
+
+
+def _leading_to(program: CellProgram, names: Iterable[str]) -> set[str]:
+    """Returns the values that some values depend on, themselves among them, through any number of time steps."""
+    instructions = (*program.prologue, *program.step, *program.epilogue)
+    operands_of = {result: instruction.operands for instruction in instructions for result in instruction.results}
+    operands_of |= {state: (new,) for state, new in zip(program.states, program.new_states, strict=True)}
+    wanted: set[str] = set()
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name not in wanted:
+            wanted.add(name)
+            stack.extend(operands_of.get(name, ()))
+    return wanted
+
+
+def _narrow(block: Block, wanted: set[str]) -> Block | None:
+    """Returns the part of a block that computes wanted values, if there is any."""
+    if isinstance(block, Products):
+        members = tuple(member for member in block.members if member.result in wanted)
+        return replace(block, members=members) if members else None
+    if isinstance(block, Elementwise):
+        instructions = tuple(instruction for instruction in block.instructions if instruction.results[0] in wanted)
+        return Elementwise(instructions) if instructions else None
+    return block if block.result in wanted else None
 
 
 def _count_uses(program: CellProgram, live: Iterable[Instruction]) -> Counter[str]:
@@ -210,6 +261,7 @@ def _levels(live: Iterable[Instruction], part_of: Mapping[str, int]) -> dict[str
 def _group(
     instructions: Iterable[Instruction],
     products: Mapping[Instruction, tuple[Member, ...]],
+    numbers: Mapping[Instruction, int],
 ) -> tuple[Block, ...]:
     """Groups the instructions of one part by the number of products that must come before them.
 
@@ -231,7 +283,7 @@ def _group(
             members = products[instruction]
             level += 1
             levels.update({member.result: level for member in members})
-            multiplied[level].append(Products(instruction.operands[0], members))
+            multiplied[level].append(Products(numbers[instruction], instruction.operands[0], members))
         else:
             levels[instruction.results[0]] = level
             elementwise[level].append(instruction)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from archsearch.compiler.native.arena import Lease
-from archsearch.compiler.native.engine import REALS, runtime, runtime_address
+from archsearch.compiler.native.compiled import REALS, runtime, runtime_address
 
 _C_REALS: dict[torch.dtype, Any] = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 

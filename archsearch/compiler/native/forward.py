@@ -27,8 +27,8 @@ class ForwardWriter:
     def write(self) -> list[str]:
         """Returns the lines of the function's body."""
         plan, write = self._plan, self._write
-        for number, products in enumerate(plan.products):
-            self._pack(number, products)
+        for products in plan.products:
+            self._pack(products)
         self._take_states()
         if plan.projects is not None:
             self._project(plan.projects)
@@ -44,10 +44,10 @@ class ForwardWriter:
         self._give_results()
         return write.lines
 
-    def _pack(self, number: int, block: Products) -> None:
+    def _pack(self, block: Products) -> None:
         """Packs the matrices of a product one after another, in memory that has room for them as rows or columns."""
         width = "I" if block.operand == INPUT else "H"
-        name, count = f"packed_{number}", len(block.members)
+        name, count = f"packed_{block.number}", len(block.members)
         self.packed[name] = f"{count} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
         pack = PACK["step" if block in self._plan.step else "time"] + "_transposed"
         for part, member in enumerate(block.members):
@@ -95,7 +95,7 @@ class ForwardWriter:
         with self._write.block():
             self._write(f"const REAL *const a = {operand};")
             for part, member in enumerate(block.members):
-                packed = f"packed_{self._plan.products.index(block)} + {part} * {width} * padded"
+                packed = f"packed_{block.number} + {part} * {width} * padded"
                 self._product(member, region, f"{ROWS[region]}, H, {width}, 1, &a, {ld}, {packed}")
 
     def _product(self, member: Member, region: Region, factors: str) -> None:

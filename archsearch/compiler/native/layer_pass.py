@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from archsearch.compiler.native.arena import Lease
-from archsearch.compiler.native.engine import NativeEngine, Sizes
+from archsearch.compiler.native.compiled import Sizes
+from archsearch.compiler.native.engine import NativeEngine
 
 
 class LayerPass:
@@ -50,12 +51,12 @@ class LayerPass:
         sizes = Sizes(num_steps, batch_size, hidden_size, hidden_size)
         self._numbers = self._code.sizes(sizes, True, x_row_length, self.row_length)
         self._lease = Lease(self._code.arena_numbers(self._numbers), dtype)
-        entries = {"arena": self._lease.address}
-        names, tensors = engine.weights_of(weights)
-        targets = engine.weights_of(gradients)[1]
-        for name, weight, gradient in zip(names, tensors, targets, strict=True):
-            entries[name], entries[f"d_{name}"] = weight.data_ptr(), gradient.data_ptr()
-        self._call = self._code.call(entries, self._numbers)
+        self._call = self._code.call(self._numbers, self._lease)
+        places = engine.places(weights)
+        for place, d_place, key in zip(
+            places.inputs[1 + self._states :], places.gradients[1 + self._states :], places.keys, strict=True
+        ):
+            self._call[place], self._call[d_place] = weights[key].data_ptr(), gradients[key].data_ptr()
         self._index = engine.table.index
         self._kept: Sequence[Tensor] = ()
 

@@ -30,19 +30,25 @@ def runtime_source() -> str:
     return text
 
 
-def cell_source(program: CellProgram) -> str:
+def cell_source(program: CellProgram, with_after: bool = True) -> str:
     """Returns C that runs a program; the same program gives the same text.
+
+    Args:
+        program: What to run.
+        with_after: Whether the states after the last step may have gradients. Training on pieces of sequences gives
+            them none, and then what leads to such a state alone need not be derived.
 
     It exports `arena_numbers(sizes)`, the length of the arena, `row_length(H)`, that of its rows, and `forward(call)`
     and `backward(call)`, which take the table of `CallTable`. The backward pass reads, and uses up, what a forward pass
     with `is_training` left in the arena.
     """
     plan = plan_blocks(program)
-    storage = plan_storage(plan)
+    derived = plan if with_after else plan.leading_to_output()
+    storage = plan_storage(plan, derived)
     table = CallTable(program)
     forward = ForwardWriter(plan, storage, table)
     forward_lines = forward.write()
-    backward = BackwardWriter(plan, storage, table)
+    backward = BackwardWriter(derived, storage, table, with_after)
     backward_lines = backward.write()
     widest = "(H > I ? padded : ROUND_UP(I, LANES))"
     most_parts = max((len(block.members) for block in plan.products), default=1)
@@ -50,16 +56,16 @@ def cell_source(program: CellProgram) -> str:
     shared = _declare(storage.arrays, {**forward.packed, "work": work})
     own = _declare(backward.arrays, {})
     sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
-    derived = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
+    lengths = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
     fixed = [f"    REAL *const {name} = call[{place}];" for place, name in enumerate(FIXED) if name not in _SPECIAL]
-    opening = ["    const long *const sizes = call[1];", *sizes, *derived]
+    opening = ["    const long *const sizes = call[1];", *sizes, *lengths]
     opening += ["    const Runtime *const runtime = call[0];", *fixed, "    REAL *at = arena;"]
     return "\n".join(
         [
             _HEADER,
             "long arena_numbers(const long *sizes) {",
             *sizes,
-            *derived,
+            *lengths,
             "    REAL *at = 0;",
             *shared,
             "    if (!is_training)",

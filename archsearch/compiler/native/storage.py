@@ -79,8 +79,13 @@ def name_in_c(name: str) -> str:
     return "v_" + re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
-def plan_storage(plan: Plan) -> Storage:
-    """Finds a place for every value that needs one."""
+def plan_storage(plan: Plan, backward: Plan) -> Storage:
+    """Finds a place for every value that needs one.
+
+    Args:
+        plan: The forward pass.
+        backward: The part of it that the backward pass derives.
+    """
     storage = Storage()
     program = plan.program
     delays = {delay.state: delay for delay in plan.delays}
@@ -102,7 +107,7 @@ def plan_storage(plan: Plan) -> Storage:
     time_values = {name for name in made if program.by_name[name].axis == "time"}
     gathered = set(plan.gathers.values())
     crossing = _crossing(plan)
-    kept = _read_backward(plan, crossing | set(placed))
+    kept = _read_backward(backward, crossing | set(placed))
     overwritten = _overwritten(plan, kept)
     for name in made:
         if name in storage.places or not (name in crossing or name in kept):

@@ -1,0 +1,169 @@
+"""The compiled functions of a cell, and how the tensors of a layer are handed to them."""
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from archsearch.compiler.lower import INPUT_PROJECTION
+from archsearch.compiler.native.arena import Lease
+from archsearch.compiler.native.build import Library, build
+from archsearch.compiler.native.call_table import SIZES, CallTable
+from archsearch.compiler.native.source import cell_source, runtime_source
+from archsearch.compiler.program import CellProgram
+from archsearch.errors import EngineError
+
+REALS = {torch.float32: "float", torch.float64: "double"}
+
+# What multiplies the large matrices, by precision; see runtime.h.
+RUNTIMES = {"full": "runtime", "bfloat16": "runtime_bfloat16"}
+
+PROJECTION = f"{INPUT_PROJECTION}.weight"
+
+
+@cache
+def runtime(real: str) -> Library:
+    """Returns the products that all cells share, compiled once per machine.
+
+    Args:
+        real: `float` or `double`.
+
+    Raises:
+        EngineError: There is no compiler that works.
+    """
+    return build(runtime_source(), real)
+
+
+def check_native(precision: str = "full") -> None:
+    """Checks that native code can be built here, by building what all cells need.
+
+    Args:
+        precision: `full`, or `bfloat16`.
+
+    Raises:
+        EngineError: There is no compiler that works, or the processor lacks the instructions for the precision.
+    """
+    runtime_address("float", precision)
+
+
+def runtime_address(real: str, precision: str) -> int:
+    """Returns the address of the table of products.
+
+    Raises:
+        EngineError: As for `check_native`.
+    """
+    library = runtime(real)
+    try:
+        return ctypes.addressof(ctypes.c_char.in_dll(library.functions, RUNTIMES[precision]))
+    except ValueError:
+        raise EngineError(
+            f"precision {precision}: expected float32 weights and a processor with AVX512-BF16 (AMD since Zen 4, Intel "
+            "since Cooper Lake) that the compiler knows, which is not what is here. Use precision=float32."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Shapes of one call: `T` steps, `B` sequences, `H` units, `I` features."""
+
+    T: int
+    B: int
+    H: int
+    I: int  # noqa: E741 - the field's letter
+
+
+class Code:
+    """The compiled functions of one program for one type of number."""
+
+    def __init__(self, program: CellProgram, table: CallTable, real: str, with_after: bool, precision: str) -> None:
+        self._table = table
+        self.with_after = with_after
+        self._runtime_address = runtime_address(real, precision)
+        self._library = build(cell_source(program, with_after), real)
+        functions = self._library.functions
+        self._arena_numbers = functions.arena_numbers
+        self._arena_numbers.restype = ctypes.c_long
+        self._row_length = functions.row_length
+        self._row_length.restype, self._row_length.argtypes = ctypes.c_long, [ctypes.c_long]
+        self.forward = functions.forward
+        self.backward = functions.backward
+        self.forward.restype = self.backward.restype = None
+        self._call_type = ctypes.c_void_p * len(table.entries)
+
+    def sizes(self, sizes: Sizes, is_training: bool, x_ld: int | None = None, d_out_ld: int | None = None) -> Any:
+        """Returns the numbers that the functions take."""
+        numbers = (sizes.T, sizes.B, sizes.H, sizes.I, int(is_training), x_ld or sizes.I, d_out_ld or sizes.H)
+        return (ctypes.c_long * len(SIZES))(*numbers)
+
+    def arena_numbers(self, numbers: Any) -> int:
+        """Returns the length of the arena."""
+        return int(self._arena_numbers(numbers))
+
+    def row_length(self, hidden_size: int) -> int:
+        """Returns the distance between rows in the arena: `hidden_size` filled up to whole vectors."""
+        return int(self._row_length(hidden_size))
+
+    def call(self, numbers: Any, lease: Lease) -> Any:
+        """Returns a call table with nothing but what every call needs."""
+        table = self._call_type()
+        table[0] = self._runtime_address
+        table[1] = ctypes.addressof(numbers)
+        table[2] = lease.address
+        return table
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the tensors of a layer stand in the call table, in the order `x`, states, weights.
+
+    Attributes:
+        keys: Of the weights among a layer's parameters.
+        inputs: Of `x`, the states before the first step and the weights.
+        gradients: Of their gradients.
+        output: Of the output.
+        after: Of the states after the last step.
+        d_output: Of the output's gradient.
+        d_after: Of those states' gradients.
+    """
+
+    keys: tuple[str, ...]
+    inputs: tuple[int, ...]
+    gradients: tuple[int, ...]
+    output: int
+    after: tuple[int, ...]
+    d_output: int
+    d_after: tuple[int, ...]
+
+    @classmethod
+    def of(cls, table: CallTable, has_projection: bool) -> "Places":
+        """Returns the places in a table."""
+        weights = {}
+        for spec in table.program.parameters:
+            number = table.parameters[spec.name]
+            weights[f"{spec.name}.weight"] = f"weight.{number}"
+            if spec.bias:
+                weights[f"{spec.name}.bias"] = f"bias.{number}"
+        if has_projection:
+            weights[PROJECTION] = "weight.projection"
+        states = range(len(table.program.states))
+        inputs = ("x", *(f"before.{number}" for number in states), *weights.values())
+        gradients = ("dx", *(f"d_before.{number}" for number in states), *(f"d_{name}" for name in weights.values()))
+        return cls(
+            keys=tuple(weights),
+            inputs=tuple(table.index[name] for name in inputs),
+            gradients=tuple(table.index[name] for name in gradients),
+            output=table.index["out"],
+            after=tuple(table.index[f"after.{number}"] for number in states),
+            d_output=table.index["d_out"],
+            d_after=tuple(table.index[f"d_after.{number}"] for number in states),
+        )
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What a forward pass leaves for one backward pass of the same code."""
+
+    code: Code
+    lease: Lease
