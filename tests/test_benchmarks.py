@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from archsearch.compiler.lower import lower
+from archsearch.compiler.native.compiled import check_native
+from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -30,7 +32,7 @@ def run(script, folder, *words):
     """Runs a benchmark in a process of its own; returns what it printed and the rows of its CSV."""
     path = folder / "measured.csv"
     done = subprocess.run(
-        [sys.executable, str(FOLDER / script), *words, "--repeats", "1", "--csv", str(path)],
+        [sys.executable, str(FOLDER / script), *words, "--csv", str(path)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -43,7 +45,9 @@ def run(script, folder, *words):
 
 def test_engines_measures_every_contender(tmp_path):
     printed, rows = run(
-        "engines.py", tmp_path, *("--sizes", "8", "16", "--cells", "gru", "lstm_torch", "--mutants", "1")
+        "engines.py",
+        tmp_path,
+        *("--sizes", "8", "16", "--cells", "gru", "lstm_torch", "--mutants", "1", "--repeats", "1"),
     )
     assert [(row["cell"], row["H"]) for row in rows] == [
         (cell, size) for cell in ("gru", "lstm_torch", "mutant_01") for size in ("8", "16")
@@ -66,7 +70,7 @@ def test_engines_measures_every_contender(tmp_path):
 
 
 def test_training_steps_measures_both_engines(tmp_path):
-    _, rows = run("training_steps.py", tmp_path, "--cases", "memorization", "--seconds", "0.1")
+    _, rows = run("training_steps.py", tmp_path, "--cases", "memorization", "--seconds", "0.1", "--repeats", "1")
     assert [row["engine"] for row in rows] == ["interpreter", "native"]
     for row in rows:
         shares = {name: float(value) for name, value in row.items() if name.startswith("share_")}
@@ -74,6 +78,26 @@ def test_training_steps_measures_both_engines(tmp_path):
         assert all(share > 0 for share in shares.values())
         tokens = 5 * 20  # three symbols to read, and two to read again before the last is predicted
         assert float(row["tokens_per_second"]) == pytest.approx(1000 * tokens / float(row["ms_per_step"]), rel=1e-4)
+
+
+def test_readout_measures_torch_and_native(tmp_path):
+    text, (row,) = run("readout.py", tmp_path, "--sizes", "16", "--symbols", "40", "--seconds", "0.1")
+    assert "40" in text
+    assert float(row["full_speedup"]) == pytest.approx(float(row["torch_ms"]) / float(row["full_ms"]), rel=1e-3)
+
+
+def test_precision_compares_on_three_tasks(tmp_path):
+    try:
+        check_native("bfloat16")
+    except EngineError as error:
+        pytest.skip(str(error))
+    _, rows = run("precision.py", tmp_path, "--cells", "gru", "--seeds", "2", "--steps", "40")
+    assert [row["task"] for row in rows] == ["arithmetic", "xml", "words"]
+    for row in rows:
+        difference = float(row["bfloat16"]) - float(row["float32"])
+        assert float(row["difference"]) == pytest.approx(difference, abs=1e-5)
+        assert float(row["float32"]) > 0
+    assert any(float(row["difference"]) != 0 for row in rows)  # both precisions did run
 
 
 def test_unknown_cell_is_said(tmp_path):
