@@ -88,8 +88,8 @@ def prepare(name: str, program: CellProgram, precision: str = "full") -> Unroll:
     Raises:
         ConfigError: No engine has this name, or it does not work here, or not with this precision.
     """
-    if precision != "full":
-        check_precision(name, precision)
+    check_precision(name, precision)
+    if precision == "bfloat16":
         return NativeEngine(program, precision)
     return FastestEngine(program) if name == "auto" else ENGINES[choose_engine(name)](program)
 
@@ -100,6 +100,8 @@ def check_precision(name: str, precision: str) -> None:
     Raises:
         ConfigError: It cannot.
     """
+    if precision not in ("full", "float32", "float64", "bfloat16"):
+        raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16.")
     if precision == "bfloat16":
         if name == "interpreter":
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,11 +30,12 @@ class Minibatch:
     @classmethod
     def from_batch(cls, batch: Batch) -> "Minibatch":
         """Copies a task's batch."""
-        inputs = torch.tensor(batch.inputs)
+        inputs = torch.tensor(np.ascontiguousarray(batch.inputs, dtype=np.int64))
+        targets = np.ascontiguousarray(batch.targets, dtype=np.int64).ravel()
         if batch.scored.all():
-            return cls(inputs, None, torch.tensor(batch.targets.ravel()), batch.starts)
+            return cls(inputs, None, torch.tensor(targets), batch.starts)
         positions = batch.scored.ravel().nonzero()[0]
-        return cls(inputs, torch.tensor(positions), torch.tensor(batch.targets.ravel()[positions]), batch.starts)
+        return cls(inputs, torch.tensor(positions), torch.tensor(targets[positions]), batch.starts)
 
     @property
     def batch_size(self) -> int:

@@ -9,6 +9,7 @@ from archsearch.compiler.cell_weights import tensors_by_name, weights_per_layer
 from archsearch.compiler.native.ends import Embedding, Readout
 from archsearch.compiler.native.engine import NativeEngine
 from archsearch.compiler.native.layer_pass import LayerPass
+from archsearch.errors import ShapeError
 from archsearch.training.flat_parameters import FlatParameters, clipped_rate
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
@@ -59,6 +60,7 @@ class NativeStep:
     def differentiate(self, minibatch: Minibatch, state: LayerStates | None) -> tuple[float, LayerStates]:
         """See `GradientStep`."""
         num_steps, batch_size = minibatch.inputs.shape
+        self._check(minibatch, state)
         work = self._workspace(num_steps, batch_size)
         if state is None:
             zeros = torch.zeros(batch_size, self._hidden_size, dtype=self._dtype)
@@ -84,6 +86,19 @@ class NativeStep:
         work.passes[0].backward(upper.data_ptr(), work.d_embedded.data_ptr())
         self._collect(minibatch.inputs, work.d_embedded)
         return loss, after
+
+    def _check(self, minibatch: Minibatch, state: LayerStates | None) -> None:
+        """Checks what torch would check: the compiled code reads and writes wherever it is told to."""
+        for symbols in (minibatch.inputs, minibatch.targets):
+            if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < self._num_symbols:
+                raise IndexError(
+                    f"expected symbols from 0 to {self._num_symbols - 1}, got some from {int(symbols.min())} to "
+                    f"{int(symbols.max())}; the task's data do not fit its vocabulary"
+                )
+        expected = (minibatch.batch_size, self._hidden_size)
+        for before in (tensor for layer in state or () for tensor in layer):
+            if tuple(before.shape) != expected:
+                raise ShapeError(f"training step: expected states {list(expected)}, got {list(before.shape)}")
 
     def descend(self, learning_rate: float, max_gradient_norm: float) -> float:
         """See `GradientStep`."""

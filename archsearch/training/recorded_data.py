@@ -15,7 +15,7 @@ from archsearch.trials.task import Batch, Task
 
 MAX_BYTES = 2**27
 
-_Symbols = NDArray[np.unsignedinteger]
+_Symbols = NDArray[np.integer]
 _Kept = tuple[_Symbols, _Symbols, NDArray[np.bool_] | None, bool]
 
 
@@ -86,7 +86,8 @@ def _compress(batch: Batch) -> _Kept:
 
 
 def _smallest(symbols: NDArray[np.int64]) -> _Symbols:
-    return symbols.astype(np.min_scalar_type(int(symbols.max(initial=0))))
+    least, most = (np.min_scalar_type(int(bound)) for bound in (symbols.min(initial=0), symbols.max(initial=0)))
+    return symbols.astype(np.promote_types(least, most))
 
 
 def _restore(kept: _Kept) -> Batch:

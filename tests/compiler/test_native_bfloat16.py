@@ -105,6 +105,29 @@ def test_readout(sizes):
         assert 0 < (one - other).norm() / one.norm() < 2e-2
 
 
+@pytest.mark.parametrize("sizes", [(64, 16, 255, 1000), (64, 16, 1000, 255), (300, 14, 63, 16)])
+def test_work_memory_is_large_enough(sizes):
+    """Narrow operands are taken in larger blocks; what lies behind the work memory must stay as it is."""
+    num_steps, batch_size, input_size, hidden_size = sizes
+    cell = CellGraph.from_equations("c' = tanh(linear(x, c, name=in))\nh' = linear(c', name=out)")
+    layers = [
+        RecurrentLayer(cell, input_size, hidden_size, engine="native", precision=precision)
+        for precision in ("full", "bfloat16")
+    ]
+    layers[1].load_state_dict(layers[0].state_dict())
+    x = torch.randn(num_steps, batch_size, input_size, generator=torch.Generator().manual_seed(0))
+    for layer in layers:
+        layer(x)[0].square().sum().backward()
+    for (name, one), (_, other) in zip(layers[0].named_parameters(), layers[1].named_parameters(), strict=True):
+        assert (one.grad - other.grad).norm() < 2e-2 * one.grad.norm(), name
+
+
+def test_unknown_precisions_are_named():
+    with pytest.raises(ConfigError, match="precision 'half' is not known"):
+        RecurrentLayer("gru", 3, 4, precision="half")
+    assert RecurrentLayer("gru", 3, 4, precision="float32").unroll is not None
+
+
 def test_refused_where_it_cannot_be():
     layer = RecurrentLayer("gru", 3, 4, engine="native", precision="bfloat16").double()
     with pytest.raises(EngineError, match="precision bfloat16: expected float32 weights"):

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from shared_unrolling import why_not_native
 
 from archsearch.compiler import engines
@@ -394,3 +395,14 @@ def test_a_failure_later_falls_back_too(install, monkeypatch, caplog):
     assert "broken" in caplog.text
     with pytest.raises(EngineError, match="broken"):
         engine.NativeEngine(cell)(x, states, parameters)
+
+
+def test_a_compiler_that_fails_is_asked_once(folder, install):
+    """With `auto` the interpreter runs; what failed, or hung, is not tried again at every call."""
+    cell = lower(parse_equations("h' = tanh(x * h)"))
+    run = prepare("auto", cell)
+    log = install("exit 1")
+    for _ in range(3):
+        output, _ = run(torch.ones(2, 1, 4), (torch.ones(1, 4),), {})
+        assert output.shape == (2, 1, 4)
+    assert len(log.read_text().splitlines()) == 1

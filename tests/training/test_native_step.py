@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from archsearch.compiler.engines import choose_engine
-from archsearch.errors import EngineError
+from archsearch.errors import EngineError, ShapeError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.flat_parameters import FlatParameters
@@ -16,6 +17,7 @@ from archsearch.training.model import SequenceModel
 from archsearch.training.native_step import NativeStep, can_step_natively
 from archsearch.training.trainer import Trainer
 from archsearch.trials.setting import Setting
+from archsearch.trials.task import Batch
 from archsearch.trials.trial import Recipe
 
 try:
@@ -120,6 +122,34 @@ def test_logits_too_large_for_their_exponentials_give_finite_losses():
     losses = [step.differentiate(draw_minibatch(7), None)[0] for step in (slow, fast)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-12)
     torch.testing.assert_close(actual.gradients, expected.gradients, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("field", ["inputs", "targets"])
+@pytest.mark.parametrize("symbol", [-1, 7, 10**12])
+def test_symbols_beyond_the_vocabulary_are_refused(field, symbol):
+    _, (step, _) = make_steps(zoo_cell("gru"), 7, 6)
+    minibatch = draw_minibatch(7)
+    getattr(minibatch, field).view(-1)[3] = symbol
+    with pytest.raises(IndexError, match="expected symbols from 0 to 6"):
+        step.differentiate(minibatch, None)
+
+
+def test_states_of_another_batch_are_refused():
+    _, (step, _) = make_steps(zoo_cell("lstm"), 7, 6)
+    _, state = step.differentiate(draw_minibatch(7, batch_size=3), None)
+    with pytest.raises(ShapeError, match=r"expected states \[4, 6\], got \[3, 6\]"):
+        step.differentiate(draw_minibatch(7, batch_size=4), state)
+
+
+def test_minibatches_are_laid_out_alike_however_the_task_made_them():
+    symbols = np.arange(12).reshape(3, 4)
+    scored = np.ones((4, 3), dtype=np.bool_)
+    batch = Batch(symbols.T, symbols.T[::-1].astype(np.int32), scored, True)
+    minibatch = Minibatch.from_batch(batch)
+    assert minibatch.inputs.is_contiguous()
+    assert minibatch.inputs.tolist() == symbols.T.tolist()
+    assert minibatch.targets.tolist() == symbols.T[::-1].ravel().tolist()
+    assert minibatch.inputs.dtype == minibatch.targets.dtype == torch.int64
 
 
 def test_training_with_either_step_learns_the_same(recall_task):

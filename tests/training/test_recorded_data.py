@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from shared_recall import RecallTask
@@ -111,3 +112,18 @@ def test_a_generator_that_raised_is_begun_anew(task, monkeypatch):
         first(task, 3)
     monkeypatch.undo()
     assert_equal(first(task, 4), unrecorded(task, 4))
+
+
+def test_negative_symbols_stay_what_they_are(monkeypatch, task):
+    """Where nothing is scored a task may write anything."""
+    real = RecallTask.training
+
+    def with_negatives(self, seed, batch_size, unroll):
+        for batch in real(self, seed, batch_size, unroll):
+            targets = np.where(batch.scored, batch.targets, -100)
+            targets[0, 0] = -1
+            yield replace(batch, targets=targets)
+
+    monkeypatch.setattr(RecallTask, "training", with_negatives)
+    assert_equal(first(task, 3), unrecorded(task, 3))
+    assert_equal(first(task, 3), unrecorded(task, 3))

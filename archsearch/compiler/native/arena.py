@@ -25,18 +25,20 @@ class Lease:
         num_bytes = num_numbers * dtype.itemsize
         self._pool: list[Tensor] = _local.__dict__.setdefault("free", [])
         fitting = [piece for piece in self._pool if num_bytes <= piece.numel() <= 4 * num_bytes]
-        if fitting:
-            piece = min(fitting, key=Tensor.numel)
-            self._remove(piece)
-        else:
+        piece = min(fitting, key=Tensor.numel) if fitting else None
+        if piece is None or not self._remove(piece):
             piece = torch.empty(-(-num_bytes // 4096) * 4096, dtype=torch.uint8)
         self.memory = piece
 
-    def _remove(self, piece: Tensor) -> None:
+    def _remove(self, piece: Tensor) -> bool:
+        """Takes a piece out of the pool; False if it is not there any more.
+
+        Another thread that drops its lease meanwhile shifts the pool, so that the piece may be missed.
+        """
         for index, other in enumerate(self._pool):
             if other is piece:
-                del self._pool[index]
-                return
+                return self._pool.pop(index) is piece
+        return False
 
     @property
     def address(self) -> int:

@@ -1,5 +1,6 @@
 """From C to functions that Python can call: compiled once, kept on disk, loaded while in use."""
 
+import _ctypes
 import atexit
 import contextlib
 import ctypes
@@ -12,7 +13,6 @@ import signal
 import subprocess
 import tempfile
 import weakref
-from _ctypes import dlclose
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +40,10 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         self.functions = ctypes.CDLL(str(path))
-        weakref.finalize(self, dlclose, self.functions._handle)
+        close = getattr(_ctypes, "dlclose", None)  # not on Windows
+        if close is not None:
+            # not at the end of the process, when another thread may still be inside
+            weakref.finalize(self, close, self.functions._handle).atexit = False
 
 
 _loaded: "weakref.WeakValueDictionary[str, Library]" = weakref.WeakValueDictionary()
@@ -87,13 +90,18 @@ def cache_folder() -> Path:
 
 def _temporary_folder(reason: str) -> Path:
     temporary = _make_temporary()
+    _warn_once(reason)
+    return temporary
+
+
+@cache
+def _warn_once(reason: str) -> None:
     _logger.warning(
         "engine native: compiled cells cannot be kept (%s), so every process compiles them anew. Set %s to a folder "
         "that can be written to.",
         reason,
         CACHE_VARIABLE,
     )
-    return temporary
 
 
 @cache
@@ -109,7 +117,7 @@ def _headers() -> dict[str, str]:
     return {name: (folder / name).read_text(encoding="utf-8") for name in ("vector.h", "runtime.h")}
 
 
-def _load(path: Path) -> Library | None:
+def _load(path: Path, is_new: bool = False) -> Library | None:
     """Loads a kept object, if it is there and whole; it ends with the SHA-256 of what stands before."""
     try:
         content = path.read_bytes()
@@ -117,10 +125,17 @@ def _load(path: Path) -> Library | None:
         return None
     if hashlib.sha256(content[:-32]).digest() != content[-32:]:
         return None  # a disk that was full, a copy that broke off: compiled anew
+    with contextlib.suppress(OSError):  # a cache that can only be read
+        os.utime(path)  # those used longest ago are removed first
     try:
         return Library(path)
-    except OSError:
-        return None
+    except OSError as error:
+        if not is_new:
+            return None
+        raise EngineError(
+            f"engine native: the compiled object cannot be loaded: {error}. If its folder forbids to run code, set "
+            f"{CACHE_VARIABLE} to another one; or use engine=interpreter."
+        ) from error
 
 
 def _compile(source: str, real: str, digest: str) -> Library:
@@ -153,9 +168,9 @@ def _compile_in(folder: Path, source: str, real: str, digest: str) -> Library:
         built.replace(target)
     if digest[0] == "0":  # now and then
         _prune(folder)
-    library = _load(target)
+    library = _load(target, is_new=True)
     if library is None:
-        raise EngineError(f"engine native: the object compiled to {target} cannot be loaded. Use engine=interpreter.")
+        raise EngineError(f"engine native: {target} is not what was written there. Use engine=interpreter.")
     return library
 
 

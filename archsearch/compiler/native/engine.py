@@ -46,6 +46,7 @@ class NativeEngine:
         self.for_second_derivatives = for_second_derivatives
         self.table = CallTable(program)
         self._code: dict[tuple[str, bool], Code] = {}
+        self._failures: dict[tuple[str, bool], EngineError] = {}
         self._with_after = False
         self._places: dict[bool, Places] = {}
 
@@ -129,8 +130,14 @@ class NativeEngine:
             EngineError: The compiler fails.
         """
         key = (REALS[dtype], with_after)
+        if key in self._failures:
+            raise EngineError(str(self._failures[key]))
         if key not in self._code:
-            self._code[key] = Code(self.program, self.table, *key, self.precision)
+            try:
+                self._code[key] = Code(self.program, self.table, *key, self.precision)
+            except EngineError as failure:
+                self._failures[key] = failure  # a compiler that hangs does so once
+                raise
         return self._code[key]
 
     def expect_after(self) -> None:
@@ -189,7 +196,8 @@ def _differentiable_gradients(
     """Returns gradients that can be derived again, by another engine's forward pass and autograd."""
     if engine.for_second_derivatives is None:
         raise EngineError(
-            "engine native: it has no derivatives of derivatives (create_graph=True). Use engine=auto or interpreter."
+            "engine native: it has no derivatives of derivatives (create_graph=True). Use "
+            "engine=interpreter, or engine=auto in full precision."
         )
     num_states = len(engine.program.states)
     x, *others = tensors

@@ -24,11 +24,13 @@ static inline long bulk_rows(long k, long parts) {
     return rows < 28 ? 28 : rows;
 }
 
-/* What products of [rows, k] with [k, width], over all rows or over all k, need beside their operands. */
+/* What products of [rows, k] with [k, width], over all rows or over all k, need beside their operands, and products with
+   fewer parts, rows, or narrower ones too: those are taken in larger blocks, which the bounds below hold for as well. */
 static inline long work_numbers(long rows, long k, long width, long parts) {
-    const long half = ROUND_UP(k, LANES) / 2 + 1;
-    const long block = bulk_rows(half, parts), for_bulk = (block < rows ? block : rows) * half * parts + LANES;
-    const long for_time = (inner_block((rows + 1) / 2, width) + 1) * 2 * (ROUND_UP(width, LANES) + ROUND_UP(k, LANES));
+    const long half = ROUND_UP(k, LANES) / 2, all = rows * half * parts, least = 28 * half * parts;
+    const long most = least > CACHED_NUMBERS ? least : CACHED_NUMBERS, for_bulk = all < most ? all : most;
+    const long inner = rows < 2 * MAX_INNER ? rows + 1 : 2 * MAX_INNER;
+    const long for_time = inner * (ROUND_UP(width, LANES) + ROUND_UP(k, LANES));
     return for_bulk > for_time ? for_bulk : for_time;
 }
 
@@ -38,7 +40,7 @@ typedef struct {
     void (*pack_transposed)(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts);
     void (*pack)(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts);
     /* c [m, n] = sum over i < parts of a[i] [m, k] packed[i*k.., n] + init [m, n] + bias [n]; init may be c, and both
-       may be null. Columns up to the next multiple of LANES are written too where `is_padded`. */
+       may be null. Where `is_padded`, columns up to the next multiple of LANES may be written too. */
     void (*multiply)(long m, long n, long k, long parts, const REAL *const *a, long lda, const REAL *packed, REAL *c,
                      long ldc, const REAL *init, long ldi, const REAL *bias, int is_padded);
     /* The same where there are many rows, of a matrix packed by `pack_bulk...`; `work` holds work_numbers(...). These may
