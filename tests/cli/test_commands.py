@@ -1,5 +1,6 @@
 """The commands as a person uses them, on a run of a second."""
 
+import functools
 import importlib.util
 import io
 import os
@@ -196,8 +197,15 @@ def test_stop_before_the_search_begins_says_how_to_go_on_too(archsearch, tiny_wo
 
 def test_interrupt_of_the_installed_command(tiny_words, tmp_path):
     words = [*tiny_words, "name=halted", "search.max_steps=100000", "time_limit_seconds=3600"]
+    # what a shell starts in the background ignores Ctrl-C, and so would all that these tests start there
+    heed_interrupts = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
-        [COMMAND, "search", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [COMMAND, "search", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
