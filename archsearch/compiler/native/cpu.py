@@ -72,8 +72,9 @@ def _version() -> str:
     try:
         done = subprocess.run([*compiler(), "--version"], capture_output=True, text=True, timeout=_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError) as error:
+        reason = str(error).rstrip(".")
         raise EngineError(
-            f"engine native: {shlex.join(compiler())} --version failed: {error}. Set CC to a working C compiler, or "
+            f"engine native: {shlex.join(compiler())} --version failed: {reason}. Set CC to a working C compiler, or "
             "use engine=interpreter."
         ) from error
     return done.stdout
