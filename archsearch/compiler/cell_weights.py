@@ -13,11 +13,11 @@ from archsearch.errors import ConfigError, ShapeError
 
 
 class LinearWeights(nn.Module):
-    """A matrix `[H, width]` and, where the `linear` has one, a bias `[H]`."""
+    """A matrix `[H, width]` and, where the `linear` has one, a bias `[H]`; for a `peephole` a vector `[H]`."""
 
-    def __init__(self, hidden_size: int, width: int, bias: bool) -> None:
+    def __init__(self, hidden_size: int, width: int | None, bias: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(hidden_size, width))
+        self.weight = nn.Parameter(torch.empty((hidden_size,) if width is None else (hidden_size, width)))
         self.bias = nn.Parameter(torch.empty(hidden_size)) if bias else None
 
     def extra_repr(self) -> str:
@@ -26,7 +26,7 @@ class LinearWeights(nn.Module):
 
 
 class CellWeights(nn.Module):
-    """All weights of one layer, a child module per `linear`, in the order of the cell's nodes.
+    """All weights of one layer, a child module per `linear` or `peephole`, in the order of the cell's nodes.
 
     Where the cell reads `x` without a matrix and `input_size` differs from `hidden_size`, `input_projection` stands
     before them. The class has no attributes of its own, so that a `linear` may be called anything but what every
@@ -39,7 +39,7 @@ class CellWeights(nn.Module):
             self.add_module(INPUT_PROJECTION, LinearWeights(hidden_size, input_size, bias=False))
         for spec in program.parameters:
             width = input_size if spec.width == "I" else hidden_size
-            self.add_module(spec.name, LinearWeights(hidden_size, width, spec.bias))
+            self.add_module(spec.name, LinearWeights(hidden_size, None if spec.is_vector else width, spec.bias))
 
 
 def weights_per_layer(layers: nn.ModuleList) -> list[CellWeights]:
@@ -65,7 +65,7 @@ def draw_weights(
 ) -> None:
     """Draws matrices from U[-s/sqrt(H), s/sqrt(H)], adds the diagonals, sets the biases to `bias_init`.
 
-    The main diagonal of a rectangle is that of its first square.
+    The main diagonal of a rectangle is that of its first square. The vector of a peephole is drawn as a matrix is.
 
     Source: Jozefowicz 2015, sec. 3.2 and 3.3; R13, R20.
     """
@@ -74,7 +74,8 @@ def draw_weights(
         bound = init_scale / math.sqrt(linear.weight.shape[0])
         _draw_uniform(linear.weight, bound, generator)
         if name in specs:
-            linear.weight.diagonal().add_(specs[name].diagonal)
+            diagonal = linear.weight if specs[name].is_vector else linear.weight.diagonal()
+            diagonal.add_(specs[name].diagonal)
         if linear.bias is not None:
             linear.bias.fill_(specs[name].bias_init)
 

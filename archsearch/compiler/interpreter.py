@@ -1,14 +1,17 @@
 """Runs a program with torch's own operations; autograd does the backward pass. Any device, any type: the oracle."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import leaky_relu, linear
 
 from archsearch.compiler.program import (
+    AFFINE,
     DELAY,
     GATHER,
+    PEEPHOLE,
     PRODUCT,
     PROJECT,
     CellProgram,
@@ -17,10 +20,13 @@ from archsearch.compiler.program import (
 
 Slots = list[Tensor]
 
+LEAKY_SLOPE = 0.01
+
 FORMULAS: dict[str, Callable[..., Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
+    "leaky_relu": partial(leaky_relu, negative_slope=LEAKY_SLOPE),
     "add": torch.add,
     "sub": torch.sub,
     "mul": torch.mul,
@@ -121,8 +127,23 @@ def _run_at_all_times(
         state, sequence = operands
         result = torch.cat((before[state][None], values[sequence][:-1]))
     else:
-        result = FORMULAS[instruction.operation](*(values[name] for name in operands))
+        formula, names = _formula(program, instruction, parameters)
+        result = formula(*(values[name] for name in names))
     values[instruction.results[0]] = result
+
+
+def _formula(
+    program: CellProgram, instruction: Instruction, parameters: Mapping[str, Tensor]
+) -> tuple[Callable[..., Tensor], tuple[str, ...]]:
+    """Returns what computes an instruction without a product, and the names of the values that it takes."""
+    operands = instruction.operands
+    if instruction.operation == PEEPHOLE:
+        [name] = program.members[operands[1]]
+        return partial(torch.mul, parameters[f"{name}.weight"]), operands[:1]
+    if instruction.operation == AFFINE:
+        scale, shift = instruction.constants
+        return lambda value: scale * value + shift, operands
+    return FORMULAS[instruction.operation], operands
 
 
 def _pack(members: tuple[str, ...], parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
@@ -145,14 +166,15 @@ def _bind(
         # transposed once per sequence: BLAS is slower at transposing anew for the few rows of every step
         weight, bias = _pack(program.members[instruction.operands[1]], parameters)
         return _bind_product(weight.t().contiguous(), bias, slots[instruction.operands[0]], outs)
-    formula, out, first = FORMULAS[instruction.operation], outs[0], slots[instruction.operands[0]]
-    if len(instruction.operands) == 1:
+    formula, names = _formula(program, instruction, parameters)
+    out, first = outs[0], slots[names[0]]
+    if len(names) == 1:
 
         def run_unary(values: Slots) -> None:
             values[out] = formula(values[first])
 
         return run_unary
-    second = slots[instruction.operands[1]]
+    second = slots[names[1]]
 
     def run_binary(values: Slots) -> None:
         values[out] = formula(values[first], values[second])

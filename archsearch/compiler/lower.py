@@ -6,8 +6,10 @@ from torch import nn
 
 from archsearch.compiler.parts import part_nodes
 from archsearch.compiler.program import (
+    AFFINE,
     DELAY,
     GATHER,
+    PEEPHOLE,
     PRODUCT,
     PROJECT,
     Axis,
@@ -19,22 +21,23 @@ from archsearch.compiler.program import (
     Width,
 )
 from archsearch.errors import ConfigError
-from archsearch.graph.structure import INPUT, OUTPUT_STATE, Structure
+from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 INPUT_PROJECTION = "input_projection"
 _PROJECTED = "x.projected"
 
-# What a derivative reads: the value itself, or the operands. That of add, sub and delay reads nothing; what is
-# gathered is stored in any case.
-_RESULT_IS_READ = frozenset({"tanh", "sigmoid", "relu"})
-_OPERANDS_ARE_READ = frozenset({"mul", PRODUCT, PROJECT, GATHER})
+# What a derivative reads: the value itself, or the operands. That of add, sub, affine and delay reads nothing; what
+# is gathered is stored in any case.
+_RESULT_IS_READ = frozenset({"tanh", "sigmoid", "relu", "leaky_relu"})
+_OPERANDS_ARE_READ = frozenset({"mul", PRODUCT, PEEPHOLE, PROJECT, GATHER})
 
 
 def lower(structure: Structure) -> CellProgram:
     """Lowers a valid cell; the same structure, in the same order of nodes, gives the same program.
 
     Raises:
-        ConfigError: A `linear` would keep its weights under the name of another one, or of an attribute of modules.
+        ConfigError: A node would keep its weights under the name of another one's, or of an attribute of modules.
     """
     return _Writer(structure).write()
 
@@ -82,8 +85,15 @@ class _Writer:
             needs_input_projection=is_bare,
         )
 
-    def _emit(self, operation: str, operands: tuple[str, ...], results: tuple[str, ...], axis: Axis) -> None:
-        self._instructions.append(Instruction(operation, operands, results))
+    def _emit(
+        self,
+        operation: str,
+        operands: tuple[str, ...],
+        results: tuple[str, ...],
+        axis: Axis,
+        constants: tuple[float, ...] = (),
+    ) -> None:
+        self._instructions.append(Instruction(operation, operands, results, constants))
         self._axes |= dict.fromkeys(results, axis)
 
     def _close_part(self) -> tuple[Instruction, ...]:
@@ -109,10 +119,14 @@ class _Writer:
                 operand = INPUT if source == INPUT else read(source)
                 self._emit(PRODUCT, (operand, pack), tuple(groups[source]), axis)
             else:
-                self._emit(node.primitive, tuple(read(operand) for operand in node.operands), (name,), axis)
+                operands = tuple(read(operand) for operand in node.operands)
+                if node.primitive == PEEPHOLE:
+                    operands += (self._add_pack((name,)),)
+                constants = (node.scale, node.shift) if node.primitive == AFFINE else ()
+                self._emit(node.primitive, operands, (name,), axis, constants)
 
-    def _add_pack(self, linears: Iterable[str]) -> str:
-        pack = Pack(f"w.{len(self._packs)}", tuple(self._parameter_names[name] for name in linears))
+    def _add_pack(self, nodes: Iterable[str]) -> str:
+        pack = Pack(f"w.{len(self._packs)}", tuple(self._parameter_names[name] for name in nodes))
         self._packs.append(pack)
         self._axes[pack.name] = "parameter"
         return pack.name
@@ -130,12 +144,7 @@ class _Writer:
         return gathered
 
     def _parameters(self) -> tuple[ParameterSpec, ...]:
-        return tuple(
-            ParameterSpec(name, _width(node.operands[0]), float(node.diagonal), bool(node.bias), float(node.bias_init))
-            for name, node in (
-                (self._parameter_names[key], self._structure.nodes[key]) for key in self._parameter_names
-            )
-        )
+        return tuple(_parameter(name, self._structure.nodes[key]) for key, name in self._parameter_names.items())
 
     def _values(self, instructions: Iterable[Instruction]) -> tuple[Value, ...]:
         saved: set[str] = set()
@@ -170,8 +179,11 @@ def _delayed(state: str) -> str:
     return f"{state}.before"
 
 
-def _width(operand: str) -> Width:
-    return "I" if operand == INPUT else "H"
+def _parameter(name: str, node: Node) -> ParameterSpec:
+    if node.primitive == PEEPHOLE:
+        return ParameterSpec(name, "H", float(node.diagonal), bias=False, bias_init=0.0, is_vector=True)
+    width: Width = "I" if node.operands[0] == INPUT else "H"
+    return ParameterSpec(name, width, float(node.diagonal), bool(node.bias), float(node.bias_init))
 
 
 def _is_read_bare(structure: Structure) -> bool:
@@ -180,14 +192,14 @@ def _is_read_bare(structure: Structure) -> bool:
 
 
 def _name_parameters(structure: Structure) -> dict[str, str]:
-    """Returns for each `linear`, in the order of the nodes, the name under which its weights are kept."""
+    """Returns for each node with weights, in the order of the nodes, the name under which they are kept."""
     names: dict[str, str] = {}
     for key, node in structure.nodes.items():
-        if node.primitive != "linear":
+        if not PRIMITIVES[node.primitive].has_weights:
             continue
         name = node.weights or key
         if name in names.values():
-            raise ConfigError(_taken(key, name, "another linear has"))
+            raise ConfigError(_taken(key, name, "another node has"))
         if name == INPUT_PROJECTION or hasattr(nn.Module, name) or name == "training":
             raise ConfigError(_taken(key, name, "torch's modules or the layer itself need"))
         names[key] = name
@@ -196,6 +208,6 @@ def _name_parameters(structure: Structure) -> dict[str, str]:
 
 def _taken(key: str, name: str, by: str) -> str:
     return (
-        f"linear node {key!r}: its weights would be stored as {name!r}, a name that {by}. "
-        "Expected a name of its own for each matrix. Rename it: linear(..., name=another_name)."
+        f"node {key!r}: its weights would be stored as {name!r}, a name that {by}. "
+        "Expected a name of its own for each matrix and peephole. Rename it: linear(..., name=another_name)."
     )

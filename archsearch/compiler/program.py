@@ -18,6 +18,8 @@ Width = Literal["I", "H"]
 Backward = Literal["save", "recompute"]
 
 PRODUCT = "product"
+PEEPHOLE = "peephole"
+AFFINE = "affine"
 PROJECT = "project"
 GATHER = "gather"
 DELAY = "delay"
@@ -30,7 +32,7 @@ class Value:
     Attributes:
         name: A node's, a state's, `x`, or one with a dot, which no node can have.
         axis: `time`: `[T, B, width]`; `step`: `[B, width]`, new at every step; `state`: `[B, H]`, carried between
-            steps; `parameter`: packed matrices `[members * H, width]` with their biases.
+            steps; `parameter`: packed matrices `[members * H, width]` with their biases, or a vector `[width]`.
         width: Of the last axis.
         backward: `save` where a derivative reads the value, `recompute` where none does.
     """
@@ -51,25 +53,29 @@ class Instruction:
             `project`: `x` -> `x` as wide as the state, by the layer's input projection where `I` differs from `H`;
             `gather`: a step or state value -> that value at all time steps (a state as it was before each step);
             `delay`: `(state, its new values at all time steps)` -> the state before each step.
+            `peephole` is `(value, pack)`, too, its one weight a vector.
         operands: Names of values.
         results: Names of values.
+        constants: For `affine`: the factor and what is added.
     """
 
     operation: str
     operands: tuple[str, ...]
     results: tuple[str, ...]
+    constants: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """The weights of one `linear`.
+    """The weights of one `linear` or `peephole`.
 
     Attributes:
         name: Under which they are stored and loaded.
         width: Columns of the matrix, `[H, width]`.
-        diagonal: Added to the main diagonal of the freshly drawn matrix (R13).
+        diagonal: Added to the main diagonal of the freshly drawn matrix, or to the vector (R13).
         bias: Whether there is a bias `[H]`.
         bias_init: The bias before training.
+        is_vector: Whether there is a vector `[H]` instead of a matrix, as a `peephole` has.
     """
 
     name: str
@@ -77,11 +83,12 @@ class ParameterSpec:
     diagonal: float
     bias: bool
     bias_init: float
+    is_vector: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Matrices stacked for one product.
+    """Matrices stacked for one product, or one vector.
 
     Attributes:
         name: The parameter value that stands for them.
@@ -99,7 +106,7 @@ class CellProgram:
     Attributes:
         states: In the order in which a layer takes and returns them.
         recurrent: The states that the step carries. The others are read by the epilogue alone.
-        parameters: One per `linear`, in the order of the graph's nodes.
+        parameters: One per `linear` or `peephole`, in the order of the graph's nodes.
         packs: How the products take them.
         values: Everything named in the instructions.
         prologue: From `x` to time values.
@@ -167,11 +174,13 @@ class CellProgram:
         return "\n".join(lines)
 
     def _instruction_line(self, instruction: Instruction) -> str:
-        text = f"  {', '.join(instruction.results)} = {instruction.operation}({', '.join(instruction.operands)})"
+        operands = (*instruction.operands, *(f"{constant:g}" for constant in instruction.constants))
+        text = f"  {', '.join(instruction.results)} = {instruction.operation}({', '.join(operands)})"
         saved = [name for name in instruction.results if self.by_name[name].backward == "save"]
         return f"{text:<44} ; save {', '.join(saved)}" if saved else text
 
 
 def _parameter_line(spec: ParameterSpec) -> str:
     bias = f"bias {spec.bias_init:g}" if spec.bias else "no bias"
-    return f"  {spec.name}: [H, {spec.width}], diagonal {spec.diagonal:g}, {bias}"
+    shape = "[H]" if spec.is_vector else f"[H, {spec.width}]"
+    return f"  {spec.name}: {shape}, diagonal {spec.diagonal:g}, {bias}"

@@ -16,14 +16,13 @@ MAX_NAME = 64
 MAX_CONSTANT = 1e6  # no sensible diagonal or bias comes near it
 
 _NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}", re.ASCII)
-_NUMBERS = ("diagonal", "bias_init")
+_NUMBERS = ("diagonal", "bias_init", "scale", "shift")
 _ATTRIBUTES = {
     "input": frozenset({"kind"}),
     "state": frozenset({"kind", "index"}),
     "primitive": frozenset({"kind", "primitive"}),
     "new_state": frozenset({"kind"}),
 }
-_LINEAR_ATTRIBUTES = frozenset({"kind", "primitive", "diagonal", "bias", "bias_init", "weights"})
 
 
 def is_name(text: str) -> bool:
@@ -130,8 +129,7 @@ class _Inspection:
             if not isinstance(primitive, str) or primitive not in PRIMITIVES:
                 yield f"node {_shown(node)}: {_unknown_primitive(primitive)}"
                 return
-            if primitive == "linear":
-                allowed = _LINEAR_ATTRIBUTES
+            allowed |= frozenset(PRIMITIVES[primitive].attributes)
         if attributes.keys() != allowed:
             unknown = [key for key in attributes if key not in allowed]
             missing = sorted(allowed - attributes.keys())
@@ -140,8 +138,8 @@ class _Inspection:
                 yield f"node {_shown(node)}: unknown attribute {_listed(unknown)}. Known: {known}. Remove it."
             if missing:
                 yield f"node {_shown(node)}: lacks the attribute {', '.join(missing)}. Set it."
-        if primitive == "linear" and kind == "primitive":
-            yield from _linear_values(node, attributes)
+        if kind == "primitive":
+            yield from _values(node, {key: attributes[key] for key in attributes if key in allowed})
 
     def _operands(self, node: Any) -> Iterator[str]:
         kind, edges = self.kinds[node], self.operands[node]
@@ -217,7 +215,7 @@ class _Inspection:
                 yield f"node {_shown(node)}: {reason}. Remove the node or use it."
 
 
-def _linear_values(node: Any, attributes: dict[Any, Any]) -> Iterator[str]:
+def _values(node: Any, attributes: dict[Any, Any]) -> Iterator[str]:
     for key in _NUMBERS:
         value = attributes.get(key, 0.0)
         if type(value) not in (int, float) or not -MAX_CONSTANT <= value <= MAX_CONSTANT:
@@ -229,6 +227,8 @@ def _linear_values(node: Any, attributes: dict[Any, Any]) -> Iterator[str]:
     elif not bias and type(bias_init) in (int, float) and bias_init != 0:
         advice = "Set bias to 1 or bias_init to 0"
         yield f"node {_shown(node)}: bias_init is {_shown(bias_init)}, yet it has no bias. {advice}."
+    if attributes.get("scale", 1.0) == 0:
+        yield f"node {_shown(node)}: scale is 0, so that it depends on nothing. Remove the node or correct it."
     weights = attributes.get("weights", "")
     if not isinstance(weights, str) or (weights and not is_name(weights)):
         yield f"node {_shown(node)}: weights: expected a name or empty text, got {_shown(weights)}. Correct it."

@@ -21,9 +21,10 @@ def needs_input_projection(structure: Structure, input_size: int, hidden_size: i
 
 
 def count_parameters(structure: Structure, input_size: int, hidden_size: int) -> int:
-    """Returns the number of weights of one layer: matrices, biases and the input projection if there is one."""
-    biases = hidden_size * _num_biases(structure)
-    return _num_matrix_entries(structure, input_size, hidden_size) + biases
+    """Returns the number of weights of one layer: matrices, biases, peepholes and the input projection if any."""
+    num_peepholes = sum(node.primitive == "peephole" for node in structure.nodes.values())
+    vectors = hidden_size * (_num_biases(structure) + num_peepholes)
+    return _num_matrix_entries(structure, input_size, hidden_size) + vectors
 
 
 def count_multiply_adds(structure: Structure, input_size: int, hidden_size: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from archsearch.errors import FileFormatError
 from archsearch.graph.checks import is_name
+from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import INPUT, Node, Structure
 
 FORMAT = "archsearch-cell"
@@ -15,7 +16,6 @@ MAX_TEXT = 1_000_000
 
 _FIELDS = ("format", "version", "states", "nodes", "new_states")
 _NODE_FIELDS = ("name", "primitive", "operands")
-_LINEAR_FIELDS = (*_NODE_FIELDS, "diagonal", "bias", "bias_init", "weights")
 
 
 def structure_to_json(structure: Structure) -> str:
@@ -66,11 +66,9 @@ def structure_from_json(text: str) -> Structure:
 
 def _node_record(name: str, node: Node) -> dict[str, Any]:
     record: dict[str, Any] = {"name": name, "primitive": node.primitive, "operands": node.operands}
-    if node.primitive == "linear":
-        record["diagonal"] = float(node.diagonal)
+    record |= node.attributes()
+    if "bias" in record:
         record["bias"] = bool(node.bias)
-        record["bias_init"] = float(node.bias_init)
-        record["weights"] = node.weights
     return record
 
 
@@ -100,18 +98,20 @@ def _no_constant(constant: str) -> NoReturn:
 def _read_node(where: str, item: Any) -> tuple[str, Node]:
     if not isinstance(item, dict):
         _fail(f"{where}: expected an object, got {_shown(item)}", "A node has name, primitive and operands.")
-    is_linear = item.get("primitive") == "linear"
-    _require_fields(where, item, _LINEAR_FIELDS if is_linear else _NODE_FIELDS)
+    row = PRIMITIVES.get(str(item.get("primitive")))
+    attributes = row.attributes if row else ()
+    _require_fields(where, item, (*_NODE_FIELDS, *attributes))
     name = _name(f"{where}.name", item["name"])
     primitive = _text(f"{where}.primitive", item["primitive"])
     operands = tuple(_text(f"{where}.operands", value) for value in _list(f"{where}.operands", item["operands"]))
-    if not is_linear:
-        return name, Node(primitive, operands)
-    if not isinstance(item["bias"], bool):
-        _fail(f"{where}.bias: expected true or false, got {_shown(item['bias'])}", "Correct it.")
-    diagonal = _number(f"{where}.diagonal", item["diagonal"])
-    bias_init = _number(f"{where}.bias_init", item["bias_init"])
-    return name, Node("linear", operands, diagonal, item["bias"], bias_init, _text(f"{where}.weights", item["weights"]))
+    own = {key: _attribute(f"{where}.{key}", key, item[key]) for key in attributes}
+    return name, Node(primitive, operands, **own)
+
+
+def _attribute(where: str, key: str, value: Any) -> Any:
+    if key == "weights":
+        return _text(where, value)
+    return _truth(where, value) if key == "bias" else _number(where, value)
 
 
 def _require_fields(where: str, record: dict[str, Any], fields: tuple[str, ...]) -> None:
@@ -152,6 +152,12 @@ def _text(where: str, value: Any) -> str:
 def _name(where: str, value: Any) -> str:
     if not isinstance(value, str) or not is_name(value):
         _fail(f"{where}: expected a name (letters, digits, underscore), got {_shown(value)}", "Rename it.")
+    return value
+
+
+def _truth(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        _fail(f"{where}: expected true or false, got {_shown(value)}", "Correct it.")
     return value
 
 

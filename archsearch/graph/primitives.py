@@ -13,10 +13,12 @@ class Primitive:
     Attributes:
         name: As written in equations and files.
         arity: How many operands it takes.
-        kind: `activation` (one operand) or `elementwise` (two operands of equal width).
+        kind: `activation` (one operand), `elementwise` (two operands of equal width) or `affine` (one operand and two
+            constants).
         commutative: Whether the operands may be exchanged.
         has_weights: Whether each node carries parameters of its own.
         formula: The value in terms of the operands `a` and `b`, for people.
+        attributes: The fields of `Node` that mean something for it.
     """
 
     name: str
@@ -25,13 +27,17 @@ class Primitive:
     commutative: bool
     has_weights: bool
     formula: str
+    attributes: tuple[str, ...] = ()
 
 
 _ROWS = (
     Primitive("tanh", 1, "activation", False, False, "tanh(a)"),
     Primitive("sigmoid", 1, "activation", False, False, "1 / (1 + exp(-a))"),
     Primitive("relu", 1, "activation", False, False, "max(a, 0)"),
-    Primitive("linear", 1, "activation", False, True, "W a + b"),
+    Primitive("leaky_relu", 1, "activation", False, False, "max(a, 0.01 a)"),
+    Primitive("linear", 1, "activation", False, True, "W a + b", ("diagonal", "bias", "bias_init", "weights")),
+    Primitive("peephole", 1, "activation", False, True, "w a, unit by unit", ("diagonal", "weights")),
+    Primitive("affine", 1, "affine", False, False, "scale a + shift", ("scale", "shift")),
     Primitive("add", 2, "elementwise", True, False, "a + b"),
     Primitive("sub", 2, "elementwise", False, False, "a - b"),
     Primitive("mul", 2, "elementwise", True, False, "a * b"),

@@ -3,13 +3,25 @@
 A structure may break rules (a cycle, a missing operand): `checks` says which. `CellGraph` is the checked form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 
+from archsearch.graph.primitives import PRIMITIVES
+
 INPUT = "x"
 OUTPUT_STATE = "h"
+
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "diagonal": float,
+    "bias": bool,
+    "bias_init": float,
+    "weights": str,
+    "scale": float,
+    "shift": float,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +31,14 @@ class Node:
     Attributes:
         primitive: A name in `PRIMITIVES`.
         operands: Names of `x`, states or nodes, in the order of their slots. A name may stand twice.
-        diagonal: For `linear`: what is added to the main diagonal of the freshly drawn matrix (R13).
+        diagonal: For `linear` and `peephole`: what is added to the main diagonal of the freshly drawn matrix, of which
+            a `peephole` has the diagonal alone (R13).
         bias: For `linear`: whether a bias is added.
         bias_init: For `linear`: the bias before training.
-        weights: For `linear`: a name for loading weights; no part of the cell's identity. Empty for none.
+        weights: For `linear` and `peephole`: a name for loading weights; no part of the cell's identity. Empty for
+            none.
+        scale: For `affine`: the factor of the operand.
+        shift: For `affine`: what is added to the product.
     """
 
     primitive: str
@@ -31,6 +47,14 @@ class Node:
     bias: bool = True
     bias_init: float = 0.0
     weights: str = ""
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def attributes(self) -> dict[str, float | int | str]:
+        """Returns what the row of its primitive lists, as numbers and text."""
+        row = PRIMITIVES.get(self.primitive)  # a structure may break rules
+        values = ((key, getattr(self, key)) for key in (row.attributes if row else ()))
+        return {key: int(value) if key == "bias" else _KINDS[key](value) for key, value in values}
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,8 @@ class Structure:
         """Returns a graph whose edges run from operand to user, the edge key being the operand's slot.
 
         Node attributes: `kind` (`input`, `state`, `primitive`, `new_state`), `index` on states (their order), and on
-        primitives `primitive` with, for `linear`, `diagonal`, `bias` (0 or 1), `bias_init`, `weights`.
+        primitives `primitive` with what its row in `PRIMITIVES` lists: `diagonal`, `bias` (0 or 1), `bias_init`,
+        `weights`, `scale`, `shift`.
         A new state is a sink named `h'` with one operand.
         """
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
@@ -71,15 +96,7 @@ class Structure:
         for index, state in enumerate(self.states):
             graph.add_node(state, kind="state", index=index)
         for name, node in self.nodes.items():
-            graph.add_node(name, kind="primitive", primitive=node.primitive)
-            if node.primitive == "linear":
-                graph.add_node(
-                    name,
-                    diagonal=float(node.diagonal),
-                    bias=int(node.bias),
-                    bias_init=float(node.bias_init),
-                    weights=node.weights,
-                )
+            graph.add_node(name, kind="primitive", primitive=node.primitive, **node.attributes())
         for name, node in self.nodes.items():
             for slot, operand in enumerate(node.operands):
                 graph.add_edge(operand, name, key=slot)
@@ -105,15 +122,7 @@ class Structure:
         for name, attributes in graph.nodes(data=True):
             if attributes["kind"] != "primitive":
                 continue
-            if attributes["primitive"] == "linear":
-                nodes[name] = Node(
-                    "linear",
-                    operands[name],
-                    float(attributes["diagonal"]),
-                    bool(attributes["bias"]),
-                    float(attributes["bias_init"]),
-                    str(attributes["weights"]),
-                )
-            else:
-                nodes[name] = Node(attributes["primitive"], operands[name])
+            primitive = PRIMITIVES[attributes["primitive"]]
+            own = {key: _KINDS[key](attributes[key]) for key in primitive.attributes}
+            nodes[name] = Node(primitive.name, operands[name], **own)
         return cls(tuple(states), nodes, {state: operands[state + "'"][0] for state in states})

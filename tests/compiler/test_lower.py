@@ -129,5 +129,5 @@ def test_names_that_torch_needs_are_refused(name):
 
 def test_a_name_taken_twice_is_refused():
     nodes = {"a": Node("linear", ("x",), weights="b"), "b": Node("linear", ("h",)), "s": Node("add", ("a", "b"))}
-    with pytest.raises(ConfigError, match="another linear has"):
+    with pytest.raises(ConfigError, match="another node has"):
         lower(Structure(("h",), nodes, {"h": "s"}))

@@ -200,7 +200,8 @@ BREAKS = {
     bool_index: "the states: expected the indices 0 to 0, each once, got False.",
     unknown_kind: "node 'z': expected a kind (input, state, primitive, new_state), got 'prim'.",
     no_kind: "node 'z': expected a kind (input, state, primitive, new_state), got None.",
-    unknown_primitive: "node 'z': unknown primitive 'sigmiod'. Known: tanh, sigmoid, relu, linear, add, sub, mul."
+    unknown_primitive: "node 'z': unknown primitive 'sigmiod'. Known: tanh, sigmoid, relu, leaky_relu, linear, "
+    "peephole, affine, add, sub, mul."
     " Did you mean 'sigmoid'?",
     third_operand: "node 'mul_1': 'mul' takes 2 operands, got 3 (r, h, x). Remove 1 of its operands.",
     no_operands: "node 'z': 'sigmoid' takes 1 operand, got 0. Remove the node or give it an operand.",
