@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from archsearch.compiler.program import DELAY, GATHER, PRODUCT, PROJECT, CellProgram, Instruction
+from archsearch.compiler.program import DELAY, GATHER, PEEPHOLE, PRODUCT, PROJECT, CellProgram, Instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,13 @@ class Plan:
     projects: str | None
     recurrent: tuple[str, ...]
     uses: Mapping[str, int]
+
+    @cached_property
+    def vectors(self) -> dict[str, str]:
+        """The vectors that peepholes multiply with: of each pack its one parameter."""
+        loops = (block.instructions for block in self.blocks if isinstance(block, Elementwise))
+        packs = (instruction.operands[1] for loop in loops for instruction in loop if instruction.operation == PEEPHOLE)
+        return {pack: self.program.members[pack][0] for pack in packs}
 
     @property
     def delays(self) -> tuple[Delay, ...]:

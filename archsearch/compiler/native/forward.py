@@ -3,7 +3,7 @@
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.blocks import Block, Elementwise, Member, Plan, Products
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.formulas import FORMULAS
+from archsearch.compiler.native.formulas import formula_of
 from archsearch.compiler.native.storage import Storage
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.graph.structure import INPUT
@@ -29,6 +29,7 @@ class ForwardWriter:
         plan, write = self._plan, self._write
         for products in plan.products:
             self._pack(products)
+        self._take_vectors()
         self._take_states()
         if plan.projects is not None:
             self._project(plan.projects)
@@ -54,6 +55,12 @@ class ForwardWriter:
             weight = self._table.weight(member.parameter)
             target = f"{name} + {part} * {width} * padded"
             self._write(f"runtime->{pack}({width}, H, {weight}, {width}, {target}, 0, 1);")
+
+    def _take_vectors(self) -> None:
+        """Writes the vector of each peephole for every sequence, as it is multiplied with values of all of them."""
+        for pack, parameter in self._plan.vectors.items():
+            place = self._storage.places[pack].at_start()
+            self._write(f"runtime->copy(B, H, {self._table.weight(parameter)}, 0, {place}, padded);")
 
     def _take_states(self) -> None:
         for index, state in enumerate(self._program.states):
@@ -115,7 +122,7 @@ class ForwardWriter:
         for instruction in block.instructions:
             operands = [vectors[name] if name in vectors else loop.load(places[name]) for name in instruction.operands]
             result = instruction.results[0]
-            formula = FORMULAS[instruction.operation].value
+            formula = formula_of(instruction).value
             vectors[result] = loop.define(formula.format(**dict(zip("ab", operands, strict=False))))
             if result in places:
                 loop.store(places[result], vectors[result])
