@@ -42,7 +42,12 @@ class ForwardWriter:
                 self._carry_copies()
         for block in plan.epilogue:
             self._block(block, "time")
-        self._give_results()
+        with write.block():
+            write("const long t = T - 1;")
+            for block in plan.last:
+                self._block(block, "step")
+            self._give_last_states()
+        self._give_output()
         return write.lines
 
     def _pack(self, block: Products) -> None:
@@ -50,7 +55,8 @@ class ForwardWriter:
         width = "I" if block.operand == INPUT else "H"
         name, count = f"packed_{block.number}", len(block.members)
         self.packed[name] = f"{count} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
-        pack = PACK["step" if block in self._plan.step else "time"] + "_transposed"
+        is_of_one_step = block in (*self._plan.step, *self._plan.last)
+        pack = PACK["step" if is_of_one_step else "time"] + "_transposed"
         for part, member in enumerate(block.members):
             weight = self._table.weight(member.parameter)
             target = f"{name} + {part} * {width} * padded"
@@ -97,13 +103,18 @@ class ForwardWriter:
             self._write(f"runtime->copy((T - 1) * B, padded, {source}, padded, {target} + row, padded);")
 
     def _products(self, block: Products, region: Region) -> None:
-        operand = "x" if block.operand == INPUT else address(self._storage.places[block.operand], region)
+        operand = self._operand(block, region)
         width, ld = ("I", "x_ld") if block.operand == INPUT else ("H", "padded")
         with self._write.block():
             self._write(f"const REAL *const a = {operand};")
             for part, member in enumerate(block.members):
                 packed = f"packed_{block.number} + {part} * {width} * padded"
                 self._product(member, region, f"{ROWS[region]}, H, {width}, 1, &a, {ld}, {packed}")
+
+    def _operand(self, block: Products, region: Region) -> str:
+        if block.operand != INPUT:
+            return address(self._storage.places[block.operand], region)
+        return "x" if region == "time" else "x + t * B * x_ld"
 
     def _product(self, member: Member, region: Region, factors: str) -> None:
         spec = next(spec for spec in self._program.parameters if spec.name == member.parameter)
@@ -136,16 +147,15 @@ class ForwardWriter:
                 target = self._storage.places[state].array.name
                 self._write(f"runtime->copy(B, padded, {source}, padded, {target} + (t + 1) * row, padded);")
 
-    def _give_results(self) -> None:
-        program, table, places = self._program, self._table, self._storage.places
-        output = places[program.output].at_start()
-        self._write(f"{table.entry('out_in_arena')} = {output};")
+    def _give_output(self) -> None:
+        output = self._storage.places[self._program.output].at_start()
+        self._write(f"{self._table.entry('out_in_arena')} = {output};")
         self._write("if (out)")
         self._write(f"    runtime->copy(T * B, H, {output}, padded, out, H);")
+
+    def _give_last_states(self) -> None:
+        program, table, places = self._program, self._table, self._storage.places
         for index, (state, new) in enumerate(zip(program.states, program.new_states, strict=True)):
             after = table.entry(f"after.{index}")
-            if state in program.recurrent:
-                last = f"{places[state].array.name} + T * row"
-            else:
-                last = f"{places[new].at_start()} + (T - 1) * row"
+            last = f"{places[state].array.name} + T * row" if state in program.recurrent else places[new].at_step()
             self._write(f"runtime->copy(B, H, {last}, padded, {after}, H);")

@@ -113,7 +113,8 @@ def plan_storage(plan: Plan, backward: Plan) -> Storage:
         else:
             storage.copied.add(state)
     storage.places |= placed
-    time_values = {name for name in made if program.by_name[name].axis == "time"}
+    of_last_step = {name for block in plan.last for name in results_of(block)}
+    time_values = {name for name in made if program.by_name[name].axis == "time"} - of_last_step
     gathered = set(plan.gathers.values())
     crossing = _crossing(plan)
     kept = _read_backward(backward, crossing | set(placed))
