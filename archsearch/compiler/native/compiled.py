@@ -64,14 +64,23 @@ def runtime_address(real: str, precision: str) -> int:
         ) from None
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Shapes of one call: `T` steps, `B` sequences, `H` units, `I` features."""
+# Sizes of calls that a program's functions have met are kept; beyond so many they are worked out anew.
+MAX_SHAPES = 256
 
-    T: int
-    B: int
-    H: int
-    I: int  # noqa: E741 - the field's letter
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What calls of one shape have in common.
+
+    Attributes:
+        numbers: The sizes that the functions take.
+        arena_numbers: The length of the arena.
+        table: A call table with the addresses of the runtime and of `numbers`, and nothing else.
+    """
+
+    numbers: Any
+    arena_numbers: int
+    table: Any
 
 
 class Code:
@@ -91,25 +100,30 @@ class Code:
         self.backward = functions.backward
         self.forward.restype = self.backward.restype = None
         self._call_type = ctypes.c_void_p * len(table.entries)
+        self._shapes: dict[tuple[int, ...], Shape] = {}
 
-    def sizes(self, sizes: Sizes, is_training: bool, x_ld: int | None = None, d_out_ld: int | None = None) -> Any:
-        """Returns the numbers that the functions take."""
-        numbers = (sizes.T, sizes.B, sizes.H, sizes.I, int(is_training), x_ld or sizes.I, d_out_ld or sizes.H)
-        return (ctypes.c_long * len(SIZES))(*numbers)
+    def shape(self, *sizes: int) -> Shape:
+        """Returns what calls of one shape have in common.
 
-    def arena_numbers(self, numbers: Any) -> int:
-        """Returns the length of the arena."""
-        return int(self._arena_numbers(numbers))
+        Args:
+            sizes: As `SIZES` lists them.
+        """
+        found = self._shapes.get(sizes)
+        if found is None:
+            numbers = (ctypes.c_long * len(SIZES))(*sizes)
+            table = self._call_type(self._runtime_address, ctypes.addressof(numbers))
+            found = Shape(numbers, int(self._arena_numbers(numbers)), table)
+            if len(self._shapes) < MAX_SHAPES:
+                self._shapes[sizes] = found
+        return found
 
     def row_length(self, hidden_size: int) -> int:
         """Returns the distance between rows in the arena: `hidden_size` filled up to whole vectors."""
         return int(self._row_length(hidden_size))
 
-    def call(self, numbers: Any, lease: Lease) -> Any:
-        """Returns a call table with nothing but what every call needs."""
-        table = self._call_type()
-        table[0] = self._runtime_address
-        table[1] = ctypes.addressof(numbers)
+    def call(self, shape: Shape, lease: Lease) -> Any:
+        """Returns a call table with nothing but what every call needs; the shape must live as long as the table."""
+        table = self._call_type.from_buffer_copy(shape.table)
         table[2] = lease.address
         return table
 
@@ -161,9 +175,18 @@ class Places:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tape:
-    """What a forward pass leaves for one backward pass of the same code."""
+    """What a forward pass leaves for one backward pass of the same code.
+
+    Attributes:
+        code: The functions.
+        shape: Of the call.
+        lease: The arena.
+        call: The table of the forward pass.
+    """
 
     code: Code
+    shape: Shape
     lease: Lease
+    call: Any

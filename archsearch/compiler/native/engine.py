@@ -8,7 +8,7 @@ from torch import Tensor
 
 from archsearch.compiler.native.arena import Lease
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Sizes, Tape, check_native
+from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Tape, check_native
 from archsearch.compiler.program import CellProgram
 from archsearch.errors import EngineError
 
@@ -104,20 +104,21 @@ class NativeEngine:
             `[T, B, H]` outputs, the states after the last step, and what the backward pass needs.
         """
         tensors = _contiguous(tensors)
-        sizes = _sizes(tensors)
-        code = self.code(tensors[0].dtype, self._with_after and is_training)
-        numbers = code.sizes(sizes, is_training)
-        lease = Lease(code.arena_numbers(numbers), tensors[0].dtype)
-        output = torch.empty(sizes.T, sizes.B, sizes.H, dtype=tensors[0].dtype)
-        after = [torch.empty(sizes.B, sizes.H, dtype=tensors[0].dtype) for _ in places.after]
-        call = code.call(numbers, lease)
+        x, dtype = tensors[0], tensors[0].dtype
+        (T, B, num_features), H = x.shape, tensors[1].shape[1]
+        code = self.code(dtype, self._with_after and is_training)
+        shape = code.shape(T, B, H, num_features, is_training, num_features, H)
+        lease = Lease(shape.arena_numbers, dtype)
+        call = code.call(shape, lease)
+        output = torch.empty(T, B, H, dtype=dtype)
+        after = [torch.empty(B, H, dtype=dtype) for _ in places.after]
         for place, tensor in zip(places.inputs, tensors, strict=True):
             call[place] = tensor.data_ptr()
         for place, tensor in zip(places.after, after, strict=True):
             call[place] = tensor.data_ptr()
         call[places.output] = output.data_ptr()
         code.forward(call)
-        return output, after, Tape(code, lease)
+        return output, after, Tape(code, shape, lease, call)
 
     def code(self, dtype: torch.dtype, with_after: bool = False) -> "Code":
         """Returns the compiled functions for a type of number.
@@ -130,15 +131,16 @@ class NativeEngine:
             EngineError: The compiler fails.
         """
         key = (REALS[dtype], with_after)
-        if key in self._failures:
-            raise EngineError(str(self._failures[key]))
-        if key not in self._code:
+        code = self._code.get(key)
+        if code is None:
+            if key in self._failures:
+                raise EngineError(str(self._failures[key]))
             try:
-                self._code[key] = Code(self.program, self.table, *key, self.precision)
+                code = self._code[key] = Code(self.program, self.table, *key, self.precision)
             except EngineError as failure:
                 self._failures[key] = failure  # a compiler that hangs does so once
                 raise
-        return self._code[key]
+        return code
 
     def expect_after(self) -> None:
         """Remembers that states after the last step have gradients here, so that the next pass is ready for them."""
@@ -171,10 +173,8 @@ class _Unroll(torch.autograd.Function):
             tape = tape if tape is not None and tape.code.with_after else None
         if tape is None:  # used up by the first pass over a retained graph, or of the other code
             _, _, tape = engine.run_forward(places, tensors, is_training=True)
-        tensors = _contiguous(tensors)
-        numbers = tape.code.sizes(_sizes(tensors), is_training=True)
-        call = tape.code.call(numbers, tape.lease)
-        for place, tensor in zip(places.inputs, tensors, strict=True):
+        tensors, call = _contiguous(tensors), tape.call
+        for place, tensor in zip(places.inputs, tensors, strict=True):  # the forward pass may have read other copies
             call[place] = tensor.data_ptr()
         contiguous = [None if gradient is None else gradient.contiguous() for gradient in given]
         for place, gradient in zip((places.d_output, *places.d_after), contiguous, strict=True):
@@ -218,8 +218,3 @@ def _differentiable_gradients(
 
 def _contiguous(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(tensor if tensor.is_contiguous() else tensor.contiguous() for tensor in tensors)
-
-
-def _sizes(tensors: Sequence[Tensor]) -> Sizes:
-    (num_steps, batch_size, input_size), hidden_size = tensors[0].shape, tensors[1].shape[1]
-    return Sizes(num_steps, batch_size, hidden_size, input_size)

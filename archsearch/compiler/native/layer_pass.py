@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from archsearch.compiler.native.arena import Lease
-from archsearch.compiler.native.compiled import Sizes
 from archsearch.compiler.native.engine import NativeEngine
 
 
@@ -45,13 +44,13 @@ class LayerPass:
         self._engine = engine
         self._code = engine.code(dtype)
         self._states = len(engine.program.states)
-        self._shape = (batch_size, hidden_size)
+        self._state_shape = (batch_size, hidden_size)
         self._dtype = dtype
         self.row_length = self._code.row_length(hidden_size)
-        sizes = Sizes(num_steps, batch_size, hidden_size, hidden_size)
-        self._numbers = self._code.sizes(sizes, True, x_row_length, self.row_length)
-        self._lease = Lease(self._code.arena_numbers(self._numbers), dtype)
-        self._call = self._code.call(self._numbers, self._lease)
+        sizes = (num_steps, batch_size, hidden_size, hidden_size, True, x_row_length, self.row_length)
+        self._shape = self._code.shape(*sizes)
+        self._lease = Lease(self._shape.arena_numbers, dtype)
+        self._call = self._code.call(self._shape, self._lease)
         places = engine.places(weights)
         for place, d_place, key in zip(
             places.inputs[1 + self._states :], places.gradients[1 + self._states :], places.keys, strict=True
@@ -71,7 +70,7 @@ class LayerPass:
             The address of the outputs `[T * B, row_length]`, valid until the next pass, and the states after the last
             step.
         """
-        after = [torch.empty(self._shape, dtype=self._dtype) for _ in range(self._states)]
+        after = [torch.empty(self._state_shape, dtype=self._dtype) for _ in range(self._states)]
         self._set("x", x)
         for number in range(self._states):
             self._set(f"before.{number}", before[number].data_ptr())
