@@ -135,6 +135,55 @@ static void multiply_over_time_pairs(long m, long n, long k, long parts, const R
     }
 }
 
+/* What is kept of a readout: pairs of rows, for all of them; then, for READOUT_ROWS at a time, pairs along each row, and
+   the logits. */
+static REAL *along_in(REAL *kept, long rows, long v) { return kept + HALF(rows) * ROUND_UP(v, LANES); }
+
+static long rows_at_once(long rows) { return rows < READOUT_ROWS ? rows : READOUT_ROWS; }
+
+static REAL *logits_at_pairs(REAL *kept, long first, long rows, long v) {
+    return along_in(kept, rows, v) + ROUND_UP(rows_at_once(rows) * ROUND_UP(v, LANES) / 2, LANES);
+}
+
+static long kept_numbers_pairs(long rows, long v) {
+    return logits_at_pairs(0, 0, rows, v) - (REAL *)0 + rows_at_once(rows) * ROUND_UP(v, LANES);
+}
+
+static void keep_pairs(long v, REAL *one, REAL factor, REAL *other, REAL other_factor, long row, long rows, REAL *kept,
+                       REAL *sums) {
+    const long padded = ROUND_UP(v, LANES);
+    REAL *const across = kept + row / 2 * padded;
+    short *const along = (short *)(void *)(along_in(kept, rows, v) + row % READOUT_ROWS * (padded / 2));
+    for (long i = 0; i < v; i += LANES) {
+        const Vector value = load(one + i) * factor;
+        const Vector second = other ? load(other + i) * other_factor : (Vector){0};
+        const Integers low = rounded(value), high = rounded(second);
+        store(across + i, (Vector)(upper_to_lower(low) | high));
+        *(LooseHalves *)(along + i) = __builtin_convertvector(low >> 16, Halves);
+        if (other)
+            *(LooseHalves *)(along + padded + i) = __builtin_convertvector(high >> 16, Halves);
+        add_to_sums(i, v, value + second, sums);
+    }
+}
+
+static void multiply_kept_pairs(long first, long count, long rows, long v, long n, REAL *kept, const REAL *packed, REAL *c,
+                                long ldc, REAL *work) {
+    const REAL *a = along_in(kept, rows, v);
+    multiply_pairs(count, n, HALF(v), 1, &a, ROUND_UP(v, LANES) / 2, packed, c, ldc, 0, 0, 0, 0);
+}
+
+static void multiply_kept_over_time_pairs(long rows, long v, long n, REAL *kept, const REAL *b, long ldb, REAL *c, long ldc,
+                                          REAL *work) {
+    const long block = 2 * inner_block(HALF(rows), n), padded = ROUND_UP(v, LANES);
+    if (rows == 0)
+        clear(v, n, 1, &c, ldc);
+    for (long start = 0; start < rows; start += block) {
+        const long inner = rows - start < block ? rows - start : block;
+        pack_pairs(inner, n, b + start * ldb, ldb, work, 0, 1);
+        multiply_transposed_pairs(v, n, HALF(inner), kept + start / 2 * padded, padded, work, c, ldc, start > 0);
+    }
+}
+
 const Runtime runtime_bfloat16 = {pack_transposed,
                                   pack,
                                   multiply,
@@ -146,4 +195,9 @@ const Runtime runtime_bfloat16 = {pack_transposed,
                                   copy,
                                   copy_rows,
                                   add,
-                                  fill};
+                                  fill,
+                                  kept_numbers_pairs,
+                                  logits_at_pairs,
+                                  keep_pairs,
+                                  multiply_kept_pairs,
+                                  multiply_kept_over_time_pairs};

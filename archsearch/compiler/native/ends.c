@@ -1,8 +1,5 @@
 /* Both ends of a sequence model: the embedding, and the linear readout with softmax and cross entropy. */
 
-/* Rows whose logits are computed, turned into gradients and multiplied back while they are in the cache. */
-#define ROWS_AT_ONCE (25 * MAX_ROWS)
-
 void gather_rows(long n, long width, const long long *symbols, const REAL *table, REAL *rows, long ld) {
     for (long i = 0; i < n; i++)
         memcpy(rows + i * ld, table + symbols[i] * width, width * sizeof(REAL));
@@ -30,8 +27,9 @@ void descend_rows(long n, long width, const long long *rows, REAL factor, const 
 
 static Vector larger(Vector a, Vector b) { return choose((a > b) | (a != a), a, b); } /* NaN wins */
 
-/* Turns a row of logits into the gradient of its loss, times `scale`; returns the loss. NaN spreads, as in torch. */
-static double softmax_row(long v, REAL *logits, long target, REAL scale) {
+/* Turns a row of logits into what is the gradient of its loss, times `scale`, once it is multiplied with `factor`; returns
+   the loss. NaN spreads, as in torch. */
+static double softmax_row(long v, REAL *logits, long target, REAL scale, REAL *factor) {
     const long whole = v / LANES * LANES;
     Vector largest = splat(logits[0]);
     for (long i = 0; i < whole; i += LANES)
@@ -53,10 +51,8 @@ static double softmax_row(long v, REAL *logits, long target, REAL scale) {
     double sum = 0;
     for (long lane = 0; lane < LANES; lane++)
         sum += sums[lane];
-    const REAL factor = scale / (REAL)sum;
-    for (long i = 0; i < v; i += LANES)
-        store(logits + i, load(logits + i) * factor);
-    logits[target] -= scale;
+    *factor = scale / (REAL)sum;
+    logits[target] -= (REAL)sum;
     return __builtin_log(sum) + top - wanted;
 }
 
@@ -66,10 +62,11 @@ typedef struct {
 
 static ReadoutSizes readout_sizes(const long *s) { return (ReadoutSizes){s[0], s[1], s[2], s[3], s[4]}; }
 
-long readout_numbers(const long *sizes) {
+long readout_numbers(const Runtime *use, const long *sizes) {
     const ReadoutSizes s = readout_sizes(sizes);
     const long padded = ROUND_UP(s.H, LANES), padded_v = ROUND_UP(s.V, LANES);
-    return 2 * padded * padded_v + s.num_scored * (padded_v + 2 * padded) + work_numbers(s.num_scored, s.V, padded, 1);
+    return 2 * padded * padded_v + use->kept_numbers(s.num_scored, s.V) + s.num_scored * 2 * padded +
+           work_numbers(s.num_scored, s.V, padded, 1);
 }
 
 double readout(const Runtime *use, const long *sizes, const REAL *h, const long long *scored, const long long *targets,
@@ -81,8 +78,8 @@ double readout(const Runtime *use, const long *sizes, const REAL *h, const long 
     at += padded * padded_v;
     REAL *const packed_back = at;
     at += padded * padded_v;
-    REAL *const logits = at;
-    at += n * padded_v;
+    REAL *const kept = at;
+    at += use->kept_numbers(n, s.V);
     REAL *const some_h = at;
     at += n * padded;
     REAL *const some_dh = at;
@@ -100,20 +97,24 @@ double readout(const Runtime *use, const long *sizes, const REAL *h, const long 
     use->pack_bulk_transposed(s.H, s.V, weight, s.H, packed, 0, 1);
     use->pack_bulk(s.V, s.H, weight, s.H, packed_back, 0, 1);
     double loss = 0;
-    for (long start = 0; start < n; start += ROWS_AT_ONCE) {
-        const long count = n - start < ROWS_AT_ONCE ? n - start : ROWS_AT_ONCE;
+    memset(d_bias, 0, s.V * sizeof(REAL));
+    for (long start = 0; start < n; start += READOUT_ROWS) {
+        const long count = n - start < READOUT_ROWS ? n - start : READOUT_ROWS;
         const REAL *a = rows + start * ld;
-        REAL *const block = logits + start * padded_v;
-        use->multiply_bulk(count, s.V, s.H, 1, &a, ld, packed, block, padded_v, 0, 0, bias, 1, at);
-        for (long row = 0; row < count; row++)
-            loss += softmax_row(s.V, block + row * padded_v, targets[start + row], scale);
-        a = block;
-        use->multiply_bulk(count, s.H, s.V, 1, &a, padded_v, packed_back, d_rows + start * ld, ld, 0, 0, 0, 0, at);
+        REAL *const logits = use->logits_at(kept, start, n, s.V);
+        use->multiply_bulk(count, s.V, s.H, 1, &a, ld, packed, logits, padded_v, 0, 0, bias, 1, at);
+        for (long row = 0; row < count; row += 2) {
+            REAL *const one = logits + row * padded_v, *const other = row + 1 < count ? one + padded_v : 0;
+            REAL factor, other_factor = 0;
+            loss += softmax_row(s.V, one, targets[start + row], scale, &factor);
+            if (other)
+                loss += softmax_row(s.V, other, targets[start + row + 1], scale, &other_factor);
+            use->keep(s.V, one, factor, other, other_factor, start + row, n, kept, d_bias);
+        }
+        use->multiply_kept(start, count, n, s.V, s.H, kept, packed_back, d_rows + start * ld, ld, at);
     }
-    const REAL *a = logits;
-    use->multiply_over_time(s.V, s.H, n, 1, &a, padded_v, rows, ld, &d_weight, s.H, at);
-    sum_rows(n, s.V, logits, padded_v, d_bias);
-    if (scored) {
+    use->multiply_kept_over_time(n, s.V, s.H, kept, rows, ld, d_weight, s.H, at);
+    if (scored || n < s.rows) { /* the address of no rows at all may be null */
         for (long i = 0; i < s.rows; i++)
             memset(dh + i * s.ldh, 0, s.H * sizeof(REAL));
         for (long i = 0; i < n; i++)

@@ -111,7 +111,7 @@ class Readout:
         """
         weight, bias, d_weight, d_bias = self._tensors
         sizes = (ctypes.c_long * 5)(num_rows, targets.numel(), weight.shape[1], weight.shape[0], row_length)
-        work = Lease(self._functions.readout_numbers(sizes), weight.dtype)
+        work = Lease(self._functions.readout_numbers(self._runtime_address, sizes), weight.dtype)
         loss = self._functions.readout(
             self._runtime_address,
             sizes,

@@ -207,8 +207,60 @@ static void fill(long n, REAL value, REAL *c) {
         c[i] = value;
 }
 
-const Runtime runtime = {pack_transposed,    pack, multiply, pack_transposed, pack, multiply_bulk,
-                         multiply_over_time, sum_rows, copy,     copy_rows,       add,  fill};
+static long kept_numbers(long rows, long v) { return rows * ROUND_UP(v, LANES); }
+
+static REAL *logits_at(REAL *kept, long first, long rows, long v) { return kept + first * ROUND_UP(v, LANES); }
+
+static void add_to_sums(long i, long v, Vector value, REAL *sums) {
+    if (i + LANES <= v)
+        store_loose(sums + i, load_loose(sums + i) + value);
+    else
+        for (long lane = 0; i + lane < v; lane++)
+            sums[i + lane] += value[lane];
+}
+
+static void keep(long v, REAL *one, REAL factor, REAL *other, REAL other_factor, long row, long rows, REAL *kept, REAL *sums) {
+    for (long i = 0; i < v; i += LANES) {
+        Vector sum = load(one + i) * factor;
+        store(one + i, sum);
+        if (other) {
+            const Vector second = load(other + i) * other_factor;
+            store(other + i, second);
+            sum += second;
+        }
+        add_to_sums(i, v, sum, sums);
+    }
+}
+
+static void multiply_kept(long first, long count, long rows, long v, long n, REAL *kept, const REAL *packed, REAL *c, long ldc,
+                          REAL *work) {
+    const REAL *a = logits_at(kept, first, rows, v);
+    multiply_bulk(count, n, v, 1, &a, ROUND_UP(v, LANES), packed, c, ldc, 0, 0, 0, 0, work);
+}
+
+static void multiply_kept_over_time(long rows, long v, long n, REAL *kept, const REAL *b, long ldb, REAL *c, long ldc,
+                                    REAL *work) {
+    const REAL *a = kept;
+    multiply_over_time(v, n, rows, 1, &a, ROUND_UP(v, LANES), b, ldb, &c, ldc, work);
+}
+
+const Runtime runtime = {pack_transposed,
+                         pack,
+                         multiply,
+                         pack_transposed,
+                         pack,
+                         multiply_bulk,
+                         multiply_over_time,
+                         sum_rows,
+                         copy,
+                         copy_rows,
+                         add,
+                         fill,
+                         kept_numbers,
+                         logits_at,
+                         keep,
+                         multiply_kept,
+                         multiply_kept_over_time};
 
 #if defined(__AVX512BF16__) && REAL_BYTES == 4
 #include "bfloat16.c"
