@@ -39,7 +39,7 @@ class RecurrentLayer(nn.Module):
     equations say which biases it has, and its states are as wide as its outputs.
 
     Inside transforms of `torch.func`, `torch.compile` and `torch.export`, `engine="auto"` runs the interpreter, which
-    shows torch each operation; `engine="native"` refuses.
+    shows torch each operation; `engine="native"` refuses, or runs between the parts that `torch.compile` compiles.
 
     Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers, `D` directions.
 

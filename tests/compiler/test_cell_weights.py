@@ -84,3 +84,11 @@ def test_nothing_is_loaded_where_one_array_does_not_fit():
     with pytest.raises(ConfigError, match=r"no weight is called 'nwe_1'.*new_1\.weight, new_1\.bias"):
         layer.load_weights({"new_1": np.ones((2, 3)), "nwe_1": np.ones((2, 3))})
     assert all(torch.equal(tensor, before[name]) for name, tensor in layer.state_dict().items())
+
+
+def test_a_linear_may_be_called_as_the_layers_are():
+    cell = CellGraph.from_equations("h' = tanh(linear(x, name=layers) + linear(h, name=reverse_layers))")
+    layer = RecurrentLayer(cell, 3, 2)
+    layer.load_weights({"layers": np.ones((2, 3)), "reverse_layers.bias": np.ones(2)})
+    assert (layer.layers[0].layers.weight == 1).all()
+    assert (layer.layers[0].reverse_layers.bias == 1).all()

@@ -14,6 +14,7 @@ from shared_torch_pairs import ENGINES, HIDDEN_SIZE, build_pair, draw_input
 from shared_unrolling import why_not_native
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, hessian, jacrev, jvp, stack_module_state, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.checkpoint import checkpoint
 
 from archsearch.compiler.layer import RecurrentLayer
@@ -265,6 +266,23 @@ def of_export(module, x):
     return [torch.export.export(module, (x,)).module()(2 * x)[0]]
 
 
+def of_recorded_operations(module, x):
+    x = x.detach()
+    with torch.no_grad():
+        return [make_fx(lambda given: module(given)[0])(x)(2 * x)]
+
+
+def of_trace(module, x):
+    x = x.detach()
+    return [torch.jit.trace(module.requires_grad_(False), x)(2 * x)[0]]
+
+
+def of_compile(module, x):
+    torch.compiler.reset()  # code that it once gave up on runs uncompiled, and native code then need not refuse
+    output, _ = torch.compile(module, backend="eager")(x)
+    return [output, *torch.autograd.grad(output.square().sum(), x)]
+
+
 PLAIN = (
     *(of_state_dict, of_deep_copy, of_pickle, of_default_state, of_flatten_parameters, of_float, of_shared_memory),
     *(of_no_grad, of_inference_mode, of_frozen_weights, of_hooks, of_training, of_retained_graph, of_checkpoint),
@@ -274,11 +292,14 @@ PLAIN = (
 TRANSFORMING = (
     *(of_meta, of_grad, of_unrelated_grad, of_vmap_over_inputs, of_vmap_over_models, of_gradients_per_sample, of_jvp),
     *(of_forward_mode, of_jacobian, of_batched_gradients, of_hessian, of_gradient_penalty, of_export),
+    *(of_recorded_operations, of_trace, of_compile),
 )
 
 
 TORCH_WARNS = pytest.mark.filterwarnings(
-    "ignore:`torch.jit.script` is deprecated",  # torch's own rules of forward mode
+    "ignore:`torch.jit.*` is deprecated",  # torch's own rules of forward mode
+    "ignore:The .grad attribute of a Tensor",  # torch.compile where it resumes
+    "ignore::torch.jit.TracerWarning",  # the checks of shapes
     "ignore:The tensor attributes self._flat_weights",  # the export of nn.GRU
 )
 
