@@ -121,7 +121,7 @@ def _link(layers: Mapping[str, int], operands: Mapping[str, Sequence[str]]) -> I
 
 
 def _order(columns: list[list[Place]], links: Sequence[Link]) -> tuple[tuple[Place, ...], ...]:
-    """Sweeps to and fro, each column sorted by the middle of its neighbours, and keeps the order with least crossings."""
+    """Sweeps to and fro, sorting each column by the middle of its neighbours; keeps the order with fewest crossings."""
     left: dict[Place, list[Place]] = {}
     right: dict[Place, list[Place]] = {}
     for link in links:

@@ -10,7 +10,8 @@ from archsearch.drawing.layers import Layers, Link, Place, arrange, sink
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import INPUT, Node
 
-_SIGNS = {"add": "+", "sub": "−", "mul": "×"}
+_SIGNS = {"add": "+", "sub": "\N{MINUS SIGN}", "mul": "\N{MULTIPLICATION SIGN}"}
+_SLOT_SIGNS = (_SIGNS["add"], _SIGNS["sub"])
 _RADIUS = 12.0
 _BOX_HEIGHT = 28.0
 _WIRE_HEIGHT = 6.0
@@ -106,9 +107,9 @@ class _Picture:
         width = self._spans[-1][1] + _MARGIN
         bottom = max(self._heights[place] + self._size(place) / 2 for place in self._heights) + _MARGIN
         title = escape(f"cell with {len(self._cell.nodes)} nodes, states {', '.join(self._cell.states)}")
+        size = f'width="{_number(width)}" height="{_number(bottom)}" viewBox="0 0 {_number(width)} {_number(bottom)}"'
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_number(width)}" height="{_number(bottom)}" '
-            f'viewBox="0 0 {_number(width)} {_number(bottom)}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
             f"<title>{title}</title>",
             f"<style>\n{_STYLE}\n</style>",
             '<rect width="100%" height="100%" fill="#ffffff"/>',
@@ -209,7 +210,7 @@ class _Picture:
                 above = y < self._heights[place]
                 x, y = x - 8, y + (-8 if above else 8)
                 yield f'<circle cx="{_number(x)}" cy="{_number(y)}" r="5" fill="#ffffff"/>'
-                yield f'<text class="slot" x="{_number(x)}" y="{_number(y)}">{"+−"[link.slot]}</text>'
+                yield f'<text class="slot" x="{_number(x)}" y="{_number(y)}">{_SLOT_SIGNS[link.slot]}</text>'
 
 
 def _outline(shape: _Shape, x: float, y: float, marks: str) -> str:
