@@ -1,8 +1,5 @@
-"""What a drawing writes at a node, and which names it shows."""
+"""What a drawing writes at a node."""
 
-from archsearch.graph.cell_graph import CellGraph
-from archsearch.graph.equations import parse_equations
-from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import Node
 
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*"}
@@ -29,21 +26,3 @@ def start_texts(node: Node) -> list[str]:
     if node.primitive == "linear" and node.bias:
         texts.append(f"bias {node.bias_init:g}" if node.bias_init else "bias")
     return texts
-
-
-def is_given(name: str) -> bool:
-    """Tells whether a person chose a name; those that a program gives are a primitive and a number."""
-    return name.rstrip("0123456789").removesuffix("_") not in PRIMITIVES
-
-
-def printed_names(cell: CellGraph) -> dict[str, str]:
-    """Returns for each node the name that it has once the cell's equations are read: where they name it, that name."""
-    printed = parse_equations(cell.equations())
-    names: dict[str, str] = {}
-    stack = [(cell.new_states[state], printed.new_states[state]) for state in cell.states]
-    while stack:
-        name, other = stack.pop()
-        if name in cell.nodes and name not in names:
-            names[name] = other
-            stack += zip(cell.nodes[name].operands, printed.nodes[other].operands, strict=True)
-    return names

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from archsearch.drawing.heights import find_heights
-from archsearch.drawing.labels import affine_text, is_given, printed_names, start_texts, typeset
+from archsearch.drawing.labels import affine_text, start_texts, typeset
 from archsearch.drawing.layers import Layers, Link, Place, arrange, sink
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.names import is_given, printed_names
 from archsearch.graph.structure import INPUT, Node
 
 _SIGNS = {"add": "+", "sub": "\N{MINUS SIGN}", "mul": "\N{MULTIPLICATION SIGN}"}
@@ -208,7 +209,7 @@ class _Picture:
             if link.target == place and link.slot is not None:
                 x, y = self._entry(link)
                 above = y < self._heights[place]
-                x, y = x - 8, y + (-8 if above else 8)
+                x, y = x - 12, y + (-7 if above else 7)
                 yield f'<circle cx="{_number(x)}" cy="{_number(y)}" r="5" fill="#ffffff"/>'
                 yield f'<text class="slot" x="{_number(x)}" y="{_number(y)}">{_SLOT_SIGNS[link.slot]}</text>'
 
@@ -230,7 +231,7 @@ def _outline(shape: _Shape, x: float, y: float, marks: str) -> str:
 
 
 def _shapes(cell: CellGraph) -> dict[str, _Shape]:
-    names = printed_names(cell)
+    names = printed_names(cell.structure)
     shapes = {
         name: _Shape("state", name, title="input" if name == INPUT else f"state {name}") for name in ("x", *cell.states)
     }
