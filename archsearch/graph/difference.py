@@ -90,7 +90,7 @@ def _in_own_words(cell: CellGraph) -> Structure:
     for name, meaning in meanings.of(structure, form.matrices, form.states).items():
         if name in structure.nodes and meaning in named:
             names[name] = named.pop(meaning)
-    return _renamed(structure, names)
+    return _ordered_like(_renamed(structure, names), cell.structure, {name: name for name in names.values()})
 
 
 class _Meanings:
