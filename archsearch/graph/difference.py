@@ -76,21 +76,36 @@ def _shared_values(one: Structure, two: Structure) -> frozenset[str]:
 
 
 def _in_own_words(cell: CellGraph) -> Structure:
-    """Returns the canonical structure with the author's names for states, and for values that it still computes."""
+    """Returns the canonical structure as its author would write it.
+
+    States, and values that it computes as the author did, have the author's names; factors and summands his order.
+    """
     form = cell.canonical_form
     structure = cell.canonical().structure
     meanings = _Meanings()
-    # a name of a canonical node counts for nothing: it is a primitive and a number
-    named = {
-        meaning: name
-        for name, meaning in reversed(meanings.of(cell.structure, {}, {}).items())
-        if is_given(name) and name in cell.nodes
-    }
+    own = meanings.of(cell.structure, {}, {})
+    found = meanings.of(structure, form.matrices, form.states)
+    written = {own[name]: name for name in reversed([*cell.nodes])}
+    named = {own[name]: name for name in reversed([*cell.nodes]) if is_given(name)}
     names = dict(form.states)
-    for name, meaning in meanings.of(structure, form.matrices, form.states).items():
-        if name in structure.nodes and meaning in named:
-            names[name] = named.pop(meaning)
-    return _ordered_like(_renamed(structure, names), cell.structure, {name: name for name in names.values()})
+    nodes = {}
+    for name, node in structure.nodes.items():
+        original = cell.nodes.get(written.get(found[name], ""))
+        order = [own[operand] for operand in original.operands] if original else []
+        nodes[name] = _in_order(node, [found[operand] for operand in node.operands], order)
+        if found[name] in named:
+            names[name] = named.pop(found[name])
+    renamed = _renamed(replace(structure, nodes=nodes), names)
+    return _ordered_like(renamed, cell.structure, {name: name for name in names.values()})
+
+
+def _in_order(node: Node, operands: Sequence[object], model: Sequence[object]) -> Node:
+    """Returns a sum or product with its operands exchanged if they then agree better with a model."""
+    if not PRIMITIVES[node.primitive].commutative:
+        return node
+    as_it_is = sum(a == b for a, b in zip(operands, model, strict=False))
+    turned = sum(a == b for a, b in zip(operands[::-1], model, strict=False))
+    return replace(node, operands=node.operands[::-1]) if turned > as_it_is else node
 
 
 class _Meanings:
@@ -192,19 +207,11 @@ def _renamed(structure: Structure, names: Mapping[str, str]) -> Structure:
 
 def _operands_like(model: Structure, structure: Structure) -> Structure:
     """Returns the structure with summands and factors in the order in which the model has them."""
-    nodes = {}
-    for name, node in structure.nodes.items():
-        operands, turned = model.nodes[name].operands if name in model.nodes else (), node.operands[::-1]
-        if PRIMITIVES[node.primitive].commutative and _num_equal(turned, operands) > _num_equal(
-            node.operands, operands
-        ):
-            node = replace(node, operands=turned)
-        nodes[name] = node
+    nodes = {
+        name: _in_order(node, node.operands, model.nodes[name].operands) if name in model.nodes else node
+        for name, node in structure.nodes.items()
+    }
     return replace(structure, nodes=nodes)
-
-
-def _num_equal(one: Sequence[str], two: Sequence[str]) -> int:
-    return sum(a == b for a, b in zip(one, two, strict=False))
 
 
 def _ordered_like(structure: Structure, model: Structure, partners: Mapping[str, str]) -> Structure:

@@ -16,7 +16,8 @@ NUM_ROUNDS = 8
 # Likeness of two nodes by themselves; 1 if they compute the same.
 OTHER_ATTRIBUTES = 0.6
 OTHER_PRIMITIVE = 0.2
-SAME_NAME = 0.5  # is added
+# A name that a person gave both is worth more than either what a value reads or who reads it.
+SAME_NAME = 1.0
 
 Pair = tuple[str, str]
 
@@ -73,10 +74,9 @@ class _Matcher:
             return float(one == two) or 0.5 * (is_state and OUTPUT_STATE not in (one, two))
         if len(nodes[one].operands) != len(others[two].operands):
             return 0.0
-        bonus = SAME_NAME * (one == two and is_given(one))
         if what_is_computed(self._before.structure, one) == what_is_computed(self._after.structure, two):
-            return 1.0 + bonus
-        return bonus + (OTHER_ATTRIBUTES if nodes[one].primitive == others[two].primitive else OTHER_PRIMITIVE)
+            return 1.0
+        return OTHER_ATTRIBUTES if nodes[one].primitive == others[two].primitive else OTHER_PRIMITIVE
 
     def _flooded(self) -> Mapping[Pair, float]:
         likeness: Mapping[Pair, float] = self._own
@@ -123,6 +123,7 @@ class _Matcher:
         fixed = dict.fromkeys(self._partners.items(), 1.0)
         reads = self._operands_agree(one, two, fixed)
         users = self._users_agree(one, two, fixed)
-        is_alike = self._own[pair] > OTHER_PRIMITIVE + SAME_NAME or one not in self._before.structure.nodes
+        has_same_name = one == two and is_given(one)
+        is_alike = self._own[pair] > OTHER_PRIMITIVE or has_same_name
         if (reads or users) if is_alike else (reads and users):
-            self._scores[pair] = self._likeness[pair] + reads + users
+            self._scores[pair] = self._likeness[pair] + reads + users + SAME_NAME * has_same_name
