@@ -40,7 +40,7 @@ def cost_facts(structure: Structure, root: Section) -> dict[str, str]:
 def flow_facts(structure: Structure) -> dict[str, str]:
     """Returns what is carried from step to step, and what is not."""
     recurrent = part_nodes(structure).recurrent
-    facts = {"states": ", ".join(structure.states), "carried": ", ".join(recurrent) or "none: no state is read"}
+    facts = {"states": ", ".join(structure.states), "carried": ", ".join(recurrent) or "none"}
     delayed = [state for state in structure.states if state not in (*recurrent, *unread_states(structure))]
     if delayed:
         facts["only delayed"] = ", ".join(delayed)

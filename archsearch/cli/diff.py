@@ -23,13 +23,14 @@ def run(words: list[str]) -> int:
     before, after = _choose(root)
     out = _picture_path(root)
     difference = find_difference(before.graph, after.graph)
+    facts = {**_made_by(before, after), **_cost_changes(difference, root)}
     if out is not None:
         out.write_text(to_svg(difference.after, difference.changed_after), encoding="utf-8")
     print(f"from {before.name} to {after.name}\n")
     if before.graph.digest == after.graph.digest:
         print(_how_written(before, after))
     else:
-        _print_changes(difference, {**_made_by(before, after), **_cost_changes(difference, root)})
+        _print_changes(difference, facts)
     if out is not None:
         print(f"\nWrote {out}")
     return 0
