@@ -12,8 +12,12 @@ def is_given(name: str) -> bool:
 
 
 def printed_names(structure: Structure) -> dict[str, str]:
-    """Returns for each node the name that it has once its equations are read: where a line defines it, that name."""
-    return paired_values(structure, parse_equations(format_equations(structure))) or {}
+    """Returns for each node the name that it has once its equations are read: where a line defines it, that name.
+
+    A cell with an `affine` that changes nothing, which equations do not write, keeps its own names.
+    """
+    pairs = paired_values(structure, parse_equations(format_equations(structure)))
+    return dict(zip(structure.nodes, structure.nodes, strict=True)) if pairs is None else pairs
 
 
 def paired_values(one: Structure, two: Structure) -> dict[str, str] | None:

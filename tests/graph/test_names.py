@@ -11,6 +11,7 @@ from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.equations import parse_equations
 from archsearch.graph.formatting import format_equations
 from archsearch.graph.names import is_given, paired_values, printed_names
+from archsearch.graph.structure import Node, Structure
 
 
 @pytest.mark.parametrize("name", ["z", "g1", "reset", "n0", "linear_gate", "tanh2x"])
@@ -40,6 +41,11 @@ def test_every_node_has_a_printed_name_that_computes_the_same(seed, num_nodes, n
         other = printed.nodes[names[name]]
         assert (node.primitive, node.diagonal, node.bias) == (other.primitive, other.diagonal, other.bias)
         assert tuple(names.get(operand, operand) for operand in node.operands) == other.operands
+
+
+def test_a_cell_that_equations_write_with_fewer_nodes_keeps_its_names():
+    nodes = {"a": Node("affine", ("x",)), "b": Node("mul", ("a", "h"))}
+    assert printed_names(Structure(("h",), nodes, {"h": "b"})) == {"a": "a", "b": "b"}
 
 
 GATED = "z = sigmoid(linear(x, h))\nh' = z * h"
