@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from archsearch.graph.catalog import zoo_cell
 from archsearch.run.reading import load_run
 
 RENAMED = "a = sigmoid(linear(x, h))\nz = sigmoid(linear(x, h))\nn = tanh(linear(x, a * h))\nh' = n + z * (h - n)\n"
@@ -83,6 +84,14 @@ def test_a_cell_of_a_run_is_compared_with_its_parent(archsearch, tiny_run):
     assert "+ " in signs or "- " in signs
     same = archsearch("diff", f"run={tiny_run}", f"cell={child.parent}", f"other={child.digest}")
     assert same.out == outcome.out
+
+
+def test_what_made_a_cell_is_said_beside_its_parent_alone(archsearch, tiny_run):
+    child = next(record for record in load_run(tiny_run).knowledge.cells.values() if record.parent)
+    other = next(name for name in ("mut2", "mut3") if zoo_cell(name).digest not in {child.digest, child.parent})
+    outcome = archsearch("diff", f"run={tiny_run}", f"cell={other}", f"other={child.digest}")
+    assert outcome.code == 0
+    assert "made by" not in rows(outcome.out)
 
 
 def test_a_founder_has_no_parent(archsearch, tiny_run):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shared_cells import random_structure
+from shared_full_cells import full_structure
 
 from archsearch.drawing.heights import find_heights
 from archsearch.drawing.layers import Layers, arrange, sink
@@ -99,6 +100,12 @@ def test_chains_do_not_cross():
 @pytest.mark.parametrize(("name", "most"), [("gru", 4), ("mut1", 4), ("lstm", 9)])
 def test_few_wires_cross(name, most):
     assert num_crossings(arrange(zoo_cell(name).structure)) <= most
+
+
+def test_larger_cells_have_fewer_crossings_than_sorting_alone_leaves():
+    # 419 in the order in which nodes are met, 98 if columns are sorted but no neighbours exchanged
+    structures = [full_structure(random.Random(seed), num_nodes=20, num_states=2) for seed in range(30)]
+    assert sum(num_crossings(arrange(structure)) for structure in structures) < 98
 
 
 def test_a_node_stands_near_its_user_where_that_shortens_wires():

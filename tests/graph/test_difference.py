@@ -116,6 +116,20 @@ def test_a_name_of_both_cells_for_unlike_values_is_given_once():
     assert "a" not in difference.after.nodes or difference.after.nodes["a"].primitive == "sub"
 
 
+def test_a_matrix_that_starts_otherwise_keeps_its_place():
+    before = CellGraph.from_equations("h' = tanh(linear(x) + linear(h, diagonal=0.9, bias=no))")
+    after = CellGraph.from_equations("h' = tanh(linear(x) + linear(h, diagonal=1.1, bias=no))")
+    difference = find_difference(before, after)
+    assert difference.before.nodes.keys() == difference.after.nodes.keys()
+    assert len(difference.changed_after) == 1
+
+
+def test_names_go_to_the_values_that_the_author_gave_them():
+    cell = CellGraph.from_equations("a = x - tanh(h)\nb = x + tanh(h)\nh' = linear(a) * sigmoid(b)")
+    named = find_difference(cell, zoo_cell("lstm")).before
+    assert {name: named.nodes[name].primitive for name in "ab"} == {"a": "sub", "b": "add"}
+
+
 @given(SEEDS, SEEDS, st.integers(1, 20), st.integers(1, 3))
 def test_both_cells_stay_what_they_are(one, two, num_nodes, num_states):
     before, after = random_cell(one, num_nodes, num_states), random_cell(two, num_nodes, num_states)
