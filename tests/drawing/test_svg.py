@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_cells import random_structure
 
-from archsearch.drawing import svg
+from archsearch.drawing import shapes
 from archsearch.drawing.svg import to_svg
 from archsearch.graph.catalog import zoo_cell, zoo_names
 from archsearch.graph.cell_graph import CellGraph
@@ -155,7 +155,7 @@ def test_names_are_escaped(monkeypatch):
     cell._structure = Structure(
         ("h",), {"a": Node("linear", ("h",), weights=evil), "b": Node("mul", ("a", "x"))}, {"h": "b"}
     )
-    monkeypatch.setattr(svg, "printed_names", lambda _structure: {"a": evil, "b": evil})
+    monkeypatch.setattr(shapes, "printed_names", lambda _structure: {"a": evil, "b": evil})
     picture = to_svg(cell)
     assert texts(picture).count(evil) == 2
     assert "<script" not in picture
