@@ -98,6 +98,12 @@ def test_states_with_other_names_are_matched():
     )
 
 
+def test_states_that_changed_names_with_one_another_are_no_change():
+    before = "h' = tanh(c) * d\nc' = x * h\nd' = c + h"
+    after = "h' = tanh(d) * c\nd' = x * h\nc' = d + h"
+    assert changes(before, after) == []
+
+
 def test_names_of_the_second_cell_stay_where_the_first_has_none():
     difference = find_difference(
         CellGraph.from_equations("h' = tanh(sigmoid(linear(x, h)) * linear(h))"),
