@@ -169,7 +169,7 @@ def test_what_is_not_marked_is_computed_alike(seed, name):
     for value in {*after.nodes} - difference.changed_after:
         assert before.nodes[value] == after.nodes[value]
     # one to three activations were swapped; a `linear` in the place of another one may hand its bias on
-    assert len(difference.changed_after) <= 6
+    assert len(difference.changed_after) <= 10
     assert bool(difference.changed_after) == (parent.digest != child.digest)
 
 
