@@ -52,6 +52,10 @@ def formulas_of(latex):
     return [tuple(formula.split(" &= ")) for formula in formulas]
 
 
+def spell(state, time):
+    return f"{state[0]}_{{{state[1:]}{',' if state[1:] else ''}{time}}}"
+
+
 def evaluate(formula, known):
     code = re.sub(r"\\operatorname\{(\w+)\}", r"\1", formula)
     for sign, python in SIGNS.items():
@@ -79,7 +83,7 @@ def assert_means(cell):
         letters = "b" if kind == "bias" else "WU" if value.dim() == 2 else "w"
         known |= {letter + subscript: Matrix(value) if value.dim() == 2 else value for letter in letters}
     draws = torch.empty(1 + len(cell.states), 2, 3, dtype=torch.float64).uniform_(-1, 1, generator=generator)
-    known |= {f"{name}_{{t-1}}": value for name, value in zip(cell.states, draws[1:], strict=True)}
+    known |= {spell(name, "t-1"): value for name, value in zip(cell.states, draws[1:], strict=True)}
     known["x_{t}"] = draws[0]
     for left, right in formulas_of(to_latex(cell)):
         assert left not in known
@@ -87,7 +91,7 @@ def assert_means(cell):
     with torch.no_grad():
         expected = module(draws[0], tuple(draws[1:]) if len(cell.states) > 1 else draws[1])
     for state, value in zip(cell.states, expected if len(cell.states) > 1 else (expected,), strict=True):
-        torch.testing.assert_close(known[f"{state}_{{t}}"], value)
+        torch.testing.assert_close(known[spell(state, "t")], value)
 
 
 @pytest.mark.parametrize("name", zoo_names())
