@@ -6,19 +6,30 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.program import CellProgram
 from archsearch.errors import ConfigError, ShapeError
 
+Device = torch.device | str | int | None
+
 
 class LinearWeights(nn.Module):
     """A matrix `[H, width]` and, where the `linear` has one, a bias `[H]`; for a `peephole` a vector `[H]`."""
 
-    def __init__(self, hidden_size: int, width: int | None, bias: bool) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        width: int | None,
+        bias: bool,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty((hidden_size,) if width is None else (hidden_size, width)))
-        self.bias = nn.Parameter(torch.empty(hidden_size)) if bias else None
+        shape = (hidden_size,) if width is None else (hidden_size, width)
+        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.empty(hidden_size, device=device, dtype=dtype)) if bias else None
 
     def extra_repr(self) -> str:
         """Names the shapes."""
@@ -33,13 +44,22 @@ class CellWeights(nn.Module):
     torch module has.
     """
 
-    def __init__(self, program: CellProgram, input_size: int, hidden_size: int) -> None:
+    def __init__(
+        self,
+        program: CellProgram,
+        input_size: int,
+        hidden_size: int,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
         if program.needs_input_projection and input_size != hidden_size:
-            self.add_module(INPUT_PROJECTION, LinearWeights(hidden_size, input_size, bias=False))
+            projection = LinearWeights(hidden_size, input_size, bias=False, device=device, dtype=dtype)
+            self.add_module(INPUT_PROJECTION, projection)
         for spec in program.parameters:
             width = input_size if spec.width == "I" else hidden_size
-            self.add_module(spec.name, LinearWeights(hidden_size, None if spec.is_vector else width, spec.bias))
+            columns = None if spec.is_vector else width
+            self.add_module(spec.name, LinearWeights(hidden_size, columns, spec.bias, device, dtype))
 
 
 def weights_per_layer(layers: nn.ModuleList) -> list[CellWeights]:
@@ -72,19 +92,20 @@ def draw_weights(
     specs = {spec.name: spec for spec in program.parameters}
     for name, linear in _linears(weights):
         bound = init_scale / math.sqrt(linear.weight.shape[0])
-        _draw_uniform(linear.weight, bound, generator)
+        drawn = _draw_uniform(linear.weight, bound, generator)
         if name in specs:
-            diagonal = linear.weight if specs[name].is_vector else linear.weight.diagonal()
+            diagonal = drawn if specs[name].is_vector else drawn.diagonal()
             diagonal.add_(specs[name].diagonal)
+        _assign(linear, "weight", drawn)
         if linear.bias is not None:
-            linear.bias.fill_(specs[name].bias_init)
+            _assign(linear, "bias", torch.full_like(linear.bias, specs[name].bias_init))
 
 
-def _draw_uniform(weight: Tensor, bound: float, generator: torch.Generator | None) -> None:
+def _draw_uniform(weight: Tensor, bound: float, generator: torch.Generator | None) -> Tensor:
     # drawn where the generator lives, so that a layer on any device starts from the same numbers
     device = weight.device if generator is None else generator.device
     drawn = torch.empty(weight.shape, dtype=weight.dtype, device=device)
-    weight.copy_(drawn.uniform_(-bound, bound, generator=generator))
+    return drawn.uniform_(-bound, bound, generator=generator)
 
 
 def _linears(weights: CellWeights) -> Iterator[tuple[str, LinearWeights]]:
@@ -93,43 +114,61 @@ def _linears(weights: CellWeights) -> Iterator[tuple[str, LinearWeights]]:
         yield name, linear
 
 
-def describe(program: CellProgram, weights: CellWeights, engine: str) -> str:
+def describe(program: CellProgram, layers: Sequence[CellWeights], engine: str) -> str:
     """Returns what a module's `repr` says of its cell."""
     text = f"states=({', '.join(program.states)})"
-    if INPUT_PROJECTION in dict(weights.named_children()):
+    if any(INPUT_PROJECTION in dict(weights.named_children()) for weights in layers):
         text += ", input projection (x is read without a matrix and is not as wide as the states)"
     return f"{text}, engine={engine}"
 
 
 @torch.no_grad()
-def load_by_name(layers: Sequence[CellWeights], arrays: Mapping[str, ArrayLike | Tensor]) -> None:
+def load_by_name(layers: Mapping[str, CellWeights], arrays: Mapping[str, ArrayLike | Tensor]) -> None:
     """Copies arrays into weights by name; nothing is changed if one of them does not fit.
 
     Args:
-        layers: The weights of each layer.
-        arrays: Keys are `NAME` or `NAME.weight` for matrices and `NAME.bias` for biases, behind `layers.K.` where
-            there are several layers. Weights that are not named stay as they are.
+        layers: All weights, by the name of their layer: `layers.K` or `reverse_layers.K`.
+        arrays: Keys are `NAME` or `NAME.weight` for matrices and `NAME.bias` for biases, behind the layer's name and a
+            dot where there are several layers. Weights that are not named stay as they are.
 
     Raises:
         ConfigError: A key names no weight.
         ShapeError: An array has another shape than its weight.
     """
     targets = {
-        f"layers.{index}.{name}": t for index, layer in enumerate(layers) for name, t in tensors_by_name(layer).items()
+        f"{layer}.{name}": (linear, kind)
+        for layer, weights in layers.items()
+        for name, linear, kind in _places(weights)
     }
+    only = f"{next(iter(layers))}." if len(layers) == 1 else ""
     copies = []
     for key, array in arrays.items():
-        full = key if key.startswith("layers.") or len(layers) > 1 else f"layers.0.{key}"
-        target = targets.get(full, targets.get(f"{full}.weight"))
-        if target is None:
-            known = ", ".join(name if len(layers) > 1 else name.removeprefix("layers.0.") for name in targets)
+        spellings = (key, f"{key}.weight", f"{only}{key}", f"{only}{key}.weight")
+        place = next((targets[name] for name in spellings if name in targets), None)
+        if place is None:
+            known = ", ".join(name.removeprefix(only) for name in targets)
             raise ConfigError(f"load_weights: no weight is called {key!r}. Expected some of: {known}.")
-        source = torch.as_tensor(array)
-        if source.shape != target.shape:
+        source, expected = torch.as_tensor(array), getattr(*place).shape
+        if source.shape != expected:
             raise ShapeError(
-                f"load_weights: {key!r} has shape {list(source.shape)}, expected {list(target.shape)}. "
+                f"load_weights: {key!r} has shape {list(source.shape)}, expected {list(expected)}. "
                 "Matrices are [hidden_size, input_size or hidden_size]: transpose or slice the array."
             )
-        copies.append((target, source))
-    for target, source in copies:
-        target.copy_(source)
+        copies.append((place, source))
+    for (linear, kind), source in copies:
+        _assign(linear, kind, source)
+
+
+def _places(weights: CellWeights) -> Iterator[tuple[str, LinearWeights, str]]:
+    for name, linear in _linears(weights):
+        yield f"{name}.weight", linear, "weight"
+        if linear.bias is not None:
+            yield f"{name}.bias", linear, "bias"
+
+
+def _assign(linear: LinearWeights, kind: str, value: Tensor) -> None:
+    weight: Tensor = getattr(linear, kind)
+    if is_parametrized(linear, kind):  # then it is computed anew each time, and to be set through what computes it
+        setattr(linear, kind, value.to(weight))
+    else:
+        weight.copy_(value)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from archsearch.compiler.interpreter import Interpreter
@@ -50,7 +51,8 @@ class FastestEngine:
         self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Unrolls the cell over a sequence; see `Unroll`."""
-        if self._native is None:
+        # torch.compile stops at the exception by which native code refuses
+        if self._native is None or torch.compiler.is_compiling():
             return self._interpreter(x, states, parameters)
         try:
             return self._native(x, states, parameters)

@@ -2,23 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import overload
 
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from archsearch.compiler.cell_weights import (
     CellWeights,
+    Device,
     describe,
     draw_weights,
     load_by_name,
-    tensors_by_name,
     weights_per_layer,
 )
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.lower import lower
-from archsearch.compiler.shapes import check_input, check_sizes, check_states
-from archsearch.errors import ConfigError, ShapeError
+from archsearch.compiler.sequences import EqualSequences, sequences_of
+from archsearch.compiler.shapes import check_dropout, check_input, check_sizes, check_states, check_switches
+from archsearch.compiler.stack import run_stack
+from archsearch.errors import ShapeError
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
 
@@ -30,23 +34,33 @@ class RecurrentLayer(nn.Module):
 
     Called as `nn.GRU` for a cell of one state, `output, h_n = layer(input, h_0)`, and as `nn.LSTM` for several,
     `output, (h_n, c_n) = layer(input, (h_0, c_0))`, in the order of the cell's states. The graph is lowered as it is
-    given, so that its weights keep their names.
+    given, so that its weights keep their names: `layers.K.NAME.weight` and `.bias` in the `state_dict`, and
+    `reverse_layers.K.NAME.weight` in the backward direction. There is no `bias` and no `proj_size`: the cell's
+    equations say which biases it has, and its states are as wide as its outputs.
 
-    Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers.
+    Inside transforms of `torch.func`, `torch.compile` and `torch.export`, `engine="auto"` runs the interpreter, which
+    shows torch each operation; `engine="native"` refuses.
+
+    Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers, `D` directions.
 
     Args:
         cell: A cell, the name of one in the zoo, or a file of equations or JSON.
         input_size: `I`.
         hidden_size: `H`.
         num_layers: `L`; each layer reads the outputs of the one below.
-        batch_first: Whether inputs and outputs are `[B, T, features]` rather than `[T, B, features]`.
-        dropout: Not supported yet; must be 0.
-        bidirectional: Not supported yet; must be False.
+        batch_first: Whether inputs and outputs are `[B, T, features]` rather than `[T, B, features]`; of no account
+            for states and packed sequences.
+        dropout: The probability with which, in training mode, an output of any layer but the last is zeroed.
+        bidirectional: Whether each layer also has weights that read the sequences from their ends, `D` 2 rather
+            than 1; the outputs of both directions stand side by side, `2 * H` features.
         engine: What runs the cell: `auto`, or a name in `ENGINES`.
         precision: `full`, or `bfloat16`, which rounds the factors of the large products (engine native only).
+        device: Where the weights are made; torch's default if None.
+        dtype: Their type; torch's default if None.
 
     Raises:
-        ConfigError: A size is below 1, the cell or the engine is not known, or a feature is not supported yet or here.
+        ConfigError: A size is below 1, an argument makes no sense, the cell or the engine is not known, or the engine
+            does not work here.
     """
 
     def __init__(
@@ -60,27 +74,33 @@ class RecurrentLayer(nn.Module):
         bidirectional: bool = False,
         engine: str = "auto",
         precision: str = "full",
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         check_sizes("RecurrentLayer", input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        _refuse_what_is_not_built(dropout, bidirectional)
+        check_switches("RecurrentLayer", batch_first=batch_first, bidirectional=bidirectional)
         self.cell = cell if isinstance(cell, CellGraph) else load_cell(cell)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.batch_first = batch_first
-        self.dropout = dropout
+        self.dropout = check_dropout("RecurrentLayer", dropout, num_layers)
         self.bidirectional = bidirectional
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
         self.unroll = prepare(engine, self.program, precision)
-        self.layers = nn.ModuleList(
-            CellWeights(self.program, hidden_size if index else input_size, hidden_size) for index in range(num_layers)
-        )
+        widths = [input_size] + [hidden_size * self._num_directions] * (num_layers - 1)
+
+        def one_direction() -> nn.ModuleList:
+            return nn.ModuleList(CellWeights(self.program, width, hidden_size, device, dtype) for width in widths)
+
+        self.layers = one_direction()
+        self.reverse_layers = one_direction() if bidirectional else nn.ModuleList()
         self.reset_parameters()
 
     def reset_parameters(self, init_scale: float = 1.0, generator: torch.Generator | None = None) -> None:
-        """Draws new weights, layer by layer, in the order of the cell's nodes.
+        """Draws new weights, layer by layer, forward before backward, in the order of the cell's nodes.
 
         Matrices come from U[-s/sqrt(H), s/sqrt(H)] plus the `linear`'s diagonal, biases are its `bias_init`.
 
@@ -90,38 +110,63 @@ class RecurrentLayer(nn.Module):
             init_scale: `s`.
             generator: Where the numbers come from; torch's global one if None.
         """
-        for weights in weights_per_layer(self.layers):
-            draw_weights(weights, self.program, init_scale, generator)
+        for directions in self._stack():
+            for weights in directions:
+                draw_weights(weights, self.program, init_scale, generator)
 
     def load_weights(self, arrays: Mapping[str, ArrayLike | Tensor]) -> None:
         """Copies arrays into weights by name; the others stay, and none is changed if one does not fit.
 
         Args:
             arrays: Keys are `NAME` or `NAME.weight` for matrices and `NAME.bias` for biases, where `NAME` is the
-                `linear`'s; with several layers behind `layers.K.`.
+                `linear`'s; with several layers or directions behind `layers.K.` or `reverse_layers.K.`.
 
         Raises:
             ConfigError: A key names no weight.
             ShapeError: An array has another shape than its weight.
         """
-        load_by_name(weights_per_layer(self.layers), arrays)
+        names = ("layers", "reverse_layers")
+        load_by_name(
+            {
+                f"{name}.{index}": weights
+                for index, directions in enumerate(self._stack())
+                for name, weights in zip(names, directions, strict=False)
+            },
+            arrays,
+        )
+
+    def flatten_parameters(self) -> None:
+        """Does nothing; here so that code written for `nn.GRU` runs."""
+
+    @overload
+    def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]: ...
+
+    @overload
+    def forward(self, input: PackedSequence, hx: States | None = None) -> tuple[PackedSequence, States]: ...
 
     # named as in nn.GRU, so that calls with keywords work too
-    def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]:  # noqa: A002
+    def forward(
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002
+        hx: States | None = None,
+    ) -> tuple[Tensor | PackedSequence, States]:
         """Unrolls the layers over sequences.
 
         Args:
-            input: `[T, B, I]`, with `batch_first` `[B, T, I]`, or for one sequence `[T, I]`.
-            hx: The states before the first step, `[L, B, H]` or for one sequence `[L, H]`: a tensor for a cell of one
-                state, a tuple for several. Zeros if None. Not modified.
+            input: `[T, B, I]`, with `batch_first` `[B, T, I]`, for one sequence `[T, I]`, or a packed sequence.
+            hx: The states before the first step, `[L * D, B, H]` or for one sequence `[L * D, H]`, a layer's forward
+                direction before its backward one: a tensor for a cell of one state, a tuple for several. Zeros if
+                None. Not modified.
 
         Returns:
-            `[T, B, H]` outputs of the last layer, laid out as the input, and the states after the last step,
-            laid out as `hx`.
+            `[T, B, D * H]` outputs of the last layer, laid out as the input, and the states after the last step,
+            laid out as `hx`: of each sequence at its own end, backwards at its beginning.
 
         Raises:
             ShapeError: Input or states do not fit the layer.
         """
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
         layouts = ("[T, I]", "[B, T, I]" if self.batch_first else "[T, B, I]")
         x = check_input("RecurrentLayer", input, layouts, self.input_size, next(self.parameters(), None))
         is_batched = x.dim() == 3
@@ -133,7 +178,7 @@ class RecurrentLayer(nn.Module):
         if num_steps == 0:
             raise ShapeError(f"RecurrentLayer: expected at least one time step, got shape {list(input.shape)}.")
         before = self._states_before(hx, x, batch_size, is_batched)
-        output, after = self._run_layers(x, before)
+        output, after = run_stack(self.unroll, EqualSequences(), self._stack(), x, before, self._dropout_now())
         if not is_batched:
             output, after = output[:, 0], tuple(state[:, 0] for state in after)
         elif self.batch_first:
@@ -143,33 +188,40 @@ class RecurrentLayer(nn.Module):
     def extra_repr(self) -> str:
         """Names sizes, states, the input projection if there is one, and the engine."""
         sizes = f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, batch_first={self.batch_first}"
-        return f"{sizes}, {describe(self.program, weights_per_layer(self.layers)[0], self.engine)}"
+        if self.dropout:
+            sizes += f", dropout={self.dropout:g}"
+        if self.bidirectional:
+            sizes += ", bidirectional=True"
+        return f"{sizes}, {describe(self.program, weights_per_layer(self.layers), self.engine)}"
 
-    def _run_layers(self, x: Tensor, before: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        after = []
-        for index, weights in enumerate(weights_per_layer(self.layers)):
-            x, states = self.unroll(x, tuple(state[index] for state in before), tensors_by_name(weights))
-            after.append(states)
-        return x, tuple(torch.stack(layers) for layers in zip(*after, strict=True))
+    def _forward_packed(self, packed: PackedSequence, hx: object) -> tuple[PackedSequence, States]:
+        x = check_input("RecurrentLayer", packed.data, ("[N, I]",), self.input_size, next(self.parameters(), None))
+        sequences = sequences_of(packed)
+        before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
+        if packed.sorted_indices is not None:
+            before = tuple(state.index_select(1, packed.sorted_indices) for state in before)
+        output, after = run_stack(self.unroll, sequences, self._stack(), x, before, self._dropout_now())
+        if packed.unsorted_indices is not None:
+            after = tuple(state.index_select(1, packed.unsorted_indices) for state in after)
+        return packed._replace(data=output), after[0] if len(after) == 1 else after
 
     def _states_before(self, hx: object, x: Tensor, batch_size: int, is_batched: bool) -> tuple[Tensor, ...]:
-        names = self.program.states
+        names, num_rows = self.program.states, self.num_layers * self._num_directions
         if hx is None:
-            zeros = x.new_zeros(self.num_layers, batch_size, self.hidden_size)
-            return (zeros,) * len(names)
-        shape = (self.num_layers, batch_size, self.hidden_size) if is_batched else (self.num_layers, self.hidden_size)
+            return (x.new_zeros(num_rows, batch_size, self.hidden_size),) * len(names)
+        shape = (num_rows, batch_size, self.hidden_size) if is_batched else (num_rows, self.hidden_size)
         states = check_states("RecurrentLayer", hx, names, shape, x)
         return states if is_batched else tuple(state[:, None] for state in states)
 
+    def _stack(self) -> list[tuple[CellWeights, ...]]:
+        forwards = weights_per_layer(self.layers)
+        if not self.bidirectional:
+            return [(weights,) for weights in forwards]
+        return list(zip(forwards, weights_per_layer(self.reverse_layers), strict=True))
 
-def _refuse_what_is_not_built(dropout: float, bidirectional: bool) -> None:
-    if dropout:
-        raise ConfigError(
-            f"RecurrentLayer: dropout={dropout} is not supported yet. Leave it at 0; put nn.Dropout between layers of "
-            "num_layers=1 instead."
-        )
-    if bidirectional:
-        raise ConfigError(
-            "RecurrentLayer: bidirectional=True is not supported yet. Run a second layer over x.flip(0) and "
-            "concatenate its flipped output instead."
-        )
+    def _dropout_now(self) -> float:
+        return self.dropout if self.training else 0.0
+
+    @property
+    def _num_directions(self) -> int:
+        return 2 if self.bidirectional else 1

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from archsearch.compiler.cell_weights import (
     CellWeights,
+    Device,
     describe,
     draw_weights,
     load_by_name,
@@ -28,7 +29,7 @@ class RecurrentCell(nn.Module):
 
     Called as `nn.GRUCell` for a cell of one state, `h = cell(input, h)`, and as `nn.LSTMCell` for several,
     `h, c = cell(input, (h, c))`, in the order of the cell's states. Weights are named as in a `RecurrentLayer` of one
-    layer, so that either loads the other's `state_dict`.
+    layer, so that either loads the other's `state_dict`. There is no `bias`: the cell's equations say which it has.
 
     Shapes: `B` sequences, `I` input features, `H` hidden units.
 
@@ -37,12 +38,22 @@ class RecurrentCell(nn.Module):
         input_size: `I`.
         hidden_size: `H`.
         engine: What runs the cell: `auto`, or a name in `ENGINES`.
+        device: Where the weights are made; torch's default if None.
+        dtype: Their type; torch's default if None.
 
     Raises:
         ConfigError: A size is below 1, or the cell or the engine is not known.
     """
 
-    def __init__(self, cell: CellGraph | str | Path, input_size: int, hidden_size: int, engine: str = "auto") -> None:
+    def __init__(
+        self,
+        cell: CellGraph | str | Path,
+        input_size: int,
+        hidden_size: int,
+        engine: str = "auto",
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
         check_sizes("RecurrentCell", input_size=input_size, hidden_size=hidden_size)
         self.cell = cell if isinstance(cell, CellGraph) else load_cell(cell)
@@ -51,7 +62,7 @@ class RecurrentCell(nn.Module):
         self.engine = choose_engine(engine)
         self.program = lower(self.cell.structure)
         self.unroll = prepare(engine, self.program)
-        self.layers = nn.ModuleList([CellWeights(self.program, input_size, hidden_size)])
+        self.layers = nn.ModuleList([CellWeights(self.program, input_size, hidden_size, device, dtype)])
         self.reset_parameters()
 
     def reset_parameters(self, init_scale: float = 1.0, generator: torch.Generator | None = None) -> None:
@@ -65,7 +76,7 @@ class RecurrentCell(nn.Module):
             ConfigError: A key names no weight.
             ShapeError: An array has another shape than its weight.
         """
-        load_by_name([self._weights], arrays)
+        load_by_name({"layers.0": self._weights}, arrays)
 
     # named as in nn.GRUCell, so that calls with keywords work too
     def forward(self, input: Tensor, hx: States | None = None) -> States:  # noqa: A002
@@ -97,7 +108,7 @@ class RecurrentCell(nn.Module):
 
     def extra_repr(self) -> str:
         """Names sizes, states, the input projection if there is one, and the engine."""
-        return f"{self.input_size}, {self.hidden_size}, {describe(self.program, self._weights, self.engine)}"
+        return f"{self.input_size}, {self.hidden_size}, {describe(self.program, [self._weights], self.engine)}"
 
     @property
     def _weights(self) -> CellWeights:

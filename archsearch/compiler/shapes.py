@@ -3,6 +3,7 @@
 Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers, `M` states.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +24,37 @@ def check_sizes(owner: str, **sizes: object) -> None:
             raise ConfigError(f"{owner}: expected a whole number of at least 1 for {name}, got {size!r}.")
 
 
+def check_switches(owner: str, **switches: object) -> None:
+    """Checks that switches are on or off.
+
+    Raises:
+        ConfigError: One is neither True nor False.
+    """
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise ConfigError(f"{owner}: expected True or False for {name}, got {switch!r}.")
+
+
+def check_dropout(owner: str, dropout: object, num_layers: int) -> float:
+    """Checks a probability of dropout between layers and returns it; warns where it has no effect.
+
+    Raises:
+        ConfigError: It is no number from 0 to 1.
+    """
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        raise ConfigError(
+            f"{owner}: expected for dropout a number from 0 to 1, the probability that an output is zeroed, got "
+            f"{dropout!r}."
+        )
+    if dropout and num_layers == 1:
+        warnings.warn(
+            f"{owner}: dropout={dropout} has no effect with num_layers=1: it zeroes outputs of every layer but the "
+            "last. Put nn.Dropout behind the layer, or add layers.",
+            stacklevel=3,
+        )
+    return float(dropout)
+
+
 def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, weight: Tensor | None) -> Tensor:
     """Checks an input and returns it.
 
@@ -38,8 +70,8 @@ def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, 
     """
     if isinstance(x, PackedSequence):
         raise ShapeError(
-            f"{owner}: packed sequences are not supported yet. Pass a padded tensor and mask the positions behind each "
-            "sequence's end."
+            f"{owner}: expected a tensor {' or '.join(layouts)}, got a PackedSequence. Give it to a RecurrentLayer, or "
+            "one time step of its data to this module."
         )
     if not isinstance(x, Tensor):
         raise ShapeError(f"{owner}: expected a tensor {' or '.join(layouts)}, got {type(x).__name__}.")

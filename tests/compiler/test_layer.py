@@ -1,11 +1,11 @@
-"""Layers against torch's own, and the calling convention."""
+"""Layers against cells written by hand, and the calling convention; torch's own are in `test_layer_equals_torch`."""
 
 import copy
 import pickle
 
 import pytest
 import torch
-from torch import nn
+from shared_torch_pairs import as_tuple
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.graph.catalog import zoo_names
@@ -13,91 +13,6 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_parameters
 
 TOLERANCES = {torch.float32: 1e-6, torch.float64: 1e-10}
-
-
-def load_gates(layer, reference, index, gates, joined):
-    """Copies torch's stacked gates; a gate with one bias takes the sum of torch's two."""
-    rows = [
-        getattr(reference, f"{kind}_l{index}").detach().chunk(len(gates))
-        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    ]
-    arrays = {}
-    for name, w_x, w_h, b_x, b_h in zip(gates, *rows, strict=True):
-        arrays[f"{name}_1.weight"], arrays[f"{name}_2.weight"] = w_x, w_h
-        arrays[f"{name}_1.bias"] = b_x + b_h if name in joined else b_x
-        if name not in joined:
-            arrays[f"{name}_2.bias"] = b_h
-    prefix = f"layers.{index}."
-    layer.load_weights({prefix + name: array for name, array in arrays.items()})
-
-
-PAIRS = {
-    "gru_torch": (nn.GRU, ("reset", "update", "new"), ("reset", "update")),
-    "lstm_torch": (nn.LSTM, ("input", "forget", "candidate", "output"), ("input", "forget", "candidate", "output")),
-}
-
-
-def build_pair(name, num_layers, batch_first, dtype):
-    torch.manual_seed(3)
-    torch_class, gates, joined = PAIRS[name]
-    reference = torch_class(5, 7, num_layers, batch_first=batch_first, dtype=dtype)
-    layer = RecurrentLayer(name, 5, 7, num_layers, batch_first=batch_first).to(dtype)
-    for index in range(num_layers):
-        load_gates(layer, reference, index, gates, joined)
-    return reference, layer
-
-
-def as_tuple(states):
-    return states if isinstance(states, tuple) else (states,)
-
-
-@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
-@pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("given_state", [False, True])
-@pytest.mark.parametrize("name", PAIRS)
-def test_torch_cells_equal_torch(name, given_state, batch_first, num_layers, dtype):
-    reference, layer = build_pair(name, num_layers, batch_first, dtype)
-    results = []
-    for module in (reference, layer):
-        torch.manual_seed(4)
-        x = torch.randn((3, 6, 5) if batch_first else (6, 3, 5), dtype=dtype, requires_grad=True)
-        states = tuple(torch.randn(num_layers, 3, 7, dtype=dtype, requires_grad=True) for _ in layer.program.states)
-        given = (states[0] if len(states) == 1 else states) if given_state else None
-        output, last = module(x, given)
-        loss = sum(
-            (value * torch.linspace(-1, 1, value.numel(), dtype=dtype).view_as(value)).sum()
-            for value in (output, *as_tuple(last))
-        )
-        loss.backward()
-        gradients = [x.grad, *(state.grad for state in states if given_state)]
-        gradients += (
-            [getattr(reference, f"weight_hh_l{index}").grad for index in range(num_layers)]
-            if module is reference
-            else [
-                torch.cat([getattr(weights, f"{gate}_2").weight.grad for gate in PAIRS[name][1]])
-                for weights in layer.layers
-            ]
-        )
-        results.append([output, *as_tuple(last), *gradients])
-        assert isinstance(last, tuple) == (len(states) > 1)
-    tolerance = TOLERANCES[dtype]
-    for expected, actual in zip(*results, strict=True):
-        scale = max(1.0, float(expected.abs().max().detach()))
-        torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance * scale)
-
-
-def test_tanh_equals_torch_rnn():
-    reference, layer = nn.RNN(4, 6, dtype=torch.float64), RecurrentLayer("tanh", 4, 6).double()
-    layer.load_weights(
-        {
-            "new_1": reference.weight_ih_l0.detach(),
-            "new_2.weight": reference.weight_hh_l0.detach(),
-            "new_1.bias": (reference.bias_ih_l0 + reference.bias_hh_l0).detach(),
-        }
-    )
-    x = torch.randn(5, 2, 4, dtype=torch.float64)
-    torch.testing.assert_close(layer(x), reference(x), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)

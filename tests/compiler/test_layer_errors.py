@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError, ShapeError
@@ -17,8 +17,12 @@ from archsearch.errors import ConfigError, ShapeError
         ({"hidden_size": 2.5}, "at least 1 for hidden_size, got 2.5"),
         ({"num_layers": 0}, "at least 1 for num_layers, got 0"),
         ({"num_layers": True}, "at least 1 for num_layers, got True"),
-        ({"dropout": 0.1}, "dropout=0.1 is not supported yet. Leave it at 0"),
-        ({"bidirectional": True}, "bidirectional=True is not supported yet. Run"),
+        ({"dropout": 1.1}, "for dropout a number from 0 to 1, .* got 1.1"),
+        ({"dropout": -0.1}, "got -0.1"),
+        ({"dropout": True}, "got True"),
+        ({"dropout": "0.5"}, "got '0.5'"),
+        ({"bidirectional": "no"}, "True or False for bidirectional, got 'no'"),
+        ({"batch_first": 1}, "True or False for batch_first, got 1"),
         ({"engine": "nativ"}, "engine 'nativ' is not known. Expected one of: auto, interpreter"),
         ({"cell": "grru"}, "Did you mean 'gru'"),
     ],
@@ -41,7 +45,16 @@ X = torch.zeros(5, 2, 3)
         (X.double(), "the input has type torch.float64, the weights torch.float32"),
         (X.to("meta"), "the input is on device meta, the weights on cpu"),
         (np.zeros((5, 2, 3)), "expected a tensor .* got ndarray"),
-        (nn.utils.rnn.pack_sequence([torch.zeros(5, 3)]), "packed sequences are not supported yet"),
+        (pack_sequence([torch.zeros(5, 4)]), r"expected 3 input features on the last axis, got 4 \(shape \[5, 4\]\)"),
+        (pack_sequence([torch.zeros(5, 1, 3)]), r"an input \[N, I\], got shape \[5, 1, 3\]"),
+        (pack_sequence([torch.zeros(5, 3)]).double(), "the input has type torch.float64, the weights torch.float32"),
+        (
+            PackedSequence(torch.zeros(4, 3), torch.tensor([2, 1])),
+            r"3 time steps, the sum of its batch_sizes, got data",
+        ),
+        (PackedSequence(torch.zeros(3, 3), torch.tensor([1, 2])), r"never grow and are at least 1, got \[1, 2\]"),
+        (PackedSequence(torch.zeros(1, 3), torch.tensor([1, 0])), r"never grow and are at least 1, got \[1, 0\]"),
+        (PackedSequence(torch.zeros(0, 3), torch.tensor([], dtype=torch.int64)), r"at least 1, got \[\]"),
     ],
 )
 def test_inputs(x, message):
@@ -69,6 +82,19 @@ H = torch.zeros(1, 2, 4)
 def test_states(name, states, message):
     with pytest.raises(ShapeError, match=message):
         RecurrentLayer(name, 3, 4)(X, states)
+
+
+def test_states_of_both_directions():
+    layer = RecurrentLayer("gru", 3, 4, num_layers=2, bidirectional=True)
+    with pytest.raises(ShapeError, match=r"a tensor \[4, 2, 4\] for the state h, got shape \[2, 2, 4\]"):
+        layer(X, torch.zeros(2, 2, 4))
+    with pytest.raises(ShapeError, match=r"a tensor \[4, 3, 4\] for the state h, got shape \[4, 2, 4\]"):
+        layer(pack_sequence([torch.zeros(2, 3)] * 3), torch.zeros(4, 2, 4))
+
+
+def test_dropout_without_effect():
+    with pytest.warns(UserWarning, match=r"dropout=0.5 has no effect with num_layers=1"):
+        RecurrentLayer("gru", 3, 4, dropout=0.5)
 
 
 def test_batch_first_is_named_in_the_message():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_sequence
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.recurrent_cell import RecurrentCell
@@ -48,3 +49,5 @@ def test_shapes_are_checked():
         cell(torch.zeros(1, 2, 3))
     with pytest.raises(ShapeError, match=r"expected a tensor \[2, 4\] for the state h, got shape \[1, 2, 4\]"):
         cell(torch.zeros(2, 3), torch.zeros(1, 2, 4))
+    with pytest.raises(ShapeError, match=r"\[I\] or \[B, I\], got a PackedSequence. Give it to a RecurrentLayer"):
+        cell(pack_sequence([torch.zeros(2, 3)]))

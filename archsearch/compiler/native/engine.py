@@ -10,6 +10,7 @@ from archsearch.compiler.native.arena import Lease
 from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Sizes, Tape, check_native
 from archsearch.compiler.program import CellProgram
+from archsearch.compiler.transforms import active_transform, has_batched_gradients
 from archsearch.errors import EngineError
 
 # Beyond it the compiler takes minutes.
@@ -77,6 +78,12 @@ class NativeEngine:
         Raises:
             EngineError: A tensor has another type or device than this engine runs, or the compiler fails.
         """
+        transform = active_transform()
+        if transform is not None:
+            raise EngineError(
+                f"engine native: it cannot run inside {transform}, which would see none of its operations. Use "
+                "engine=interpreter, or engine=auto."
+            )
         places = self.places(parameters)
         tensors = (x, *states, *[parameters[key] for key in places.keys])
         refusal = self.refusal(tensors)
@@ -163,7 +170,7 @@ class _Unroll(torch.autograd.Function):
         engine: NativeEngine = ctx.engine
         places: Places = ctx.places
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or has_batched_gradients(given) or active_transform() is not None:
             return (None, None, *_differentiable_gradients(engine, places, tensors, given))
         tape, ctx.tape = ctx.tape, None
         if any(gradient is not None for gradient in given[1:]):
@@ -193,16 +200,17 @@ class _Unroll(torch.autograd.Function):
 def _differentiable_gradients(
     engine: NativeEngine, places: Places, tensors: tuple[Tensor, ...], given: tuple[Tensor | None, ...]
 ) -> tuple[Tensor | None, ...]:
-    """Returns gradients that can be derived again, by another engine's forward pass and autograd."""
+    """Returns gradients that can be derived again and transformed, by another engine's forward pass and autograd."""
     if engine.for_second_derivatives is None:
+        missing = "derivatives of derivatives (create_graph=True)" if torch.is_grad_enabled() else "batched derivatives"
         raise EngineError(
-            "engine native: it has no derivatives of derivatives (create_graph=True). Use "
-            "engine=interpreter, or engine=auto in full precision."
+            f"engine native: it has no {missing}. Use engine=interpreter, or engine=auto in full precision."
         )
     num_states = len(engine.program.states)
     x, *others = tensors
     parameters = dict(zip(places.keys, others[num_states:], strict=True))
-    output, after = engine.for_second_derivatives(x, tuple(others[:num_states]), parameters)
+    with torch.enable_grad():
+        output, after = engine.for_second_derivatives(x, tuple(others[:num_states]), parameters)
     pairs = [(value, gradient) for value, gradient in zip((output, *after), given, strict=True) if gradient is not None]
     wanted = [tensor for tensor in tensors if tensor.requires_grad]
     found = torch.autograd.grad(

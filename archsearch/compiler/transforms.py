@@ -1,0 +1,30 @@
+"""Whether torch watches each single operation, so that numbers computed behind its back would be lost on it."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+
+def active_transform() -> str | None:
+    """Returns what transforms or records operations at this moment, or None.
+
+    Most have no public test; these are the ones that torch's own `autograd.Function` and `torch.compile` use.
+    """
+    if torch.compiler.is_compiling():
+        return "torch.compile or torch.export"
+    if torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace"
+    if torch._C._are_functorch_transforms_active():
+        return "a transform of torch.func (grad, vmap, jvp, ...)"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation"
+    mode = _get_current_dispatch_mode()
+    return None if mode is None else f"the dispatch mode {type(mode).__name__}"
+
+
+def has_batched_gradients(gradients: Iterable[Tensor | None]) -> bool:
+    """Says whether a backward pass was given many gradients at once (`is_grads_batched`, `vectorize`)."""
+    return any(gradient is not None and torch._C._functorch.is_legacy_batchedtensor(gradient) for gradient in gradients)
