@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.export.directions import count_rows
 
 SIZES = ((7, 3), (1, 1), (2, 5))  # T and B; one time step and one sequence are what a fixed size is mistaken for
 _SEED = 4
@@ -18,7 +19,7 @@ def largest_difference(layer: RecurrentLayer, run: Callable[[Tensors], Sequence[
 
     Args:
         layer: Run without dropout.
-        run: The exported form: `input`, laid out as the layer takes it, and each state `[L, B, H]`, in float32 ->
+        run: The exported form: `input`, laid out as the layer takes it, and each state, in float32 ->
             `output` and each new state.
 
     Returns:
@@ -55,7 +56,7 @@ def _draw_inputs(layer: RecurrentLayer) -> Iterator[Tensors]:
     for num_steps, batch_size in SIZES:
         leading = (batch_size, num_steps) if layer.batch_first else (num_steps, batch_size)
         shapes = [(*leading, layer.input_size)]
-        shapes += [(layer.num_layers, batch_size, layer.hidden_size)] * len(layer.cell.states)
+        shapes += [(count_rows(layer), batch_size, layer.hidden_size)] * len(layer.cell.states)
         yield tuple(torch.empty(shape).uniform_(-1, 1, generator=generator) for shape in shapes)
 
 

@@ -1,13 +1,13 @@
 """A layer as an ONNX model, written from its program; nothing is traced.
 
-Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers.
+Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units.
 """
 
 import onnx
 from onnx import ModelProto, ValueInfoProto, helper
 
 from archsearch.compiler.layer import RecurrentLayer
-from archsearch.export.directions import Direction, directions_per_layer
+from archsearch.export.directions import Direction, count_rows, directions_per_layer
 from archsearch.export.onnx_layer import DirectionWriter
 from archsearch.export.onnx_nodes import Nodes, tensor
 
@@ -72,9 +72,9 @@ def _write_direction(
 
 
 def _model(layer: RecurrentLayer, nodes: Nodes, lead: list[str]) -> ModelProto:
-    top = list(directions_per_layer(layer))[-1]
-    inputs = [tensor("input", [*lead, layer.input_size]), *_states(layer, top[-1].row + 1, "0")]
-    outputs = [tensor("output", [*lead, layer.hidden_size * len(top)]), *_states(layer, top[-1].row + 1, "n")]
+    num_directions = len(directions_per_layer(layer)[-1])
+    inputs = [tensor("input", [*lead, layer.input_size]), *_states(layer, "0")]
+    outputs = [tensor("output", [*lead, layer.hidden_size * num_directions]), *_states(layer, "n")]
     graph = helper.make_graph(nodes.list, "recurrent_layer", inputs, outputs, list(nodes.stored.values()))
     model = helper.make_model(
         graph, producer_name="archsearch", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=FORMAT
@@ -84,5 +84,6 @@ def _model(layer: RecurrentLayer, nodes: Nodes, lead: list[str]) -> ModelProto:
     return model
 
 
-def _states(layer: RecurrentLayer, num_rows: int, ending: str) -> list[ValueInfoProto]:
-    return [tensor(f"{state}_{ending}", [num_rows, "batch", layer.hidden_size]) for state in layer.program.states]
+def _states(layer: RecurrentLayer, ending: str) -> list[ValueInfoProto]:
+    rows = count_rows(layer)
+    return [tensor(f"{state}_{ending}", [rows, "batch", layer.hidden_size]) for state in layer.program.states]

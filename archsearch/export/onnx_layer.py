@@ -32,7 +32,7 @@ class DirectionWriter:
     def __init__(self, nodes: Nodes, layer: RecurrentLayer, direction: Direction) -> None:
         self._nodes = nodes
         self._program = layer.program
-        self._sizes = {"I": layer.hidden_size if direction.layer else layer.input_size, "H": layer.hidden_size}
+        self._sizes = {"I": direction.input_size, "H": layer.hidden_size}
         self._stored = direction.stored
         self._tensors = tensors_by_name(direction.weights)
         self._packs: dict[str, tuple[str, str | None]] = {}

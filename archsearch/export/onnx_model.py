@@ -1,6 +1,6 @@
 """A layer as an ONNX file, for runtimes that have no torch.
 
-Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers.
+Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers, `D` directions.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def export_onnx(layer: RecurrentLayer, path: Path) -> None:
     """Writes a model that runs a layer over sequences of any length, in batches of any size.
 
-    Inputs: `input` `[T, B, I]`, with the layer's `batch_first` `[B, T, I]`, and for each state `STATE_0` `[L, B, H]`.
-    Outputs: `output` `[T, B, H]`, laid out as the input, and for each state `STATE_n` `[L, B, H]`. All are float32;
-    weights are stored in it under the names of the layer's `state_dict`. The metadata have `digest` and `equations`.
+    Inputs: `input` `[T, B, I]`, with the layer's `batch_first` `[B, T, I]`, and for each state `STATE_0`
+    `[L * D, B, H]`. Outputs: `output` `[T, B, D * H]`, laid out as the input, and for each state `STATE_n`
+    `[L * D, B, H]`. All are float32; weights are stored under the names of the layer's `state_dict`.
+    The metadata have `digest` and `equations`.
 
     Args:
         layer: As in evaluation: dropout is left out.
@@ -46,8 +47,13 @@ def export_onnx_step(layer: RecurrentLayer, path: Path) -> None:
         path: The file; an older one is replaced.
 
     Raises:
-        ConfigError: onnx is not installed, or the file cannot be written.
+        ConfigError: The layer is bidirectional, onnx is not installed, or the file cannot be written.
     """
+    if layer.bidirectional:
+        raise ConfigError(
+            "export onnx step: expected a layer of one direction, got bidirectional=True. One direction begins with "
+            "the last time step, so it cannot go step by step: export whole sequences with export_onnx."
+        )
     _write(_graphs().step_model(layer), path)
 
 

@@ -1,6 +1,6 @@
 """A layer as a `torch.export` program, which torch runs without archsearch.
 
-Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers.
+Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units.
 """
 
 import keyword
@@ -14,7 +14,7 @@ from torch.fx import GraphModule
 from archsearch.compiler.layer import RecurrentLayer, States
 from archsearch.errors import ConfigError
 from archsearch.export.agreement import Tensors, largest_difference
-from archsearch.export.directions import directions_per_layer
+from archsearch.export.directions import count_rows, directions_per_layer
 from archsearch.export.scanned_program import run_scanned
 
 
@@ -71,6 +71,7 @@ class _TracedLayer(nn.Module):
     def __init__(self, layer: RecurrentLayer) -> None:
         super().__init__()
         self.layers = nn.ModuleList(_with_safe_names(weights) for weights in layer.layers)
+        self.reverse_layers = nn.ModuleList(_with_safe_names(weights) for weights in layer.reverse_layers)
         self._layer = (layer,)  # a tuple hides it from the module's own children
 
     def forward(self, x: Tensor, hx: States) -> tuple[Tensor, States]:
@@ -107,9 +108,8 @@ def _with_safe_names(weights: nn.Module) -> nn.Module:
 
 def _trace(layer: RecurrentLayer) -> ExportedProgram:
     like = next(layer.parameters(), torch.zeros(0))
-    num_rows = sum(len(directions) for directions in directions_per_layer(layer))
     # torch takes a size of 1 for one that never changes, also that of all time steps but one
-    states = tuple(like.new_zeros(num_rows, 3, layer.hidden_size) for _ in layer.program.states)
+    states = tuple(like.new_zeros(count_rows(layer), 3, layer.hidden_size) for _ in layer.program.states)
     x = like.new_zeros(*((3, 5) if layer.batch_first else (5, 3)), layer.input_size)
     dynamic_states = tuple({1: Dim.DYNAMIC} for _ in states)
     with torch.no_grad():

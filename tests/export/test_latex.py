@@ -112,6 +112,10 @@ def test_formulas_of_random_cells_mean_the_cell():
         "h' = x - (linear(x) + linear(h)) - (h + x)",
         "h' = linear(x) * linear(h, bias=no) * linear(tanh(x) + h)",
         "h' = leaky_relu(x) - relu(linear(relu(h)))",
+        "z = sigmoid(linear(x, h))\nh' = (1 - z) * tanh(x) + -z * h",
+        "h' = 0.5 * (x + h) - 1e-05 * x + 20 * (0.5 * h)",
+        "h' = 2 * (3 * h - x) * (peephole(h, diagonal=0.5) + 1) * peephole(x * h) - peephole(x + h)",
+        "h' = -(x * h) - (0.25 - h) * -2 - -h - -(x + h)",
     ],
 )
 def test_parentheses(equations):

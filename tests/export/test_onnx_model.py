@@ -130,6 +130,19 @@ def test_other_layouts_and_types(tmp_path):
     assert layer.training
 
 
+@pytest.mark.parametrize("name", ["gru", "lstm_torch", "mut1"])
+def test_both_directions(name, tmp_path):
+    path = tmp_path / "cell.onnx"
+    for num_layers in (1, 3):
+        layer = build_layer(name, num_layers=num_layers, bidirectional=True, dropout=0.5 if num_layers > 1 else 0.0)
+        export_onnx(layer, path)
+        assert verify_onnx(layer, path) <= 1e-5
+        arrays = {array.name for array in onnx.load(path).graph.initializer}
+        assert set(layer.state_dict()) <= arrays
+    with pytest.raises(ConfigError, match="expected a layer of one direction"):
+        export_onnx_step(layer, path)
+
+
 def test_a_file_is_called_without_knowing_the_layer(tmp_path):
     layer = build_layer("lstm_torch", num_layers=2)
     export_onnx(layer, tmp_path / "cell.onnx")

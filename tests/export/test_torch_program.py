@@ -43,6 +43,7 @@ def test_the_zoo_equals_the_layer(name, tmp_path):
         "n = h * c\nh' = n - n * n\nc' = c\nd' = x + d",
         "n = x * h\nh' = n * n + leaky_relu(n)\nc' = n\nd' = n",
         "h' = linear(x) * linear(x, bias=no) + linear(h, bias=no) * linear(h) + linear(h, bias=no)",
+        "c' = peephole(x) - 0.5 * h\nh' = peephole(c') * tanh(peephole(h) + 1 - linear(x))",
         "h' = linear(x, name=if) + linear(h, name=if_) + linear(x, name=layers)",
     ],
 )
@@ -55,6 +56,7 @@ def test_other_layouts_types_and_engines(tmp_path):
     path = tmp_path / "cell.pt2"
     assert difference(build_layer("lstm", 3, 4, 2, batch_first=True), path) <= 1e-6
     assert difference(build_layer("gru", 3, 4).double(), path) <= 1e-15
+    assert difference(build_layer("mut1", 3, 4, 2, bidirectional=True, dropout=0.5), path) <= 1e-6
     fastest = RecurrentLayer("mut1", 3, 4).train()
     assert difference(fastest, path) <= 1e-6
     assert fastest.training
