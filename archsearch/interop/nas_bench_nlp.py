@@ -50,8 +50,8 @@ def nas_bench_nlp_weights(
     Args:
         recipe: As `from_nas_bench_nlp` takes it.
         arrays: The state dict of the foreign cell or of a module around it: for each `linear` node
-            `components.NODE.weights.K` `[H, I or H]` and `components.NODE.bias` `[H]`. Other entries, and those of nodes
-            that no new state needs, are passed over.
+            `components.NODE.weights.K` `[H, I or H]` and `components.NODE.bias` `[H]`. Other entries, and those of
+            nodes that no new state needs, are passed over.
 
     Raises:
         InvalidGraphError: The recipe breaks a rule.

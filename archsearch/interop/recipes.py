@@ -105,9 +105,11 @@ class _Reader:
         if max(indices) >= MAX_STATES:
             violations.append(f"node 'h_new_{max(indices)}': expected at most {MAX_STATES} states, h_new_0 and on.")
             return MAX_STATES
-        for index in range(1, max(indices)):
-            if index not in indices:
-                violations.append(f"recipe: 'h_new_{max(indices)}' needs a node 'h_new_{index}', got none. Add it.")
+        violations += [
+            f"recipe: 'h_new_{max(indices)}' needs a node 'h_new_{index}', got none. Add it."
+            for index in range(1, max(indices))
+            if index not in indices
+        ]
         return max(indices) + 1
 
     def missing_inputs(self, num_states: int) -> Iterator[str]:
@@ -116,7 +118,7 @@ class _Reader:
             for value in dict.fromkeys(node.inputs):
                 match = _OLD_STATE.fullmatch(value)
                 if match and int(match[1]) >= num_states:
-                    yield f"node {_shown(name)}: input {value!r} is a state that no node 'h_new_{match[1]}' sets. Add it."
+                    yield f"node {_shown(name)}: no node 'h_new_{match[1]}' sets the state {value!r}. Add it."
                 elif not match and value != INPUT and value not in self.nodes:
                     close = get_close_matches(value[:64], [INPUT, *list(self.nodes)[:500]], n=1)
                     hint = f" Did you mean {_shown(close[0])}?" if close else ""
