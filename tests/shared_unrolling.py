@@ -8,6 +8,7 @@ import gc
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def draw_parameters(structure: Structure, input_size: int, hidden_size: int, gen
     program = lower(structure)
     for spec in program.parameters:
         width = input_size if spec.width == "I" else hidden_size
-        shape = (hidden_size, width)
+        shape = (hidden_size,) if spec.is_vector else (hidden_size, width)
         parameters[f"{spec.name}.weight"] = torch.randn(shape, generator=generator, dtype=torch.float64) / width**0.5
         if spec.bias:
             parameters[f"{spec.name}.bias"] = torch.randn(hidden_size, generator=generator, dtype=torch.float64)
@@ -178,6 +179,30 @@ def random_cell(seed: int) -> Structure:
     rng = random.Random(seed)
     draw = full_structure if seed % 2 else random_structure
     return draw(rng, rng.randint(5, 60), rng.randint(1, 5))
+
+
+def cell_of_all_primitives(seed: int) -> Structure:
+    """Draws a random cell and puts a node of another work's cells between some values and their users."""
+    structure = random_cell(seed)
+    rng = random.Random(seed)
+    nodes: dict[str, Node] = {}
+
+    def put_between(operand: str) -> str:
+        if rng.random() > 0.3:
+            return operand
+        name = f"between_{len(nodes)}"
+        primitive = rng.choice(("leaky_relu", "affine", "peephole"))
+        if primitive == "affine":
+            scale, shift = rng.choice(((-1.0, 1.0), (0.5, 0.0), (1.0, -0.25), (-1.5, 0.3)))
+            nodes[name] = Node("affine", (operand,), scale=scale, shift=shift)
+        else:
+            nodes[name] = Node(primitive, (operand,))
+        return name
+
+    for name, node in structure.nodes.items():
+        nodes[name] = replace(node, operands=tuple(put_between(operand) for operand in node.operands))
+    new_states = {state: put_between(value) for state, value in structure.new_states.items()}
+    return Structure(structure.states, nodes, new_states)
 
 
 def zoo_structures() -> dict[str, Structure]:

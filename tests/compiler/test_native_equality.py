@@ -14,6 +14,7 @@ from shared_unrolling import (
     MAX_ERROR_RATIO,
     SIZES,
     CountedEngine,
+    cell_of_all_primitives,
     compare_in_double,
     compare_in_float,
     convert,
@@ -106,6 +107,13 @@ def test_random_cells_equal_the_interpreter(seed):
     structure = random_cell(seed)
     assert_equals_interpreter(structure, SIZES[seed % len(SIZES)])
     assert_equals_interpreter(structure, SIZES[(seed + 5) % len(SIZES)])
+
+
+@pytest.mark.parametrize("seed", range(NUM_RANDOM))
+def test_random_cells_of_all_primitives_equal_the_interpreter(seed):
+    structure = cell_of_all_primitives(seed)
+    assert_equals_interpreter(structure, SIZES[seed % len(SIZES)])
+    assert_as_exact_as_the_interpreter(structure, SIZES[(seed + 5) % len(SIZES)])
 
 
 # mistakes of the engine that these tests found

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from shared_unrolling import CountedEngine, why_not_native
+from torch.nn.functional import leaky_relu
 
 from archsearch.graph.equations import parse_equations
 
 MAX_ULP = 4
-FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
+FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "leaky_relu": leaky_relu}
 DTYPES = [torch.float32, torch.float64]
 INFINITY, NAN = float("inf"), float("nan")
 
@@ -68,7 +69,7 @@ def test_values(name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_slopes(name, dtype):
-    """Derivatives to the same few ulp of 1; relu's is 0 at 0."""
+    """Derivatives to the same few ulp of 1; those of relu and leaky_relu at 0 are the left ones."""
     numbers = grid(dtype)
     x = numbers.to(torch.float64, copy=True).requires_grad_()
     (expected,) = torch.autograd.grad(FUNCTIONS[name](x).sum(), x)
@@ -80,7 +81,12 @@ def test_slopes(name, dtype):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_at_the_ends(name, dtype):
     actual, slopes = apply(name, torch.tensor([INFINITY, -INFINITY, NAN, 0.0, -0.0], dtype=dtype))
-    expected = {"sigmoid": [1, 0, 0.5, 0.5], "tanh": [1, -1, 0, 0], "relu": [INFINITY, 0, 0, 0]}[name]
+    expected = {
+        "sigmoid": [1, 0, 0.5, 0.5],
+        "tanh": [1, -1, 0, 0],
+        "relu": [INFINITY, 0, 0, 0],
+        "leaky_relu": [INFINITY, -INFINITY, 0, 0],
+    }[name]
     assert actual[[0, 1, 3, 4]].tolist() == expected
     assert actual[2].isnan()
     x = torch.tensor([INFINITY, -INFINITY, NAN], dtype=dtype, requires_grad=True)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from shared_unrolling import (
     CountedEngine,
+    cell_of_all_primitives,
     convert,
     draw_case,
     draw_tame_case,
@@ -23,6 +24,7 @@ DTYPES = [torch.float32, torch.float64]
 NAN, INFINITY = float("nan"), float("inf")
 CELLS = {name: zoo_structures()[name] for name in ("gru", "lstm", "mut1", "mut3")}
 CELLS["relu"] = parse_equations("h' = relu(linear(x, h)) * x - relu(h)")
+CELLS |= {f"all primitives {seed}": cell_of_all_primitives(seed) for seed in (1, 2, 5, 10, 11)}
 CELLS |= {f"random {seed}": random_cell(seed) for seed in (1, 2, 5, 10, 11, 12, 16, 36, 45, 50)}
 
 

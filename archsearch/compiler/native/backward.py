@@ -10,7 +10,7 @@ from collections import defaultdict
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.blocks import Block, Delay, Elementwise, Plan, Products
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.formulas import FORMULAS
+from archsearch.compiler.native.formulas import formula_of
 from archsearch.compiler.native.storage import Array, Kind, Place, Storage, last_readers, operands_of, results_of
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.compiler.program import Instruction
@@ -51,6 +51,7 @@ class BackwardWriter:
         plan, write = self._plan, self._write
         self._pack_weights()
         self._take_gradients()
+        self._clear_vectors()
         for block in reversed(plan.epilogue):
             self._block(block, "time")
         for alias, source in plan.gathers.items():
@@ -106,6 +107,13 @@ class BackwardWriter:
             elif self._with_after:
                 self._add_to_last_step(after, new)
 
+    def _clear_vectors(self) -> None:
+        """Begins the sums over time that are the gradients of peepholes."""
+        for pack in self._plan.vectors:
+            own = self._own_place(pack, "vector")
+            self._sources[pack] = [own]
+            self._write(f"runtime->fill(row, 0, {own.at_start()});")
+
     def _take_state_gradient(self, after: str, target: str) -> None:
         if self._with_after:
             self._write(f"if ({after})")
@@ -132,6 +140,8 @@ class BackwardWriter:
 
     def _kind_of(self, value: str) -> Kind:
         """Returns how much of a value's gradient must be at hand: of products, all time steps."""
+        if value in self._plan.vectors:
+            return "vector"
         if value in self._plan.recurrent:
             return "two"
         is_product = any(value in results_of(block) for block in self._products)
@@ -199,7 +209,7 @@ class BackwardWriter:
             if total is None:
                 continue
             gradient = total if total.isidentifier() else loop.define(total)
-            formula = FORMULAS[instruction.operation]
+            formula = formula_of(instruction)
             for operand, text in zip(instruction.operands, formula.gradients, strict=True):
                 wanted = dict(zip("ab", instruction.operands, strict=False)) | {"y": result}
                 names = {letter: values.of(name) for letter, name in wanted.items() if f"{{{letter}}}" in text}
@@ -297,9 +307,15 @@ class BackwardWriter:
                 self._multiply_over_time([gradient], "x", [target], "I", "x_ld")
         elif self._program.needs_input_projection:
             self._clear(self._table.weight(INPUT_PROJECTION, "d_weight"), "H * I")
+        for pack, parameter in self._plan.vectors.items():
+            live.add(parameter)
+            target = self._table.weight(parameter, "d_weight")
+            self._write(f"if ({target})")
+            self._write(f"    runtime->sum_rows(B, H, {self._gradients.places[pack].at_start()}, padded, {target});")
         for spec in self._program.parameters:
             if spec.name not in live:
-                self._clear(self._table.weight(spec.name, "d_weight"), f"H * {spec.width}")
+                size = "H" if spec.is_vector else f"H * {spec.width}"
+                self._clear(self._table.weight(spec.name, "d_weight"), size)
                 self._clear(self._table.weight(spec.name, "d_bias"), "H")
 
     def _clear(self, target: str, size: str) -> None:
@@ -333,7 +349,7 @@ class _Values:
         if name not in self._vectors:
             instruction = self._made[name]
             operands = dict(zip("ab", map(self.of, instruction.operands), strict=False))
-            self._vectors[name] = self._loop.define(FORMULAS[instruction.operation].value.format(**operands))
+            self._vectors[name] = self._loop.define(formula_of(instruction).value.format(**operands))
         return self._vectors[name]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from archsearch.compiler.program import DELAY, GATHER, PRODUCT, PROJECT, CellProgram, Instruction
+from archsearch.compiler.program import DELAY, GATHER, PEEPHOLE, PRODUCT, PROJECT, CellProgram, Instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Plan:
         prologue: Blocks on all time steps at once.
         step: Blocks on one time step.
         epilogue: Blocks on all time steps at once.
+        last: Blocks on the last time step alone, after all others; see `with_last_step_apart`.
         gathers: The step or state value that stands behind each gathered time value.
         projects: The name of `x` made as wide as the state, if it is read so.
         recurrent: States that the step carries.
@@ -83,6 +84,14 @@ class Plan:
     projects: str | None
     recurrent: tuple[str, ...]
     uses: Mapping[str, int]
+    last: tuple[Block, ...] = ()
+
+    @cached_property
+    def vectors(self) -> dict[str, str]:
+        """The vectors that peepholes multiply with: of each pack its one parameter."""
+        loops = (block.instructions for block in self.blocks if isinstance(block, Elementwise))
+        packs = (instruction.operands[1] for loop in loops for instruction in loop if instruction.operation == PEEPHOLE)
+        return {pack: self.program.members[pack][0] for pack in packs}
 
     @property
     def delays(self) -> tuple[Delay, ...]:
@@ -93,19 +102,33 @@ class Plan:
         """Returns the part of the plan that the output depends on, at this or a later time step."""
         program = self.program
         wanted = _leading_to(program, {program.output})
-
-        def narrow(part: tuple[Block, ...]) -> tuple[Block, ...]:
-            narrowed = (_narrow(block, wanted) for block in part)
-            return tuple(block for block in narrowed if block is not None)
-
         return replace(
             self,
-            prologue=narrow(self.prologue),
-            step=narrow(self.step),
-            epilogue=narrow(self.epilogue),
+            prologue=_narrow_part(self.prologue, wanted),
+            step=_narrow_part(self.step, wanted),
+            epilogue=_narrow_part(self.epilogue, wanted),
+            last=_narrow_part(self.last, wanted),
             gathers={alias: value for alias, value in self.gathers.items() if alias in wanted},
             projects=self.projects if self.projects in wanted else None,
             recurrent=tuple(state for state in self.recurrent if state in wanted),
+        )
+
+    def with_last_step_apart(self) -> "Plan":
+        """Returns the plan with what only leads to a state that nothing reads computed at the last time step alone."""
+        program = self.program
+        delayed = (delay.result for delay in self.delays)
+        at_all_times = _leading_to(program, {program.output, *self.recurrent, *self.gathers.values(), *delayed})
+        rest = program.by_name.keys() - at_all_times
+        last = _narrow_part(self.prologue, rest) + _narrow_part(self.epilogue, rest)
+        first_free = len(self.products)
+        return replace(
+            self,
+            prologue=_narrow_part(self.prologue, at_all_times),
+            epilogue=_narrow_part(self.epilogue, at_all_times),
+            last=tuple(
+                replace(block, number=first_free + place) if isinstance(block, Products) else block
+                for place, block in enumerate(last)
+            ),
         )
 
     @cached_property
@@ -116,7 +139,7 @@ class Plan:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """All blocks in the order of the forward pass."""
-        return (*self.prologue, *self.step, *self.epilogue)
+        return (*self.prologue, *self.step, *self.epilogue, *self.last)
 
 
 def plan_blocks(program: CellProgram) -> Plan:
@@ -165,6 +188,11 @@ def _leading_to(program: CellProgram, names: Iterable[str]) -> set[str]:
             wanted.add(name)
             stack.extend(operands_of.get(name, ()))
     return wanted
+
+
+def _narrow_part(part: tuple[Block, ...], wanted: set[str]) -> tuple[Block, ...]:
+    narrowed = (_narrow(block, wanted) for block in part)
+    return tuple(block for block in narrowed if block is not None)
 
 
 def _narrow(block: Block, wanted: set[str]) -> Block | None:

@@ -3,7 +3,7 @@
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.blocks import Block, Elementwise, Member, Plan, Products
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.formulas import FORMULAS
+from archsearch.compiler.native.formulas import formula_of
 from archsearch.compiler.native.storage import Storage
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.graph.structure import INPUT
@@ -29,6 +29,7 @@ class ForwardWriter:
         plan, write = self._plan, self._write
         for products in plan.products:
             self._pack(products)
+        self._take_vectors()
         self._take_states()
         if plan.projects is not None:
             self._project(plan.projects)
@@ -41,7 +42,12 @@ class ForwardWriter:
                 self._carry_copies()
         for block in plan.epilogue:
             self._block(block, "time")
-        self._give_results()
+        with write.block():
+            write("const long t = T - 1;")
+            for block in plan.last:
+                self._block(block, "step")
+            self._give_last_states()
+        self._give_output()
         return write.lines
 
     def _pack(self, block: Products) -> None:
@@ -49,11 +55,18 @@ class ForwardWriter:
         width = "I" if block.operand == INPUT else "H"
         name, count = f"packed_{block.number}", len(block.members)
         self.packed[name] = f"{count} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
-        pack = PACK["step" if block in self._plan.step else "time"] + "_transposed"
+        is_of_one_step = block in (*self._plan.step, *self._plan.last)
+        pack = PACK["step" if is_of_one_step else "time"] + "_transposed"
         for part, member in enumerate(block.members):
             weight = self._table.weight(member.parameter)
             target = f"{name} + {part} * {width} * padded"
             self._write(f"runtime->{pack}({width}, H, {weight}, {width}, {target}, 0, 1);")
+
+    def _take_vectors(self) -> None:
+        """Writes the vector of each peephole for every sequence, as it is multiplied with values of all of them."""
+        for pack, parameter in self._plan.vectors.items():
+            place = self._storage.places[pack].at_start()
+            self._write(f"runtime->copy(B, H, {self._table.weight(parameter)}, 0, {place}, padded);")
 
     def _take_states(self) -> None:
         for index, state in enumerate(self._program.states):
@@ -90,13 +103,18 @@ class ForwardWriter:
             self._write(f"runtime->copy((T - 1) * B, padded, {source}, padded, {target} + row, padded);")
 
     def _products(self, block: Products, region: Region) -> None:
-        operand = "x" if block.operand == INPUT else address(self._storage.places[block.operand], region)
+        operand = self._operand(block, region)
         width, ld = ("I", "x_ld") if block.operand == INPUT else ("H", "padded")
         with self._write.block():
             self._write(f"const REAL *const a = {operand};")
             for part, member in enumerate(block.members):
                 packed = f"packed_{block.number} + {part} * {width} * padded"
                 self._product(member, region, f"{ROWS[region]}, H, {width}, 1, &a, {ld}, {packed}")
+
+    def _operand(self, block: Products, region: Region) -> str:
+        if block.operand != INPUT:
+            return address(self._storage.places[block.operand], region)
+        return "x" if region == "time" else "x + t * B * x_ld"
 
     def _product(self, member: Member, region: Region, factors: str) -> None:
         spec = next(spec for spec in self._program.parameters if spec.name == member.parameter)
@@ -115,7 +133,7 @@ class ForwardWriter:
         for instruction in block.instructions:
             operands = [vectors[name] if name in vectors else loop.load(places[name]) for name in instruction.operands]
             result = instruction.results[0]
-            formula = FORMULAS[instruction.operation].value
+            formula = formula_of(instruction).value
             vectors[result] = loop.define(formula.format(**dict(zip("ab", operands, strict=False))))
             if result in places:
                 loop.store(places[result], vectors[result])
@@ -129,16 +147,15 @@ class ForwardWriter:
                 target = self._storage.places[state].array.name
                 self._write(f"runtime->copy(B, padded, {source}, padded, {target} + (t + 1) * row, padded);")
 
-    def _give_results(self) -> None:
-        program, table, places = self._program, self._table, self._storage.places
-        output = places[program.output].at_start()
-        self._write(f"{table.entry('out_in_arena')} = {output};")
+    def _give_output(self) -> None:
+        output = self._storage.places[self._program.output].at_start()
+        self._write(f"{self._table.entry('out_in_arena')} = {output};")
         self._write("if (out)")
         self._write(f"    runtime->copy(T * B, H, {output}, padded, out, H);")
+
+    def _give_last_states(self) -> None:
+        program, table, places = self._program, self._table, self._storage.places
         for index, (state, new) in enumerate(zip(program.states, program.new_states, strict=True)):
             after = table.entry(f"after.{index}")
-            if state in program.recurrent:
-                last = f"{places[state].array.name} + T * row"
-            else:
-                last = f"{places[new].at_start()} + (T - 1) * row"
+            last = f"{places[state].array.name} + T * row" if state in program.recurrent else places[new].at_step()
             self._write(f"runtime->copy(B, H, {last}, padded, {after}, H);")

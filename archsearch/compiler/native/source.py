@@ -43,6 +43,7 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
     with `is_training` left in the arena.
     """
     plan = plan_blocks(program)
+    plan = plan if with_after else plan.with_last_step_apart()
     derived = plan if with_after else plan.leading_to_output()
     storage = plan_storage(plan, derived)
     table = CallTable(program)

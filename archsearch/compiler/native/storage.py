@@ -8,6 +8,8 @@ Every value is an array of rows `[B, padded H]`, one per time step or fewer. At 
     kept      T rows in training, mask all ones; else one, mask 0: what the backward pass reads
     once      1 row, mask 0: what lives within a time step
     two       2 rows, mask 1: what is handed from one time step to the next
+    vector    1 row, mask 0: the vector of a peephole, or its gradient, for every sequence; read and written at each
+              time step even in loops over all of them
 """
 
 import re
@@ -15,13 +17,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from archsearch.compiler.native.blocks import Block, Delay, Elementwise, Plan, Products
-from archsearch.compiler.native.formulas import FORMULAS
-from archsearch.compiler.program import Instruction
+from archsearch.compiler.native.formulas import formula_of
+from archsearch.compiler.program import AFFINE, PEEPHOLE, Instruction
 
-Kind = Literal["sequence", "whole", "kept", "once", "two"]
+Kind = Literal["sequence", "whole", "kept", "once", "two", "vector"]
 
-SLOTS: dict[Kind, str] = {"sequence": "T + 1", "whole": "T", "kept": "keep ? T : 1", "once": "1", "two": "2"}
-MASKS: dict[Kind, str] = {"sequence": "-1", "whole": "-1", "kept": "keep", "once": "0", "two": "1"}
+SLOTS: dict[Kind, str] = {
+    "sequence": "T + 1",
+    "whole": "T",
+    "kept": "keep ? T : 1",
+    "once": "1",
+    "two": "2",
+    "vector": "1",
+}
+MASKS: dict[Kind, str] = {"sequence": "-1", "whole": "-1", "kept": "keep", "once": "0", "two": "1", "vector": "0"}
 
 # Up to so many additions and multiplications are done again in the backward pass rather than stored and read.
 MAX_RECOMPUTED = 3
@@ -104,7 +113,8 @@ def plan_storage(plan: Plan, backward: Plan) -> Storage:
         else:
             storage.copied.add(state)
     storage.places |= placed
-    time_values = {name for name in made if program.by_name[name].axis == "time"}
+    of_last_step = {name for block in plan.last for name in results_of(block)}
+    time_values = {name for name in made if program.by_name[name].axis == "time"} - of_last_step
     gathered = set(plan.gathers.values())
     crossing = _crossing(plan)
     kept = _read_backward(backward, crossing | set(placed))
@@ -124,6 +134,8 @@ def plan_storage(plan: Plan, backward: Plan) -> Storage:
             storage.places[name] = Place(storage.add(name, kind))
     for alias, source in plan.gathers.items():
         storage.places[alias] = storage.places[source]
+    # last, so that nothing is written over them
+    storage.places |= {pack: Place(storage.add(pack, "vector")) for pack in plan.vectors}
     return storage
 
 
@@ -246,7 +258,7 @@ def _arrays_read(block: Elementwise, storage: Storage) -> set[str]:
 def values_read_backward(instruction: Instruction) -> tuple[str, ...]:
     """Returns the values that the derivatives of an elementwise instruction read."""
     names = dict(zip("ab", instruction.operands, strict=False)) | {"y": instruction.results[0]}
-    return tuple(names[letter] for letter in sorted(FORMULAS[instruction.operation].read_backward))
+    return tuple(names[letter] for letter in sorted(formula_of(instruction).read_backward))
 
 
 def is_recomputed(name: str, made: dict[str, Instruction], stored: set[str]) -> bool:
@@ -262,7 +274,7 @@ def is_recomputed(name: str, made: dict[str, Instruction], stored: set[str]) -> 
         name = wanted.pop()
         if name in stored or name not in made:
             continue
-        if made[name].operation not in ("add", "sub", "mul"):
+        if made[name].operation not in ("add", "sub", "mul", AFFINE, PEEPHOLE):
             return False
         cost += 1
         if cost > MAX_RECOMPUTED:

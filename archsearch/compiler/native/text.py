@@ -55,6 +55,7 @@ class Loop:
         self._body: list[str] = []
         self._loaded: dict[str, str] = {}
         self._num_vectors = 0
+        self._has_vectors = False
 
     def define(self, expression: str) -> str:
         """Computes a vector and returns its name."""
@@ -67,12 +68,13 @@ class Loop:
         """Returns the name of a vector read from an array; what was stored there in this loop is not read again."""
         where = address(place, self._region)
         if where not in self._loaded:
-            self._loaded[where] = self.define(f"load({self._pointer(where)} + i)")
+            self._loaded[where] = self.define(f"load({self._pointer(where)} + {self._number(place)})")
         return self._loaded[where]
 
     def store(self, place: Place, vector: str) -> None:
         """Writes a vector to an array."""
-        self._body.append(f"store({self._pointer(address(place, self._region))} + i, {vector});")
+        pointer = self._pointer(address(place, self._region))
+        self._body.append(f"store({pointer} + {self._number(place)}, {vector});")
 
     def finish(self) -> None:
         """Writes the loop."""
@@ -81,9 +83,21 @@ class Loop:
         with self._write.block():
             for where, name in self._pointers.items():
                 self._write(f"REAL *const {name} = {where};")
-            with self._write.block(f"for (long i = 0; i < {COUNTS[self._region]}; i += LANES)"):
+            if self._has_vectors:
+                self._write(f"for (long i = 0; i < {COUNTS[self._region]};)")
+                opening = "for (long j = 0; j < row; i += LANES, j += LANES)"
+            else:
+                opening = f"for (long i = 0; i < {COUNTS[self._region]}; i += LANES)"
+            with self._write.block(opening):
                 for line in self._body:
                     self._write(line)
+
+    def _number(self, place: Place) -> str:
+        """Returns which number of an array a loop is at: `j` in those that have one row for all time steps."""
+        if place.array.kind != "vector":
+            return "i"
+        self._has_vectors = True
+        return "j"
 
     def _pointer(self, where: str) -> str:
         return self._pointers.setdefault(where, f"p{len(self._pointers)}")

@@ -91,4 +91,9 @@ static inline Vector tanh_(Vector value) {
 }
 
 static inline Vector relu(Vector value) { return choose(value <= 0, (Vector){0}, value); }
+#define LEAKY_SLOPE ((REAL)0.01)
+static inline Vector leaky_relu(Vector value) { return choose(value > 0, value, value * LEAKY_SLOPE); }
+static inline Vector leaky_where_positive(Vector result, Vector gradient) {
+    return choose(result > 0, gradient, gradient * LEAKY_SLOPE);
+}
 static inline Vector where_positive(Vector result, Vector gradient) { return choose(result <= 0, (Vector){0}, gradient); }
