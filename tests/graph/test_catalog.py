@@ -5,7 +5,7 @@ import math
 import pytest
 
 from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
-from archsearch.graph.catalog import load_cell, zoo_cell, zoo_names
+from archsearch.graph.catalog import load_cell, zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import Structure
 
