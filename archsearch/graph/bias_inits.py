@@ -67,9 +67,7 @@ def _bias_owner(nodes: Mapping[str, Node], name: str) -> str:
         return owners[0]
     if owners:
         several = ", ".join(nodes[key].weights for key in owners)
-        raise ConfigError(
-            f"bias {name!a}: expected the name of one bias, got a name of several: {several}. Choose one."
-        )
+        raise ConfigError(f"bias {name!a}: expected the name of one bias, got that of {several}. Choose one.")
     known = dict.fromkeys(_shortest(nodes, node) for node in nodes.values() if node.primitive == "linear" and node.bias)
     listed = f"Biases of this cell: {', '.join(filter(None, known)) or 'none with a name'}."
     if named:

@@ -21,7 +21,7 @@ _ACTIVATIONS = {
     "activation_leaky_relu": "leaky_relu",  # torch's default slope, 0.01, in both
 }
 _ELEMENTWISE = {"elementwise_sum": "add", "elementwise_prod": "mul"}
-_WEIGHT_KEY = re.compile(r"(?:.*\.)?components\.(?P<node>.+)\.(?:weights\.(?P<index>[0-9]+)|(?P<bias>bias))", re.DOTALL)
+_WEIGHT_KEY = re.compile(r"(?:.*\.)?components\.(?P<node>.*)\.(?:weights\.(?P<index>[0-9]+)|(?P<bias>bias))", re.DOTALL)
 
 
 def from_nas_bench_nlp(recipe: Mapping[str, Mapping[str, object]]) -> CellGraph:
