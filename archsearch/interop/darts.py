@@ -105,7 +105,7 @@ def _read(genotype: Any) -> tuple[list[HighwayStep], list[int]]:
             violations.append(f"genotype, concat[{position}]: {expected}, got {shown(item)}. Correct it.")
         else:
             averaged.append(state)
-    if not concat:
+    if len(concat) == 0:  # an array has no truth
         violations.append("genotype, concat: expected at least one state to average, got none. Name one.")
     if violations:
         raise InvalidGraphError(violations)
