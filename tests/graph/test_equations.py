@@ -271,6 +271,7 @@ def test_printed_gates_look_like_a_textbook():
         ("1 + tanh(x)", "tanh(x) + 1"),
         ("tanh(-x)", "tanh(-x)"),
         ("2 * linear(x, h)", "2 * linear(x, h)"),
+        ("x * (1 - linear(h))", "x * (1 - linear(h))"),
         ("linear(x, 1 - h)", "linear(x, 1 - h)"),
         ("leaky_relu(x)", "leaky_relu(x)"),
         ("peephole(x, name=w, diagonal=1)", "peephole(x, diagonal=1, name=w)"),
@@ -293,9 +294,9 @@ def test_round_trip(seed, num_nodes, num_states, all_primitives):
     assert format_equations(back) == text
 
 
-@given(st.integers(0, 10**9), st.integers(1, 30), st.integers(1, 3))
-def test_round_trip_keeps_the_digest(seed, num_nodes, num_states):
-    structure = random_structure(random.Random(seed), num_nodes, num_states)
+@given(st.integers(0, 10**9), st.integers(1, 30), st.integers(1, 3), st.booleans())
+def test_round_trip_keeps_the_digest(seed, num_nodes, num_states, all_primitives):
+    structure = random_structure(random.Random(seed), num_nodes, num_states, all_primitives=all_primitives)
     back = parse_equations(format_equations(structure))
     assert canonicalize(back).digest == canonicalize(structure).digest
 
