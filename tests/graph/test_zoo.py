@@ -12,8 +12,18 @@ from archsearch.graph.cell_graph import CellGraph
 
 # the digests under which cells stand in the journals of runs so far
 KNOWN_DIGESTS = {
-    "tanh": "c_33163f9cf67ddbce",
+    "gru": "c_3cdc2cfc3bfb9f12",
+    "gru_torch": "c_94d427210a70bbd6",
+    "lstm": "c_d430c1287ad6cb78",
+    "lstm_b": "c_476638f9690006b5",
+    "lstm_f": "c_17bab926783cd514",
+    "lstm_i": "c_70ec9a55d5b41e22",
+    "lstm_o": "c_2cf5bbf46704004e",
     "lstm_torch": "c_b8130f2ccc4cf755",
+    "mut1": "c_a63f91a4f99cc0d6",
+    "mut2": "c_1e3c4dbf019a43ab",
+    "mut3": "c_a117ca7bcdaefea9",
+    "tanh": "c_33163f9cf67ddbce",
 }
 
 
