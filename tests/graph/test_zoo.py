@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +135,9 @@ def test_a_zoo_name_comes_before_a_file_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "gru").write_text("h' = x + h", encoding="utf-8")
     assert load_cell("gru") == zoo_cell("gru")
     assert load_cell("./gru") == CellGraph.from_equations("h' = x + h")
+
+
+def test_the_documentation_lists_every_cell():
+    text = (Path(__file__).parents[2] / "docs/zoo.md").read_text(encoding="utf-8")
+    listed = {name for row in text.splitlines() if row.startswith("|") for name in re.findall(r"`(\w+)`", row)}
+    assert {*zoo_names(), *OTHER_NAMES} <= listed
