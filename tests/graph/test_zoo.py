@@ -74,7 +74,7 @@ def test_with_bias_init_changes_the_bias_that_a_name_means():
             r"'forgt'.*Did you mean 'forget'\? Biases of this cell: input, candidate, forget, output",
         ),
         ("lstm", {"forget_2": 1}, "'forget_2': these weights have no bias"),
-        ("lstm_peephole", {"forget_peephole": 1}, "no bias"),
+        ("lstm_peephole", {"forget_c": 1}, "no bias"),
         ("gru_torch", {"new": 1}, "one bias, got that of new_1, new_2"),
         ("lstm", {"forget": float("nan")}, "finite number, got nan"),
         ("lstm", {"forget": 1e7}, "at most 1e.06"),
