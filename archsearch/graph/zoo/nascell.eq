@@ -1,0 +1,13 @@
+# The cell that neural architecture search found on Penn Treebank: Zoph 2017, arXiv 1611.01578.
+a = sigmoid(linear(x, h, name=gate_1))
+b = relu(linear(x, h, name=gate_2))
+d = sigmoid(linear(x, h, name=gate_3))
+e = relu(linear(x, h, name=gate_4))
+f = tanh(linear(x, h, name=gate_5))
+g = sigmoid(linear(x, h, name=gate_6))
+i = tanh(linear(x, h, name=gate_7))
+j = sigmoid(linear(x, h, name=gate_8))
+p = tanh(f * g)
+q = sigmoid(i + j)
+c' = tanh(tanh(a * b) + c) * tanh(d + e)
+h' = tanh(c' * tanh(p + q))
