@@ -5,7 +5,7 @@ from pathlib import Path
 
 from archsearch.cli.section import Section
 from archsearch.errors import ConfigError
-from archsearch.graph.catalog import load_cell
+from archsearch.graph.catalog import cell_name, load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.reading import Run, load_run
 
@@ -43,7 +43,7 @@ def choose_cell(settings: Section) -> ChosenCell:
         raise ConfigError("cell: expected a zoo name, a file or, with run=…, the id of a cell or rank=1; got none.")
     reference = settings.text("cell")
     if not reference.startswith(ID_PREFIX) or Path(reference).exists():
-        return ChosenCell(Path(reference).stem, load_cell(reference), run)
+        return ChosenCell(cell_name(reference), load_cell(reference), run)
     if run is None:
         raise ConfigError(f"cell {reference}: an id is known in its run only. Add run=RESULTS_DIR/NAME.")
     return _of_run(run, reference)

@@ -11,7 +11,7 @@ from archsearch.cli.construction import TARGET
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting
 from archsearch.errors import ConfigError, FileFormatError
-from archsearch.graph.catalog import load_cell
+from archsearch.graph.catalog import cell_name, load_cell
 from archsearch.graph.cell_graph import CellGraph
 
 NOT_KEPT = ("name", "results_dir")
@@ -85,7 +85,7 @@ def from_yaml(text: str, path: Path) -> dict[str, Any]:
 
 
 def _founder(reference: str) -> dict[str, str]:
-    return {"name": Path(reference).stem, "equations": load_cell(reference).equations()}
+    return {"name": cell_name(reference), "equations": load_cell(reference).equations()}
 
 
 def founder_graph(entry: Mapping[str, Any]) -> CellGraph:

@@ -18,6 +18,8 @@ LIST_KEYS = frozenset({"format", "founders", "task"})
 _KEY = re.compile(r"[A-Za-z_][\w.@/-]*")
 # The parser gives plain text a meaning where these stand: functions, sweeps.
 _MISREAD = re.compile(r"[(),]")
+# Between elements of a list; in `lstm:forget=2,input=1` the second bias belongs to the same cell.
+_COMMA = re.compile(r",(?!\s*\w+=)")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _source(parser: OverridesParser, key: str, text: str) -> str:
     if text[:1] in {"[", "{"} and not _is_text(key):
         if _parsed(parser, f"{key}={text}") is not None or not (text.startswith("[") and text.endswith("]")):
             return text
-        elements = (element.strip() for element in text[1:-1].split(","))
+        elements = (element.strip() for element in _COMMA.split(text[1:-1]))
         return "[" + ",".join(_scalar(parser, key, element) for element in elements) + "]"
     return _scalar(parser, key, text)
 

@@ -62,6 +62,8 @@ def test_any_path_arrives_as_typed(text):
         ("task=xml", ["xml"]),
         ("task=xml,words", ["xml", "words"]),
         ("founders=[gru,my cells/é.eq]", ["gru", "my cells/é.eq"]),
+        ("founders=[gru,lstm:forget=2,input=-1,mut1]", ["gru", "lstm:forget=2,input=-1", "mut1"]),
+        ("founders=lstm:forget=2,input=1", ["lstm:forget=2,input=1"]),
         ("search.space.learning_rates=[0.1,1e-3]", [0.1, 0.001]),
         ("search.space={num_layers: [1]}", {"num_layers": [1]}),
         ("cell='quoted already'", "quoted already"),
