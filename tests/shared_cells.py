@@ -7,14 +7,30 @@ from archsearch.graph.structure import Node, Structure
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear")
 ELEMENTWISE = ("add", "sub", "mul")
 DIAGONALS = (0.0, 0.9, 1.0, 1.1)
+# what no search draws unless it is told to
+OTHERS = ("leaky_relu", "peephole", "affine", "affine")
+CONSTANTS = (
+    (-1.0, 1.0),
+    (-1.0, 0.0),
+    (0.5, 0.0),
+    (2.0, 1.0),
+    (1.0, -1.0),
+    (-1.5, 0.25),
+    (0.1, 0.0),
+    (-0.3, -0.7),
+    (3.0, 0.0),
+)
 
 
-def random_structure(rng: random.Random, num_nodes: int, num_states: int = 1) -> Structure:
+def random_structure(
+    rng: random.Random, num_nodes: int, num_states: int = 1, *, all_primitives: bool = False
+) -> Structure:
     """Draws a valid cell: every node reaches a new state, values are shared, h' depends on x and on an old state.
 
     Nodes are drawn in order with operands among x, the states and earlier nodes; what no new state reaches is dropped,
-    so the cell may have fewer nodes than asked for.
+    so the cell may have fewer nodes than asked for. Without `all_primitives`, of what a search draws by default.
     """
+    activations = ACTIVATIONS + OTHERS if all_primitives else ACTIVATIONS
     while True:
         states = ("h", "c", "d", "e", "f")[:num_states]
         values = ["x", *states]
@@ -24,7 +40,7 @@ def random_structure(rng: random.Random, num_nodes: int, num_states: int = 1) ->
             # recent values twice as likely: deep graphs rather than bushes
             pool = values + values[-4:]
             if rng.random() < 0.55:
-                primitive = rng.choice(ACTIVATIONS)
+                primitive = rng.choice(activations)
                 operands = (rng.choice(pool),)
             else:
                 primitive = rng.choice(ELEMENTWISE)
@@ -32,6 +48,11 @@ def random_structure(rng: random.Random, num_nodes: int, num_states: int = 1) ->
             if primitive == "linear":
                 diagonal, bias, bias_init = rng.choice(DIAGONALS), rng.random() < 0.6, rng.choice((0.0, 0.0, 1.0))
                 nodes[name] = Node("linear", operands, diagonal, bias, bias_init if bias else 0.0)
+            elif primitive == "peephole":
+                nodes[name] = Node("peephole", operands, rng.choice(DIAGONALS))
+            elif primitive == "affine":
+                scale, shift = rng.choice(CONSTANTS)
+                nodes[name] = Node("affine", operands, scale=scale, shift=shift)
             else:
                 nodes[name] = Node(primitive, operands)
             values.append(name)

@@ -3,10 +3,11 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from archsearch.graph.structure import Structure
+from archsearch.graph.structure import Node, Structure
 
 SIZE = 3
 Arrays = dict[str, np.ndarray]
@@ -16,6 +17,7 @@ FORMULAS = {
     # the logistic function, without overflow
     "sigmoid": lambda a: (1 + np.tanh(a / 2)) / 2,
     "relu": lambda a: np.maximum(a, 0),
+    "leaky_relu": lambda a: np.maximum(a, 0.01 * a),
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -24,7 +26,10 @@ FORMULAS = {
 
 @dataclass(frozen=True)
 class Weights:
-    """`[SIZE]` input, `[SIZE]` per state, and by linear node a `[SIZE, SIZE]` matrix and a `[SIZE]` bias."""
+    """`[SIZE]` input, `[SIZE]` per state, and by linear node a `[SIZE, SIZE]` matrix and a `[SIZE]` bias.
+
+    A peephole has the main diagonal of its matrix, and no bias.
+    """
 
     x: np.ndarray
     states: Arrays
@@ -49,6 +54,10 @@ def evaluate(
             operands = [value(operand) for operand in node.operands]
             if node.primitive == "linear":
                 values[name] = matrices[name] @ operands[0] + (biases[name] if node.bias else 0.0)
+            elif node.primitive == "peephole":
+                values[name] = np.diagonal(matrices[name]) * operands[0]
+            elif node.primitive == "affine":
+                values[name] = node.scale * operands[0] + node.shift
             else:
                 values[name] = formulas[node.primitive](*operands)
         return values[name]
@@ -71,7 +80,7 @@ def random_weights(structure: Structure, rng: random.Random) -> Weights:
     def draws(name: str) -> np.random.Generator:
         return np.random.default_rng([seed, *name.encode()])
 
-    linears = [name for name, node in structure.nodes.items() if node.primitive == "linear"]
+    linears = [name for name, node in structure.nodes.items() if node.primitive in ("linear", "peephole")]
     return Weights(
         draws("x").uniform(-1, 1, SIZE),
         {state: draws(state).uniform(-1, 1, SIZE) for state in structure.states},
@@ -93,6 +102,26 @@ def carried_over(
         {new: weights.matrices[old] for new, old in matrices.items()},
         {new: sign * weights.biases[old] for new, (old, sign) in biases.items()},
     )
+
+
+class Respelt(Protocol):
+    """A cell written another way, and where its weights and states come from; a `Canonical` is one."""
+
+    @property
+    def structure(self) -> Structure: ...
+    @property
+    def matrices(self) -> Mapping[str, str]: ...
+    @property
+    def biases(self) -> Mapping[str, tuple[str, int]]: ...
+    @property
+    def states(self) -> Mapping[str, str]: ...
+
+
+def error_of(structure: Structure, respelt: Respelt, rng: random.Random) -> float:
+    """Returns the relative error of one step of a cell written another way."""
+    weights = random_weights(structure, rng)
+    carried = carried_over(weights, respelt.matrices, respelt.biases, respelt.states)
+    return relative_error(outputs(structure, weights), outputs(respelt.structure, carried), respelt.states)
 
 
 def relative_error(original: Arrays, respelt: Arrays, states: Mapping[str, str]) -> float:
@@ -137,6 +166,10 @@ def _symmetric_outputs(structure: Structure, seed: int) -> np.ndarray:
     return np.array(rows)
 
 
+def _has_bias(node: Node) -> bool:
+    return node.primitive == "linear" and node.bias
+
+
 def _effective_weights(structure: Structure, seed: int) -> tuple[list[float], list[float]]:
     """Returns the diagonals of the matrices, and the sizes of the biases, that change an output when they change.
 
@@ -157,6 +190,8 @@ def _effective_weights(structure: Structure, seed: int) -> tuple[list[float], li
             if not np.allclose(before, results({**weights.matrices, name: matrix + 0.1}, weights.biases), 1e-7, 1e-9):
                 diagonals[name] = structure.nodes[name].diagonal
             changed = {**weights.biases, name: weights.biases[name] + 0.1}
-            if structure.nodes[name].bias and not np.allclose(before, results(weights.matrices, changed), 1e-7, 1e-9):
+            if _has_bias(structure.nodes[name]) and not np.allclose(
+                before, results(weights.matrices, changed), 1e-7, 1e-9
+            ):
                 bias_inits[name] = abs(structure.nodes[name].bias_init)
     return sorted(diagonals.values()), sorted(bias_inits.values())

@@ -13,7 +13,7 @@ def near_misses(structure: Structure, rng: random.Random) -> Iterator[tuple[str,
     A variant may by chance be another spelling of the same cell: `shared_evaluation.surely_differ` knows some that
     are not.
     """
-    for change in (_exchange_slots, _turn_sign, _change_diagonal, _change_bias, _change_bias_init, _change_activation):
+    for change in CHANGES:
         names = [name for name, node in structure.nodes.items() if change(node) is not None]
         if names:
             name = rng.choice(names)
@@ -44,6 +44,26 @@ def _change_diagonal(node: Node) -> Node | None:
     return replace(node, diagonal=node.diagonal + 0.5) if node.primitive == "linear" else None
 
 
+def _change_peephole(node: Node) -> Node | None:
+    return replace(node, diagonal=node.diagonal + 0.5) if node.primitive == "peephole" else None
+
+
+def _peephole_made_a_matrix(node: Node) -> Node | None:
+    return replace(node, primitive="linear", bias=False) if node.primitive == "peephole" else None
+
+
+def _change_scale(node: Node) -> Node | None:
+    return replace(node, scale=node.scale + 0.5) if node.primitive == "affine" else None
+
+
+def _turn_scale(node: Node) -> Node | None:
+    return replace(node, scale=-node.scale) if node.primitive == "affine" else None
+
+
+def _change_shift(node: Node) -> Node | None:
+    return replace(node, shift=node.shift + 0.5) if node.primitive == "affine" else None
+
+
 def _change_bias(node: Node) -> Node | None:
     return replace(node, bias=not node.bias, bias_init=0.0) if node.primitive == "linear" else None
 
@@ -53,8 +73,23 @@ def _change_bias_init(node: Node) -> Node | None:
 
 
 def _change_activation(node: Node) -> Node | None:
-    other = {"tanh": "sigmoid", "sigmoid": "relu", "relu": "tanh"}.get(node.primitive)
+    other = {"tanh": "sigmoid", "sigmoid": "relu", "relu": "tanh", "leaky_relu": "relu"}.get(node.primitive)
     return replace(node, primitive=other) if other else None
+
+
+CHANGES = (
+    _exchange_slots,
+    _turn_sign,
+    _change_diagonal,
+    _change_bias,
+    _change_bias_init,
+    _change_activation,
+    _change_peephole,
+    _peephole_made_a_matrix,
+    _change_scale,
+    _turn_scale,
+    _change_shift,
+)
 
 
 def _shared_matrix_made_two(structure: Structure, rng: random.Random) -> Iterator[tuple[str, Structure]]:

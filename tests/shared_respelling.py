@@ -7,6 +7,7 @@ function and its weights.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from archsearch.graph.structure import Node, Structure
 
@@ -38,9 +39,15 @@ class _Draft:
     num_fresh: int = 0
 
     def add(self, primitive: str, *operands: str) -> str:
+        return self.copy(Node(primitive, operands))
+
+    def affine(self, operand: str, scale: Fraction | float, shift: Fraction | float = 0) -> str:
+        return self.copy(_affine(operand, scale, shift))
+
+    def copy(self, node: Node) -> str:
         self.num_fresh += 1
         name = f"fresh{self.num_fresh}"
-        self.nodes[name] = Node(primitive, operands)
+        self.nodes[name] = node
         return name
 
     def is_a(self, name: str, *primitives: str) -> bool:
@@ -79,6 +86,8 @@ class _Draft:
                     counts[value] = sum(count(operand) for operand in self.nodes[value].operands)
                 elif self.is_a(value, "mul"):
                     counts[value] = count(self.nodes[value].operands[0]) * count(self.nodes[value].operands[1])
+                elif self.is_a(value, "affine"):
+                    counts[value] = count(self.nodes[value].operands[0]) + (self.nodes[value].shift != 0)
                 else:
                     counts[value] = 1
             return counts[value]
@@ -214,10 +223,10 @@ def _add_and_subtract(draft: _Draft) -> None:
 
 def _compute_twice(draft: _Draft) -> None:
     """Gives some users of a node without weights a copy of their own."""
-    name = draft.choose("tanh", "sigmoid", "relu", "add", "sub", "mul")
+    name = draft.choose("tanh", "sigmoid", "relu", "leaky_relu", "affine", "add", "sub", "mul")
     if name is None:
         return
-    copy = draft.add(draft.nodes[name].primitive, *draft.nodes[name].operands)
+    copy = draft.copy(draft.nodes[name])
 
     def either(value: str) -> str:
         return copy if value == name and draft.rng.random() < 0.5 else value
@@ -260,6 +269,116 @@ def _move_bias(draft: _Draft) -> None:
     draft.biases = biases
 
 
+def _scale_each_operand(draft: _Draft) -> None:
+    """`s * (a + b) + t` becomes `s * a + (s * b + t)`."""
+    name = draft.choose("affine")
+    if name and draft.is_a(draft.nodes[name].operands[0], "add", "sub"):
+        node, inner = draft.nodes[name], draft.nodes[draft.nodes[name].operands[0]]
+        a, b = inner.operands
+        shift = node.shift if inner.primitive == "add" else -node.shift
+        draft.redefine(name, inner.primitive, draft.affine(a, node.scale), draft.affine(b, node.scale, shift))
+
+
+def _take_out_scale(draft: _Draft) -> None:
+    """`(s * a + t) + (s * b + u)` becomes `s * (a + b) + (t + u)`."""
+    name = draft.choose("add", "sub")
+    if not name or not all(draft.is_a(operand, "affine") for operand in draft.nodes[name].operands):
+        return
+    primitive = draft.nodes[name].primitive
+    left, right = (draft.nodes[operand] for operand in draft.nodes[name].operands)
+    shift = Fraction(left.shift) + Fraction(right.shift) * (1 if primitive == "add" else -1)
+    if left.scale == right.scale and _is_float(shift):
+        total = draft.add(primitive, left.operands[0], right.operands[0])
+        draft.nodes[name] = _affine(total, left.scale, shift)
+
+
+def _split_affine(draft: _Draft) -> None:
+    """`s * a + t` becomes `(s / u) * (u * a + v) + (t - v * s / u)`."""
+    if name := draft.choose("affine"):
+        node = draft.nodes[name]
+        u, v = Fraction(draft.rng.choice((1, -1, 2, 0.5))), Fraction(draft.rng.choice((0, 1, -0.25)))
+        scale = Fraction(node.scale) / u
+        shift = Fraction(node.shift) - v * scale
+        if _is_float(scale) and _is_float(shift):
+            draft.nodes[name] = _affine(draft.affine(node.operands[0], u, v), scale, shift)
+
+
+def _merge_affines(draft: _Draft) -> None:
+    """`s * (u * a + v) + t` becomes `(s * u) * a + (s * v + t)`."""
+    name = draft.choose("affine")
+    if name and draft.is_a(draft.nodes[name].operands[0], "affine"):
+        node, inner = draft.nodes[name], draft.nodes[draft.nodes[name].operands[0]]
+        scale = Fraction(node.scale) * Fraction(inner.scale)
+        shift = Fraction(node.scale) * Fraction(inner.shift) + Fraction(node.shift)
+        if _is_float(scale) and _is_float(shift):
+            draft.nodes[name] = _affine(inner.operands[0], scale, shift)
+
+
+def _multiply_affine(draft: _Draft) -> None:
+    """`(s * a + t) * b` becomes `s * (a * b) + t * b`."""
+    if (name := draft.choose("mul")) and draft.num_terms(name) <= MAX_EXPANDED_TERMS:
+        left, right = draft.rng.sample(draft.nodes[name].operands, 2)
+        if draft.is_a(left, "affine"):
+            node = draft.nodes[left]
+            scaled = _affine(draft.add("mul", node.operands[0], right), node.scale, 0)
+            if node.shift:
+                draft.redefine(name, "add", draft.copy(scaled), draft.affine(right, node.shift))
+            else:
+                draft.nodes[name] = scaled
+
+
+def _write_with_numbers(draft: _Draft) -> None:
+    """`a - b` becomes `a + -b`, `a + a` becomes `2 * a`, and `a` becomes `2 * a - a`."""
+    if name := draft.choose("sub", "add"):
+        node = draft.nodes[name]
+        left, right = node.operands
+        if node.primitive == "sub":
+            draft.redefine(name, "add", left, draft.affine(right, -1))
+        elif left == right:
+            draft.nodes[name] = _affine(left, 2, 0)
+        else:
+            draft.redefine(name, "sub", draft.affine(draft.copy(node), 2), draft.copy(node))
+
+
+def _write_without_numbers(draft: _Draft) -> None:
+    """`-a + t` becomes `((a - a) - a) + t`, and `2 * a + t` becomes `(a + a) + t`."""
+    name = draft.choose("affine")
+    if name and draft.nodes[name].scale in (-1, 2):
+        node, [operand] = draft.nodes[name], draft.nodes[name].operands
+        if node.scale == 2:
+            scaled = Node("add", (operand, operand))
+        else:
+            scaled = Node("sub", (draft.add("sub", operand, operand), operand))
+        draft.nodes[name] = _affine(draft.copy(scaled), 1, node.shift) if node.shift else scaled
+
+
+def _write_gate_with_one(draft: _Draft) -> None:
+    """`n + z * (h - n)` becomes `(1 - z) * n + z * h`, and back."""
+    name = draft.choose("add")
+    for n, product in (draft.nodes[name].operands, draft.nodes[name].operands[::-1]) if name else ():
+        if not draft.is_a(product, "mul"):
+            continue
+        for z, other in (draft.nodes[product].operands, draft.nodes[product].operands[::-1]):
+            if draft.is_a(other, "sub") and draft.nodes[other].operands[1] == n:
+                h = draft.nodes[other].operands[0]
+                draft.redefine(name, "add", draft.add("mul", draft.affine(z, -1, 1), n), draft.add("mul", z, h))
+                return
+            if draft.is_a(n, "mul") and _affine(z, -1, 1) in map(draft.nodes.get, draft.nodes[n].operands):
+                rest = _affine(z, -1, 1)
+                left, right = draft.nodes[n].operands
+                old = right if draft.nodes.get(left) == rest else left
+                draft.redefine(name, "add", old, draft.add("mul", z, draft.add("sub", other, old)))
+                return
+
+
+def _affine(operand: str, scale: Fraction | float, shift: Fraction | float) -> Node:
+    return Node("affine", (operand,), scale=float(scale), shift=float(shift))
+
+
+def _is_float(number: Fraction) -> bool:
+    return Fraction(float(number)) == number
+
+
 REWRITINGS: tuple[Callable[[_Draft], None], ...] = (
     _exchange_operands,
     _nest_sum_anew,
@@ -272,6 +391,14 @@ REWRITINGS: tuple[Callable[[_Draft], None], ...] = (
     _add_and_subtract,
     _compute_twice,
     _move_bias,
+    _scale_each_operand,
+    _take_out_scale,
+    _split_affine,
+    _merge_affines,
+    _multiply_affine,
+    _write_with_numbers,
+    _write_without_numbers,
+    _write_gate_with_one,
 )
 
 
@@ -297,7 +424,7 @@ def _renamed(draft: _Draft) -> Respelling:
             },
             {names[state]: names[draft.new_states[state]] for state in states},
         ),
-        {names[name]: name for name in order if draft.is_a(name, "linear")},
+        {names[name]: name for name in order if draft.is_a(name, "linear", "peephole")},
         {names[name]: bias for name, bias in draft.biases.items()},
         {names[state]: state for state in states},
     )

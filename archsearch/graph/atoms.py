@@ -1,12 +1,22 @@
 """The reading of a cell as polynomials over atoms, in one pass from the operands to the users.
 
-Atoms are `x`, the old states, activations (equal ones are one atom) and linears (each its own atom, its bias included).
-A sum becomes an atom, too, where it is a factor of a product too large to expand.
+Atoms are `x`, the old states, activations (equal ones are one atom), linears (each its own atom, its bias included) and
+peepholes (each its own, too). A sum becomes an atom where it is a factor of a product too large to expand, or where
+putting it together with another value gives a number that no node can have: `0.1 * (0.1 * a)` is not `0.01 * a`.
 """
 
 from dataclasses import dataclass, field
 
-from archsearch.graph.polynomials import Polynomial, PolynomialKey, atoms_of, key_of, polynomial_of_atom, sum_of
+from archsearch.graph.polynomials import (
+    Polynomial,
+    PolynomialKey,
+    atoms_of,
+    can_be_written,
+    key_of,
+    polynomial_of_atom,
+    scaled_and_shifted,
+    sum_of,
+)
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.products import Factors, factors_of, with_positive_sign
 from archsearch.graph.structure import INPUT, Structure
@@ -14,6 +24,7 @@ from archsearch.graph.structure import INPUT, Structure
 STATE = "state"
 SUM = "sum"
 LINEAR = "linear"
+PEEPHOLE = "peephole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,7 @@ class Atom:
 
     Attributes:
         kind: `x`, `state`, `sum` or the primitive.
-        name: The state or the linear's node; empty for atoms that several nodes may share.
+        name: The state, or the node of a linear or peephole; empty for atoms that several nodes may share.
         operand: What it is applied to; for a state its next value; zero for `x`.
         height: 0 for `x` and states, else one more than the highest atom of the operand.
     """
@@ -39,7 +50,7 @@ class Reading:
 
     Attributes:
         atoms: Every atom that a new state reaches, `x` and the states included.
-        is_exact: Whether every product was expanded.
+        is_exact: Whether every product was expanded, and no number had to stay apart lest it be rounded.
     """
 
     atoms: dict[int, Atom]
@@ -48,6 +59,13 @@ class Reading:
 
 @dataclass(slots=True)
 class _AtomTable:
+    """The atoms met so far.
+
+    Attributes:
+        is_strict: Whether every value, and not just what atoms are applied to, must have numbers that nodes can have.
+    """
+
+    is_strict: bool
     atoms: list[Atom] = field(default_factory=list)
     shared: dict[tuple[str, PolynomialKey], int] = field(default_factory=dict)
     is_exact: bool = True
@@ -65,7 +83,7 @@ class _AtomTable:
 
     def product(self, factors: Factors) -> Polynomial:
         polynomial = factors.expanded()
-        if polynomial is not None:
+        if polynomial is not None and self.allows(polynomial):
             return polynomial
         self.is_exact = False
         atoms = []
@@ -73,6 +91,24 @@ class _AtomTable:
             operand, sign = with_positive_sign(dict(key))
             atoms.append((self.share(SUM, operand), sign, power))
         return factors.over_atoms(atoms)
+
+    def allows(self, polynomial: Polynomial) -> bool:
+        return not self.is_strict or can_be_written(polynomial)
+
+    def sum(self, left: Polynomial, right: Polynomial, sign: int) -> Polynomial:
+        total = sum_of(left, right, sign)
+        return total if self.allows(total) else sum_of(self.closed(left), self.closed(right), sign)
+
+    def scaled_and_shifted(self, polynomial: Polynomial, scale: float, shift: float) -> Polynomial:
+        result = scaled_and_shifted(polynomial, scale, shift)
+        return result if self.allows(result) else scaled_and_shifted(self.closed(polynomial), scale, shift)
+
+    def closed(self, polynomial: Polynomial) -> Polynomial:
+        """Returns a sum or constant as an atom, a bare product as it is."""
+        if factors_of(polynomial).monomial:
+            return polynomial
+        operand, sign = with_positive_sign(polynomial)
+        return {((self.share(SUM, operand), 1),): sign}
 
     def factors(self, polynomial: Polynomial) -> Factors:
         """Opens the sums that an earlier product closed, so that the nesting of products does not matter."""
@@ -87,8 +123,19 @@ class _AtomTable:
 
 
 def read_atoms(structure: Structure) -> Reading:
-    """Reads a structure that breaks no rule of `checks`."""
-    table = _AtomTable()
+    """Reads a structure that breaks no rule of `checks`.
+
+    Numbers that no node can have may come and go on the way, as in `(0.1 * a + 0.2 * a) - 0.2 * a`; where they are to
+    stay, the structure is read again without them.
+    """
+    reading = _read(structure, is_strict=False)
+    if all(can_be_written(atom.operand) for atom in reading.atoms.values()):
+        return reading
+    return Reading(_read(structure, is_strict=True).atoms, is_exact=False)
+
+
+def _read(structure: Structure, *, is_strict: bool) -> Reading:
+    table = _AtomTable(is_strict)
     values: dict[str, Polynomial] = {INPUT: polynomial_of_atom(table.own(INPUT, INPUT, {}))}
     for state in structure.states:
         values[state] = polynomial_of_atom(table.own(STATE, state, {}))
@@ -97,15 +144,17 @@ def read_atoms(structure: Structure) -> Reading:
         node = structure.nodes[name]
         operands = [values[operand] for operand in node.operands]
         if node.primitive in ("add", "sub"):
-            values[name] = sum_of(operands[0], operands[1], 1 if node.primitive == "add" else -1)
+            values[name] = table.sum(operands[0], operands[1], 1 if node.primitive == "add" else -1)
+        elif node.primitive == "affine":
+            values[name] = table.scaled_and_shifted(operands[0], node.scale, node.shift)
         elif node.primitive == "mul":
             left, right = (
                 factors[operand] if operand in factors else table.factors(values[operand]) for operand in node.operands
             )
             factors[name] = left.times(right)
             values[name] = table.product(factors[name])
-        elif node.primitive == LINEAR:
-            values[name] = polynomial_of_atom(table.own(LINEAR, name, operands[0]))
+        elif node.primitive in (LINEAR, PEEPHOLE):
+            values[name] = polynomial_of_atom(table.own(node.primitive, name, operands[0]))
         else:
             # a new elementwise primitive needs its own branch above
             assert PRIMITIVES[node.primitive].kind == "activation"

@@ -2,18 +2,19 @@
 
 Two linears are companions when, in every polynomial of the cell, the derivatives with respect to them are equal up to
 one sign. The cell then knows them only as the sum `s A + t B` (`s` and `t` are signs), and a bias of one may as well be
-added to the other. A bias that starts at zero has no sign; one that starts elsewhere changes it with its place.
+added to the other. A bias that starts at zero has no sign; one that starts elsewhere changes it with its place. A
+constant in the sum is no bias: it is not learned, so it stays apart.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archsearch.graph.atoms import LINEAR, Atom
-from archsearch.graph.polynomials import Monomial, monomial_without
+from archsearch.graph.polynomials import Coefficient, Monomial, monomial_without
 from archsearch.graph.structure import Structure
 
 # owner, monomial of the derivative, its coefficient
-_Entry = tuple[int, Monomial, int]
+_Entry = tuple[int, Monomial, Coefficient]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ an order that does not depend on the spelling (`labelling`), and the polynomials
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from archsearch.graph.atoms import LINEAR, STATE, SUM, Atom, read_atoms
+from archsearch.graph.atoms import LINEAR, PEEPHOLE, STATE, SUM, Atom, read_atoms
 from archsearch.graph.biases import Pool, pool_biases
 from archsearch.graph.emission import Emission
 from archsearch.graph.labelling import order_atoms
@@ -29,12 +29,13 @@ class Canonical:
     Attributes:
         structure: Binary, without values computed twice; node names and their order are equal for equal digests.
         digest: `c_` and 16 hexadecimal digits.
-        matrices: For each linear of `structure` the original linear whose matrix it carries.
+        matrices: For each linear or peephole of `structure` the original one whose weights it carries.
         biases: For each linear of `structure` that has a bias, the original linear whose bias that is, and the sign
             with which it goes over.
         states: For each state of `structure` the original one.
-        is_exact: Whether no bound was met: all products were expanded, and the search for the order of the atoms came
-            to its end. Otherwise another spelling of the cell may have another digest.
+        is_exact: Whether no bound was met: all products were expanded, all numbers are such that a node can have them,
+            and the search for the order of the atoms came to its end. Otherwise another spelling of the cell may have
+            another digest.
     """
 
     structure: Structure
@@ -49,18 +50,23 @@ def canonicalize(structure: Structure) -> Canonical:
     """Returns the canonical form of a structure that breaks no rule of `checks`.
 
     Equal functions of equal weights have equal digests, whatever the names, the order of operands, the nesting and
-    distribution of sums and products, the place of a bias within a sum, and the order of the states other than `h`.
-    Very large products and very symmetric cells may have more than one digest; two cells never share one. The form of
-    a canonical structure is that structure.
+    distribution of sums, products and numbers, the place of a bias within a sum, and the order of the states other
+    than `h`. Very large products, very symmetric cells and numbers that would have to be rounded may have more than
+    one digest; two cells never share one. The form of a canonical structure is that structure.
     """
     canonical = _canonicalize_once(structure)
-    latest = canonical
+    if canonical.is_exact:
+        return canonical
+    forms = [canonical]
     for _ in range(MAX_REPETITIONS):
-        if latest.is_exact:
-            break
-        previous, latest = latest, _canonicalize_once(canonical.structure)
+        latest = _canonicalize_once(canonical.structure)
         canonical = _composed(canonical, latest)
-        if latest.digest == previous.digest:
+        for index, form in enumerate(forms):
+            if form.digest == latest.digest:
+                # forms that lead to one another in a circle: the same one whichever comes first
+                return min([*forms[index + 1 :], canonical], key=lambda form: form.digest)
+        forms.append(canonical)
+        if latest.is_exact:
             break
     return canonical
 
@@ -83,9 +89,11 @@ def _canonicalize_once(structure: Structure) -> Canonical:
 
 def _kind(number: int, atom: Atom, pools: Mapping[int, Pool], structure: Structure) -> tuple[object, ...]:
     """Returns what is known of an atom without any numbers; sorts by height, and `x` and `h` first."""
-    if atom.kind == LINEAR:
+    if atom.kind in (LINEAR, PEEPHOLE):
         # + 0.0 makes a zero of a minus zero
         diagonal = float(structure.nodes[atom.name].diagonal) + 0.0
+        if atom.kind == PEEPHOLE:
+            return atom.height, 4, PEEPHOLE, diagonal
         return atom.height, 3, LINEAR, diagonal, tuple(value for value, _ in pools[number].seen_from(number))
     if atom.kind == STATE:
         return atom.height, 1 if atom.name == OUTPUT_STATE else 2, STATE
@@ -138,17 +146,18 @@ class _Writer:
         value = self.emission.value(operand)
         if atom.kind == SUM:
             return value
-        if atom.kind != LINEAR:
-            return self.emission.add_node(Node(atom.kind, (value,)))
-        return self._linear(number, value)
+        if atom.kind in (LINEAR, PEEPHOLE):
+            return self._weighted(number, value)
+        return self.emission.add_node(Node(atom.kind, (value,)))
 
-    def _linear(self, number: int, operand: str) -> str:
+    def _weighted(self, number: int, operand: str) -> str:
         original = self.atoms[number].name
-        node = self.structure.nodes[original]
+        old = self.structure.nodes[original]
         bias_init, owner, sign = self.places.get(number, (0.0, None, 1))
-        name = self.emission.add_node(
-            Node(LINEAR, (operand,), float(node.diagonal) + 0.0, owner is not None, bias_init, node.weights)
-        )
+        node = Node(old.primitive, (operand,), float(old.diagonal) + 0.0, weights=old.weights)
+        if old.primitive == LINEAR:
+            node = replace(node, bias=owner is not None, bias_init=bias_init)
+        name = self.emission.add_node(node)
         self.matrices[name] = original
         if owner is not None:
             self.biases[name] = self.atoms[owner].name, sign

@@ -1,17 +1,35 @@
-"""The writing of polynomials as binary `add`, `sub` and `mul` nodes, few of them and always the same way.
+"""The writing of polynomials as `add`, `sub`, `mul` and `affine` nodes, few of them and always the same way.
 
 Atoms are numbered in canonical order here, so that what comes out depends on nothing else. Common factors are taken
 out of a polynomial where the expansion of the result is again a part of it; so what is written is read back as it was.
+Numbers that are not whole stand before a whole sum or else before one term each: nothing is factored across them.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from math import gcd
+from fractions import Fraction
+from math import gcd, lcm
 
 from archsearch.graph.factoring import Rectangle, find_alike_atoms, merge_alike_atoms, take_out_rectangles
-from archsearch.graph.polynomials import Monomial, Polynomial, PolynomialKey, degree_of, key_of, negated
+from archsearch.graph.polynomials import (
+    CONSTANT,
+    Coefficient,
+    Monomial,
+    Polynomial,
+    PolynomialKey,
+    degree_of,
+    divided,
+    is_constant,
+    is_whole,
+    key_of,
+    negated,
+    size_of,
+)
 from archsearch.graph.products import MAX_COEFFICIENT_BITS, MAX_POWER, MAX_TERMS
 from archsearch.graph.structure import OUTPUT_STATE, Node
+
+# a number before a sum of products leaves multiples in it, each of which takes a few additions
+MAX_MULTIPLE = 64
 
 
 class Emission:
@@ -32,7 +50,7 @@ class Emission:
         self.opaque: set[int] = set()
         self._num_uses = Counter(monomial for operand in operands for monomial in operand)
         self._num_nodes: Counter[str] = Counter()
-        self._interned: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._interned: dict[tuple[object, ...], str] = {}
         self._values: dict[PolynomialKey, str] = {}
         # sums that act as atoms while their products are written; numbered after the cell's own
         self._first_sum = len(operands)
@@ -55,12 +73,15 @@ class Emission:
     def _write(self, polynomial: Polynomial) -> str:
         if not polynomial:
             return self._binary("sub", OUTPUT_STATE, OUTPUT_STATE)
-        if all(coefficient < 0 for coefficient in polynomial.values()):
+        if CONSTANT in polynomial or not is_whole(polynomial):
+            scale = _number_before(polynomial)
+            if scale != 1 or CONSTANT in polynomial:
+                return self._affine(polynomial, scale)
+        elif all(coefficient < 0 for coefficient in polynomial.values()):
             return self._negative(self.value(negated(polynomial)))
-        content = gcd(*polynomial.values())
-        if content > 1:
-            rest = {monomial: coefficient // content for monomial, coefficient in polynomial.items()}
-            return self._multiple(self.value(rest), content)
+        content = gcd(*(coefficient for coefficient in polynomial.values() if isinstance(coefficient, int)))
+        if content > 1 and is_whole(polynomial):
+            return self._multiple(self.value(divided(polynomial, content)), content)
         if len(polynomial) == 1:
             [monomial] = polynomial
             return self._monomial(monomial)
@@ -75,8 +96,8 @@ class Emission:
         products = {monomial: c for monomial, c in open_terms.items() if degree_of(monomial) > 1}
         rectangles, single = take_out_rectangles(self._merged(products))
         others = {monomial: c for monomial, c in polynomial.items() if monomial not in products}
-        ordered = sorted((others | single).items(), key=lambda term: (-self._num_uses[term[0]], term[0]))
-        terms = [(coefficient, self.value({monomial: abs(coefficient)})) for monomial, coefficient in ordered]
+        ordered = sorted({**others, **single}.items(), key=lambda term: (-self._num_uses[term[0]], term[0]))
+        terms = [(coefficient, self.value({monomial: size_of(coefficient)})) for monomial, coefficient in ordered]
         terms += [(rectangle.sign, self._rectangle(rectangle)) for rectangle in rectangles]
         positive = [name for sign, name in terms if sign > 0]
         negative = [name for sign, name in terms if sign < 0]
@@ -92,12 +113,13 @@ class Emission:
 
     def _open_terms(self, polynomial: Polynomial) -> Polynomial:
         """Returns the terms whose factors may be taken out: what comes of it is expanded again when it is read."""
-        largest = max(abs(coefficient) for coefficient in polynomial.values())
+        whole = {monomial: c for monomial, c in polynomial.items() if isinstance(c, int)}
+        largest = max(map(abs, whole.values()), default=0)
         if len(polynomial) > MAX_TERMS or largest.bit_length() > MAX_COEFFICIENT_BITS:
             return {}
         return {
             monomial: coefficient
-            for monomial, coefficient in polynomial.items()
+            for monomial, coefficient in whole.items()
             if degree_of(monomial) <= MAX_POWER and not any(atom in self.opaque for atom, _ in monomial)
         }
 
@@ -139,9 +161,37 @@ class Emission:
     def _negative(self, name: str) -> str:
         return self._binary("sub", self._binary("sub", name, name), name)
 
+    def _affine(self, polynomial: Polynomial, scale: Coefficient) -> str:
+        """Adds `scale * rest + constant`."""
+        terms = {monomial: coefficient for monomial, coefficient in polynomial.items() if monomial}
+        operand = self.value(divided(terms, scale))
+        node = Node("affine", (operand,), scale=float(scale), shift=float(polynomial.get(CONSTANT, 0)))
+        return self._shared(("affine", operand, node.scale, node.shift), node)
+
     def _binary(self, primitive: str, left: str, right: str) -> str:
         operands = (left, right)
         key = (primitive, operands if primitive == "sub" else tuple(sorted(operands)))
+        return self._shared(key, Node(primitive, operands))
+
+    def _shared(self, key: tuple[object, ...], node: Node) -> str:
         if key not in self._interned:
-            self._interned[key] = self.add_node(Node(primitive, operands))
+            self._interned[key] = self.add_node(node)
         return self._interned[key]
+
+
+def _number_before(polynomial: Polynomial) -> Coefficient:
+    """Returns what stands before the sum of all terms but the constant: a sign if they have one, and a size.
+
+    The size is the greatest common divisor of whole coefficients; of others, what all have in common, or what leaves
+    small multiples where otherwise two products would be cut off from one another.
+    """
+    sizes = {monomial: size_of(coefficient) for monomial, coefficient in polynomial.items() if monomial}
+    if not sizes:
+        return 1
+    sign = -1 if all(coefficient < 0 for monomial, coefficient in polynomial.items() if monomial) else 1
+    content = Fraction(gcd(*(c.numerator for c in sizes.values())), lcm(*(c.denominator for c in sizes.values())))
+    num_products = sum(c.denominator > 1 and degree_of(monomial) > 1 for monomial, c in sizes.items())
+    largest = max(sizes.values())
+    is_common = is_whole(sizes) or largest == min(sizes.values())
+    is_small = num_products > 1 and largest <= MAX_MULTIPLE * content
+    return sign * content if (is_common or is_small) and is_constant(content) else sign

@@ -1,11 +1,13 @@
 """Equations, the human form of a cell, read into names and nodes.
 
 One `name = expression` per line, `#` begins a comment. Expressions have `+ - * ( )` and the functions `tanh`,
-`sigmoid`, `relu` and `linear`; each `linear(…)` is a new matrix. `linear(a, b)` is short for
-`linear(a) + linear(b, bias=no)`. Keywords of `linear`: `diagonal=0.9`, `bias=no`, `bias_init=1`, and `name=forget` to
-load weights by (with several operands `forget_1`, `forget_2`, …). `h' = …` defines the next value of the state `h`,
-which the lines after it may read as `h'`. The output is `h'`. States are ordered `h` first, then as they are defined,
-or as a line `states: h, c` says.
+`sigmoid`, `relu`, `leaky_relu`, `linear` and `peephole`; each `linear(…)` is a new matrix, each `peephole(…)` a new
+weight for every unit. `linear(a, b)` is short for `linear(a) + linear(b, bias=no)`. Keywords of `linear`:
+`diagonal=0.9`, `bias=no`, `bias_init=1`, and `name=forget` to load weights by (with several operands `forget_1`,
+`forget_2`, …); of `peephole`: `diagonal` and `name`. Numbers scale and shift values: `(1 - z) * n`, `0.5 * (a + b)`,
+`-a`; what an expression does to one value is one `affine` node, so that `2 * (a + 1)` is `2 * a + 2`. `h' = …` defines
+the next value of the state `h`, which the lines after it may read as `h'`. The output is `h'`. States are ordered `h`
+first, then as they are defined, or as a line `states: h, c` says.
 """
 
 from collections import Counter
@@ -201,7 +203,7 @@ class _EquationsReader:
         counts = Counter(node.weights for node in self._nodes.values() if node.weights)
         for weights, count in counts.items():
             if count > 1 and not self._mistakes:
-                message = f"{count} matrices have the name '{weights}'. Names tell weights apart: change all but one."
+                message = f"{count} weights have the name '{weights}'. Names tell weights apart: change all but one."
                 self._mistakes.append((self._line_of_weights(weights), MistakeError(1, message)))
 
     def _line_of_weights(self, weights: str) -> int:

@@ -1,22 +1,27 @@
 """One expression of an equation, read by recursive descent straight into nodes."""
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 
-from archsearch.graph.checks import MAX_CONSTANT, is_name
+from archsearch.graph.checks import is_name
+from archsearch.graph.constants import Operand, checked_constant, operand_of_number, operand_of_value
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.source_text import MistakeError, Token, check_characters
 from archsearch.graph.structure import INPUT, Node
 
 MAX_MISTAKES = 20
 MAX_NESTING = 100  # each level takes up to three Python frames of about a thousand
-FUNCTIONS = tuple(row.name for row in PRIMITIVES.values() if row.arity == 1)
+FUNCTIONS = tuple(row.name for row in PRIMITIVES.values() if row.kind == "activation")
 
 _SUMS = {"+": "add", "-": "sub"}
-_OPERATORS = {"add": "a + b", "sub": "a - b", "mul": "a * b"}
+_OPERATORS = {
+    "add": "an operator: a + b",
+    "sub": "an operator: a - b",
+    "mul": "an operator: a * b",
+    "affine": "numbers: 2 * a + 1, 1 - a",
+}
 _OTHER_SPELLINGS = {"sigm": "sigmoid", "logistic": "sigmoid", "dense": "linear", "matmul": "linear"}
-_KEYWORDS = ("diagonal", "bias", "bias_init", "name")
+_KEYWORDS = {"linear": ("diagonal", "bias", "bias_init", "name"), "peephole": ("diagonal", "name")}
 
 
 class ExpressionReader:
@@ -46,7 +51,7 @@ class ExpressionReader:
             MistakeError: The expression cannot be read to its end.
         """
         check_characters(self._tokens)
-        value = self._expression()
+        value = self._settled(self._expression())
         if self._next.kind != "end":
             raise MistakeError(self._next.column, self._misplaced())
         return value
@@ -77,21 +82,34 @@ class ExpressionReader:
         hint = " For a product write a * b." if token.kind == "name" or token.text == "(" else ""
         return f"expected an operator (+ - *) or the end of the line, got {token.shown}.{hint}"
 
-    def _expression(self) -> str:
+    def _settled(self, operand: Operand) -> str:
+        """Returns the value of an operand, with a node for what it is scaled and shifted by."""
+        if operand.value is None:
+            message = "a value belongs here, not a number alone. Numbers scale and shift values: 0.5 * a, 1 - a."
+            return self._note(Token("number", "", operand.column), message)
+        node = operand.node
+        return operand.value if node is None else self._emit(node)
+
+    def _expression(self) -> Operand:
         """Reads sums of products; one loop for both, so that long chains need no deep recursion."""
         self._nesting += 1
         if self._nesting > MAX_NESTING:
             raise MistakeError(self._next.column, f"nested deeper than {MAX_NESTING}. Give inner values names.")
-        total: str | None = None
+        total: Operand | None = None
         primitive = ""
         product = self._operand()
         while True:
             symbol = self._next.text
             if symbol == "*":
                 self._take()
-                product = self._emit(Node("mul", (product, self._operand())))
+                factor = self._operand()
+                product = product.times(factor) or self._binary("mul", product, factor)
                 continue
-            total = product if total is None else self._emit(Node(primitive, (total, product)))
+            if total is None:
+                total = product
+            else:
+                sign = 1 if primitive == "add" else -1
+                total = total.plus(product, sign) or self._binary(primitive, total, product)
             if symbol not in _SUMS:
                 self._nesting -= 1
                 return total
@@ -99,14 +117,27 @@ class ExpressionReader:
             primitive = _SUMS[symbol]
             product = self._operand()
 
-    def _operand(self) -> str:
+    def _binary(self, primitive: str, left: Operand, right: Operand) -> Operand:
+        return operand_of_value(self._emit(Node(primitive, (self._settled(left), self._settled(right)))))
+
+    def _operand(self) -> Operand:
+        is_negative = False
+        while self._next.text == "-":
+            self._take()
+            is_negative = not is_negative
+        operand = self._unsigned_operand()
+        return operand.negated() if is_negative else operand
+
+    def _unsigned_operand(self) -> Operand:
         token = self._take()
         if token.text == "(":
-            value = self._expression()
+            operand = self._expression()
             self._close(token)
-            return value
+            return operand
+        if token.kind == "number":
+            return operand_of_number(token)
         if token.kind == "name":
-            return self._call(token) if self._next.text == "(" else self._lookup(token)
+            return operand_of_value(self._call(token) if self._next.text == "(" else self._lookup(token))
         self._position -= 1
         raise MistakeError(token.column, _no_operand(token))
 
@@ -135,7 +166,7 @@ class ExpressionReader:
             elif keywords:
                 raise MistakeError(self._next.column, "operands stand before keywords: linear(x, h, bias=no).")
             else:
-                operands.append(self._expression())
+                operands.append(self._settled(self._expression()))
             if self._next.text != ",":
                 break
             self._take()
@@ -147,11 +178,14 @@ class ExpressionReader:
         if len(operands) != 1:
             message = f"'{function.text}' takes 1 operand, got {len(operands)}. Write {function.text}(a)."
             return self._note(function, message)
+        if function.text == "peephole":
+            diagonal, weights = float(keywords.get("diagonal", 0.0)), str(keywords.get("name", ""))
+            return self._emit(Node("peephole", (operands[0],), diagonal, weights=weights))
         return self._emit(Node(function.text, (operands[0],)))
 
     def _not_callable(self, name: str) -> str:
         if name in _OPERATORS:
-            return f"'{name}' is written with an operator: {_OPERATORS[name]}."
+            return f"'{name}' is written with {_OPERATORS[name]}."
         if name in self._values:
             return f"'{name}' is a value, no function. For a product write '{name} * (…)'."
         if name in _OTHER_SPELLINGS:
@@ -161,10 +195,16 @@ class ExpressionReader:
     def _keyword(self, function: Token, keywords: dict[str, bool | float | str]) -> None:
         keyword = self._take()
         self._take()
-        if function.text != "linear" and function.text in FUNCTIONS:
-            raise MistakeError(keyword.column, f"'{function.text}' takes no keywords; 'linear' does.")
-        if keyword.text not in _KEYWORDS:
-            raise MistakeError(keyword.column, unknown("keyword", keyword.text, _KEYWORDS))
+        if function.text not in FUNCTIONS:
+            raise MistakeError(function.column, self._not_callable(function.text))
+        known = _KEYWORDS.get(function.text, ())
+        if not known:
+            message = f"'{function.text}' takes no keywords; {' and '.join(map(repr, _KEYWORDS))} do."
+            raise MistakeError(keyword.column, message)
+        if keyword.text not in known:
+            is_bias = keyword.text in _KEYWORDS["linear"]
+            message = "'peephole' has no bias: that of the linear beside it does the same. Remove the keyword."
+            raise MistakeError(keyword.column, message if is_bias else unknown("keyword", keyword.text, known))
         if keyword.text in keywords:
             raise MistakeError(keyword.column, f"'{keyword.text}' is given twice. Keep one.")
         if keyword.text == "bias":
@@ -198,11 +238,10 @@ class ExpressionReader:
         if token.kind != "number":
             self._position -= 1
             raise MistakeError(token.column, f"{keyword}: expected a number such as 0.9, got {token.shown}.")
-        value = sign * float(token.text)
-        if not math.isfinite(value) or abs(value) > MAX_CONSTANT:
-            message = f"{keyword}: expected a number of at most {MAX_CONSTANT:g} in size, got {token.text[:30]}."
-            raise MistakeError(column, message)
-        return value
+        try:
+            return checked_constant(sign * float(token.text), column, token.text)
+        except MistakeError as mistake:
+            raise MistakeError(column, f"{keyword}: {mistake.message}") from None
 
     def _linear(self, function: Token, operands: list[str], keywords: Mapping[str, bool | float | str]) -> str:
         """Emits one matrix for each operand, the bias on the first, and their sum."""
@@ -238,18 +277,11 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
 
 def _bare_primitive(name: str) -> str:
     if name in _OPERATORS:
-        return f"'{name}' is written with an operator: {_OPERATORS[name]}."
+        return f"'{name}' is written with {_OPERATORS[name]}."
     return f"'{name}' is a function and takes an operand: {name}(x)."
 
 
 def _no_operand(token: Token) -> str:
-    if token.kind == "number":
-        return (
-            f"the number {token.text[:30]} cannot stand in an expression: a cell has no constants."
-            " For 'z*h + (1-z)*n' write 'n + z*(h - n)'; for 2*a write 'a + a'."
-        )
-    if token.text == "-":
-        return "a value cannot begin with '-'. Turn the sum round ('b - a' for '-a + b'); linear takes up any sign."
     if token.text == "*":
         return "expected a value, got '*'. There are no powers: write 'a * a'."
-    return f"expected a value (a name, a function or a parenthesis), got {token.shown}."
+    return f"expected a value (a name, a number, a function or a parenthesis), got {token.shown}."

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archsearch.graph.polynomials import (
+    Coefficient,
     Monomial,
     Polynomial,
     PolynomialKey,
@@ -35,7 +36,7 @@ def find_alike_atoms(polynomial: Polynomial) -> list[dict[int, int]]:
     """
     if all(len(monomial) == 1 and monomial[0][1] == 1 for monomial in polynomial):
         return []
-    derivatives: dict[int, list[tuple[Monomial, int]]] = {}
+    derivatives: dict[int, list[tuple[Monomial, Coefficient]]] = {}
     for monomial, coefficient in polynomial.items():
         for atom, power in monomial:
             derivatives.setdefault(atom, []).append((monomial_without(monomial, atom), power * coefficient))
@@ -77,7 +78,7 @@ def merge_alike_atoms(polynomial: Polynomial, signs: Mapping[int, int], number: 
     return result
 
 
-def take_out_rectangles(terms: Polynomial) -> tuple[list[Rectangle], dict[Monomial, int]]:
+def take_out_rectangles(terms: Polynomial) -> tuple[list[Rectangle], Polynomial]:
     """Splits products into rectangles, the largest first, and the terms that are in none."""
     rest = dict(terms)
     rectangles: list[Rectangle] = []
@@ -92,7 +93,7 @@ def take_out_rectangles(terms: Polynomial) -> tuple[list[Rectangle], dict[Monomi
 
 def _largest_rectangle(terms: Polynomial) -> tuple[Polynomial, Polynomial] | None:
     """Finds atoms with one cofactor, `a*C + b*C - c*C`, that cover most terms; at least two."""
-    cofactors: dict[int, dict[Monomial, int]] = {}
+    cofactors: dict[int, dict[Monomial, Coefficient]] = {}
     for monomial, coefficient in terms.items():
         for atom, _ in monomial:
             cofactors.setdefault(atom, {})[monomial_without(monomial, atom)] = coefficient

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
@@ -45,6 +45,9 @@ class _Formatter:
         # a node that is the next value of a state is written on that state's line, and read with a prime
         self._primed = {structure.new_states[state]: state for state in reversed(structure.states)}
         self._taken = {INPUT, *structure.states, *structure.nodes}
+        # reading folds the numbers of one expression into one node; two nodes need two lines
+        affines = {name: node for name, node in structure.nodes.items() if node.primitive == "affine"}
+        self._folded = affines.keys() & {node.operands[0] for node in affines.values()}
         self._pieces = {name: _Piece(name, _ATOM, 0) for name in (INPUT, *structure.states)}
         self._lines: list[str] = []
         self._defined: list[str] = []
@@ -89,7 +92,7 @@ class _Formatter:
         if name in self._primed:
             self._define_state(self._primed[name], piece.text)
             return _Piece(f"{self._primed[name]}'", _ATOM, 0)
-        if self._uses[name] > 1 or _is_long(self._structure.nodes[name], piece):
+        if self._uses[name] > 1 or name in self._folded or _is_long(self._structure.nodes[name], piece):
             short = self._short_name()
             self._lines.append(f"{short} = {piece.text}")
             return _Piece(short, _ATOM, 0)
@@ -106,6 +109,10 @@ class _Formatter:
         operands = [self._pieces[operand] for operand in node.operands]
         if node.primitive == "linear":
             return _linear((node,), (operands[0].text,), operands[0].depth + 1)
+        if node.primitive == "peephole":
+            return _Piece(f"peephole({', '.join([operands[0].text, *_keywords(node)])})", _ATOM, operands[0].depth + 1)
+        if node.primitive == "affine":
+            return _affine(node, operands[0])
         if node.primitive not in _SYMBOLS:
             return _Piece(f"{node.primitive}({operands[0].text})", _ATOM, operands[0].depth + 1)
         left, right = operands
@@ -114,16 +121,14 @@ class _Formatter:
             return _linear(left.matrices + right.matrices, left.arguments + right.arguments, depth)
         symbol, binding = _SYMBOLS[node.primitive]
         # reading goes from left to right, so a right operand that binds no tighter needs its parentheses
-        first = f"({left.text})" if left.binding < binding else left.text
-        second = f"({right.text})" if right.binding <= binding else right.text
-        return _Piece(first + symbol + second, binding, depth)
+        return _Piece(_enclosed(left, binding - 1) + symbol + _enclosed(right, binding), binding, depth)
 
 
 def _is_long(node: Node, piece: _Piece) -> bool:
     """Returns whether an expression reads better on a line of its own, as a gate always does."""
     if node.primitive == "linear":
         return len(piece.text) > MAX_INLINE + 20  # kept in place, it may join a `linear(…)` with several operands
-    is_gate = node.primitive not in _SYMBOLS and "linear(" in piece.text
+    is_gate = node.primitive not in (*_SYMBOLS, "affine") and "linear(" in piece.text
     return is_gate or len(piece.text) > MAX_INLINE or piece.depth > MAX_DEPTH
 
 
@@ -140,16 +145,43 @@ def _joins(left: tuple[Node, ...], right: tuple[Node, ...]) -> bool:
 
 def _linear(matrices: tuple[Node, ...], arguments: tuple[str, ...], depth: int) -> _Piece:
     first = matrices[0]
-    keywords = []
-    if first.diagonal:
-        keywords.append(f"diagonal={_number(first.diagonal)}")
-    if not first.bias:
-        keywords.append("bias=no")
-    if first.bias_init:
-        keywords.append(f"bias_init={_number(first.bias_init)}")
-    if first.weights:
-        keywords.append(f"name={first.weights if len(matrices) == 1 else first.weights.removesuffix('_1')}")
+    weights = first.weights if len(matrices) == 1 else first.weights.removesuffix("_1")
+    keywords = _keywords(replace(first, weights=weights))
     return _Piece(f"linear({', '.join([*arguments, *keywords])})", _ATOM, depth, matrices, arguments)
+
+
+def _keywords(node: Node) -> list[str]:
+    keywords = []
+    if node.diagonal:
+        keywords.append(f"diagonal={_number(node.diagonal)}")
+    if node.primitive == "linear" and not node.bias:
+        keywords.append("bias=no")
+    if node.primitive == "linear" and node.bias_init:
+        keywords.append(f"bias_init={_number(node.bias_init)}")
+    if node.weights:
+        keywords.append(f"name={node.weights}")
+    return keywords
+
+
+def _affine(node: Node, operand: _Piece) -> _Piece:
+    """Returns `scale * a + shift` as a person writes it: `1 - a`, `-a`, `2 * a - 1`."""
+    if (node.scale, node.shift) == (1.0, 0.0):
+        return operand
+    depth = operand.depth + 1
+    size = f"{_number(abs(node.scale))} * " if abs(node.scale) != 1.0 else ""
+    if node.scale < 0 < node.shift:
+        return _Piece(f"{_number(node.shift)} - {size}{_enclosed(operand, 2 if size else 1)}", 1, depth)
+    sign = "-" if node.scale < 0 else ""
+    scaled = f"{sign}{size}{_enclosed(operand, 2)}" if sign or size else operand.text
+    if not node.shift:
+        # a sign in front needs parentheses wherever a sum does
+        return _Piece(scaled, 1 if sign else 2, depth)
+    return _Piece(f"{scaled} {'-' if node.shift < 0 else '+'} {_number(abs(node.shift))}", 1, depth)
+
+
+def _enclosed(piece: _Piece, binding: int) -> str:
+    """Returns a piece in parentheses where it binds no tighter than its surroundings."""
+    return f"({piece.text})" if piece.binding <= binding else piece.text
 
 
 def _number(value: float) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archsearch.graph.polynomials import Monomial, Polynomial
+from archsearch.graph.polynomials import Coefficient, Monomial, Polynomial
 
 MAX_REFINEMENTS = 400
 
@@ -20,7 +20,7 @@ MAX_REFINEMENTS = 400
 Signature = tuple[Any, ...]
 Trace = tuple[tuple[int, ...], ...]
 # in the place of atoms, these monomials have colours
-Certificate = tuple[tuple[tuple[int, Monomial], ...], ...]
+Certificate = tuple[tuple[tuple[Coefficient, Monomial], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _System:
             atom: [(coefficient, monomial) for monomial, coefficient in polynomial.items()]
             for atom, polynomial in polynomials.items()
         }
-        self.uses: dict[int, list[tuple[int, int, int, Monomial]]] = {atom: [] for atom in kinds}
+        self.uses: dict[int, list[tuple[int, int, Coefficient, Monomial]]] = {atom: [] for atom in kinds}
         for owner, terms in self.terms.items():
             for coefficient, monomial in terms:
                 for atom, power in monomial:
@@ -118,7 +118,7 @@ class _System:
         )
         return self._coloured_terms(atom, colours), tuple(uses)
 
-    def _coloured_terms(self, atom: int, colours: Mapping[int, int]) -> tuple[tuple[int, Monomial], ...]:
+    def _coloured_terms(self, atom: int, colours: Mapping[int, int]) -> tuple[tuple[Coefficient, Monomial], ...]:
         return tuple(sorted((coefficient, _coloured(monomial, colours)) for coefficient, monomial in self.terms[atom]))
 
     def certificate(self, colours: Mapping[int, int]) -> Certificate:

@@ -1,19 +1,55 @@
-"""Polynomials with integer coefficients over numbered atoms: the arithmetic beneath a cell's identity.
+"""Polynomials over numbered atoms: the arithmetic beneath a cell's identity.
 
-A monomial is a tuple of `(atom, power)` pairs, sorted by atom; it is never empty, since no primitive makes a constant.
-A polynomial maps monomials to coefficients other than zero; the empty one is zero. Both are never changed in place.
+A monomial is a tuple of `(atom, power)` pairs, sorted by atom; the empty one is that of a constant. A polynomial maps
+monomials to coefficients other than zero; the empty one is zero. Both are never changed in place. A coefficient is an
+`int` where it is whole, else a `Fraction`: nothing is ever rounded.
 """
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
+from archsearch.graph.checks import MAX_CONSTANT
+
+Coefficient = int | Fraction
 Monomial = tuple[tuple[int, int], ...]
-Polynomial = Mapping[Monomial, int]
-PolynomialKey = frozenset[tuple[Monomial, int]]
+Polynomial = Mapping[Monomial, Coefficient]
+PolynomialKey = frozenset[tuple[Monomial, Coefficient]]
+
+CONSTANT: Monomial = ()
 
 
 def polynomial_of_atom(atom: int) -> Polynomial:
     """Returns the polynomial that is one atom."""
     return {((atom, 1),): 1}
+
+
+def scaled_and_shifted(polynomial: Polynomial, scale: float, shift: float) -> Polynomial:
+    """Returns `scale * polynomial + shift`, the two numbers taken as exactly what they are."""
+    scaled = product_of(polynomial, {CONSTANT: _whole(Fraction(scale))})
+    return sum_of(scaled, {CONSTANT: _whole(Fraction(shift))} if shift else {})
+
+
+def divided(polynomial: Polynomial, number: Coefficient) -> Polynomial:
+    """Returns the polynomial with every coefficient divided by a number."""
+    return {monomial: _whole(Fraction(coefficient) / number) for monomial, coefficient in polynomial.items()}
+
+
+def is_whole(polynomial: Polynomial) -> bool:
+    """Tells whether all coefficients are integers."""
+    return all(type(coefficient) is int for coefficient in polynomial.values())
+
+
+def can_be_written(polynomial: Polynomial) -> bool:
+    """Tells whether nodes can have every coefficient: sums make whole ones, `affine` all others and constants."""
+    return all(
+        (type(coefficient) is int and monomial) or is_constant(coefficient)
+        for monomial, coefficient in polynomial.items()
+    )
+
+
+def is_constant(coefficient: Coefficient) -> bool:
+    """Tells whether a node can have a number, to the last bit."""
+    return size_of(coefficient) <= MAX_CONSTANT and Fraction(float(coefficient)) == coefficient
 
 
 def key_of(polynomial: Polynomial) -> PolynomialKey:
@@ -27,7 +63,7 @@ def sum_of(left: Polynomial, right: Polynomial, sign: int = 1) -> Polynomial:
     for monomial, coefficient in right.items():
         total = result.get(monomial, 0) + sign * coefficient
         if total:
-            result[monomial] = total
+            result[monomial] = _whole(total)
         else:
             del result[monomial]
     return result
@@ -55,12 +91,17 @@ def monomial_without(monomial: Monomial, atom: int) -> Monomial:
 
 def product_of(left: Polynomial, right: Polynomial) -> Polynomial:
     """Returns the product of two polynomials, expanded."""
-    result: dict[Monomial, int] = {}
+    result: dict[Monomial, Coefficient] = {}
     for left_monomial, left_coefficient in left.items():
         for right_monomial, right_coefficient in right.items():
             monomial = monomial_product(left_monomial, right_monomial)
             result[monomial] = result.get(monomial, 0) + left_coefficient * right_coefficient
-    return {monomial: coefficient for monomial, coefficient in result.items() if coefficient}
+    return {monomial: _whole(coefficient) for monomial, coefficient in result.items() if coefficient}
+
+
+def size_of(coefficient: Coefficient) -> Coefficient:
+    """Returns the coefficient without its sign."""
+    return coefficient if coefficient > 0 else -coefficient
 
 
 def degree_of(monomial: Monomial) -> int:
@@ -81,3 +122,11 @@ def atoms_of(polynomial: Polynomial) -> Iterable[int]:
     for monomial in polynomial:
         for atom, _ in monomial:
             yield atom
+
+
+def _whole(coefficient: Coefficient) -> Coefficient:
+    """Returns a whole number as `int`: that is how it is printed into a digest."""
+    # asked first, since nearly all are
+    if type(coefficient) is int or coefficient.denominator > 1:
+        return coefficient
+    return coefficient.numerator

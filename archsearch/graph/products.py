@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archsearch.graph.polynomials import (
+    CONSTANT,
     Monomial,
     Polynomial,
     PolynomialKey,
     key_of,
     monomial_product,
+    negated,
     product_of,
 )
 
@@ -18,6 +20,8 @@ MAX_TERM_PRODUCTS = 4096
 MAX_POWER = 32
 # (2x)^64 has a coefficient of 65 bits; repeated squaring would otherwise reach millions of bits in twenty nodes
 MAX_COEFFICIENT_BITS = 64
+# the same for other numbers: the smallest of floating point is 2^-1074
+MAX_FRACTION_BITS = 1074
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,7 @@ class Factors:
             return {}
         result: Polynomial = {self.monomial: self.sign}
         for key, power in sorted(self.sums.items(), key=lambda factor: (len(factor[0]), factor[1])):
-            bits = max(abs(coefficient) for _, coefficient in key).bit_length() - 1
-            if (power > MAX_POWER and len(key) > 1) or power * bits > MAX_COEFFICIENT_BITS:
+            if (power > MAX_POWER and len(key) > 1) or _is_too_large(key, power):
                 return None
             for _ in range(power):
                 if len(result) * len(key) > MAX_TERM_PRODUCTS:
@@ -78,7 +81,7 @@ def factors_of(polynomial: Polynomial) -> Factors:
     if len(polynomial) == 1:
         [(monomial, coefficient)] = polynomial.items()
         if coefficient in (1, -1):
-            return Factors(coefficient, monomial, {})
+            return Factors(1 if coefficient > 0 else -1, monomial, {})
     return Factors(1, (), {key_of(polynomial): 1})
 
 
@@ -87,7 +90,22 @@ def with_positive_sign(polynomial: Polynomial) -> tuple[Polynomial, int]:
 
     Where the coefficients of `p` and `-p` are the same, `p` itself comes back: its sign stays as it was spelt.
     """
+    # the sign of a constant is known in every spelling
+    if polynomial.get(CONSTANT):
+        return (polynomial, 1) if polynomial[CONSTANT] > 0 else (negated(polynomial), -1)
     coefficients = sorted(polynomial.values())
     if coefficients < sorted(-coefficient for coefficient in coefficients):
-        return {monomial: -coefficient for monomial, coefficient in polynomial.items()}, -1
+        return negated(polynomial), -1
     return polynomial, 1
+
+
+def _is_too_large(factor: PolynomialKey, power: int) -> bool:
+    """Tells whether a power of a factor is sure to have coefficients beyond the bounds."""
+    for _, coefficient in factor:
+        if isinstance(coefficient, int):
+            size, bound = abs(coefficient), MAX_COEFFICIENT_BITS
+        else:
+            size, bound = max(abs(coefficient.numerator), coefficient.denominator), MAX_FRACTION_BITS
+        if power * (size.bit_length() - 1) > bound:
+            return True
+    return False

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from shared_cells import random_structure
-from shared_evaluation import carried_over, outputs, random_weights, relative_error, surely_differ
+from shared_evaluation import error_of, surely_differ
 from shared_full_cells import full_structure
 from shared_near_misses import near_misses
 from shared_respelling import respell, respell_with_account
@@ -63,12 +63,6 @@ def assert_one_cell(*spellings: Structure) -> None:
 
 def assert_different(*cells: Structure) -> None:
     assert len({canonicalize(structure).digest for structure in cells}) == len(cells)
-
-
-def error_of(structure: Structure, canonical: Canonical, rng: random.Random) -> float:
-    weights = random_weights(structure, rng)
-    carried = carried_over(weights, canonical.matrices, canonical.biases, canonical.states)
-    return relative_error(outputs(structure, weights), outputs(canonical.structure, carried), canonical.states)
 
 
 def random_cells(
@@ -133,11 +127,7 @@ def test_few_random_cells_meet_a_bound():
 def test_respellings_compute_what_the_cell_does():
     """Else the test above would prove little."""
     for structure, rng in random_cells(200, full_structure):
-        respelling = respell_with_account(structure, rng)
-        weights = random_weights(structure, rng)
-        carried = carried_over(weights, respelling.matrices, respelling.biases, respelling.states)
-        respelt = outputs(respelling.structure, carried)
-        assert relative_error(outputs(structure, weights), respelt, respelling.states) < 1e-11
+        assert error_of(structure, respell_with_account(structure, rng), rng) < 1e-11
 
 
 def test_canonical_graphs_compute_what_the_cells_did():
