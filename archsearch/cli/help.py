@@ -49,9 +49,18 @@ COMMANDS = {
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (
-            "archsearch show cell=gru",
+            "archsearch show cell=gru hidden_size=256",
             "archsearch show cell=my_cell.eq",
             "archsearch show run=results/first rank=1",
+        ),
+    ),
+    "diff": Command(
+        "shows what changed from one cell to another",
+        (
+            "archsearch diff cell=gru other=mut1",
+            "archsearch diff cell=gru other=my_cell.eq out=changes.svg",
+            "archsearch diff run=results/first cell=gru other=c_0123456789abcdef",
+            "archsearch diff run=results/first rank=1",
         ),
     ),
     "evaluate": Command(

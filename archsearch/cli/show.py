@@ -1,33 +1,21 @@
 """`archsearch show`: one cell, written and drawn."""
 
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
+from archsearch.cli.cell_facts import cost_facts, flow_facts, print_facts
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.drawing.terminal import draw_text
-from archsearch.graph.cost import count_multiply_adds, count_parameters
-from archsearch.mutation.bounds import REFERENCE_SIZE
 
 
 def run(words: list[str]) -> int:
-    """Prints equations, drawing, cost and, for a cell of a run, how it did."""
+    """Prints equations, drawing, flow, cost and, for a cell of a run, how it did."""
     root = Section(compose_settings("show", parse_words("show", words)).values)
     chosen = choose_cell(root)
     graph = chosen.graph
+    costs = cost_facts(graph.structure, root)
     print(f"{chosen.name}\n\n{graph.equations().rstrip()}\n\n{draw_text(graph).rstrip()}\n")
-    parameters = count_parameters(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE)
-    multiply_adds = count_multiply_adds(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE)
-    facts = {
-        "id": graph.digest,
-        "states": ", ".join(graph.states),
-        "nodes": str(len(graph.nodes)),
-        f"parameters at {REFERENCE_SIZE}": f"{parameters:,}",
-        f"multiply-adds at {REFERENCE_SIZE}": f"{multiply_adds:,}",
-        **_in_run(chosen),
-    }
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"{name:<{width}}  {fact}")
+    print_facts({"id": graph.digest, **flow_facts(graph.structure), **costs, **_in_run(chosen)})
     return 0
 
 

@@ -1,23 +1,29 @@
 """A cell drawn with box characters."""
 
+from collections.abc import Collection
+
 from archsearch.drawing.wires import Row, wire
 from archsearch.graph.cell_graph import CellGraph
 
 _GAP = 4  # characters from wire to wire
 
 
-def draw_text(cell: CellGraph) -> str:
+def draw_text(cell: CellGraph, highlighted: Collection[str] = ()) -> str:
     """Returns a drawing for a terminal: time runs down, each value is a wire.
 
     `●` reads a wire, `◆` begins a new value (on top of a wire that ends there, it reads that too), `│` and `┼` pass.
-    What each row computes stands at its right; the new states are named at the bottom of their wires.
+    What each row computes stands at its right; the new states are named at the bottom of their wires. Rows of the
+    highlighted nodes and new states (`h'`) have a `*` before what they compute.
     """
-    wiring = wire(cell)
+    wiring = wire(cell, highlighted)
     width = 1 + max([*wiring.top, *(row.result or 0 for row in wiring.rows)])
     lines = [_names(wiring.top, width)]
     if wiring.rows:
         lines.append(_wires(wiring.rows[0], width))
-    lines.extend(_row(row, width) for row in wiring.rows)
+    has_marks = any(row.is_highlighted for row in wiring.rows)
+    for row in wiring.rows:
+        mark = "* " if row.is_highlighted else "  "
+        lines.append(_row(row, width) + (mark if has_marks else "") + row.label)
     lines.append(_names(wiring.bottom, width))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -51,4 +57,4 @@ def _row(row: Row, width: int) -> str:
         else:
             mark = "─" if inside else " "
         cells.append(mark + ("─" if first <= column < last else " ") * (_GAP - 1))
-    return "".join(cells) + row.label
+    return "".join(cells)

@@ -1,15 +1,14 @@
 """Layout of a cell as parallel wires: each value runs down its own column from where it is made to its last reader."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from archsearch.drawing.labels import SYMBOLS, affine_text
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.equations import parse_equations
-from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.names import is_given, printed_names
 from archsearch.graph.structure import INPUT, Node, Structure
-
-_SYMBOLS = {"add": "+", "sub": "-", "mul": "*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +20,14 @@ class Row:
         reads: Columns of the operands.
         result: Column of the new value; None where a new state only repeats another value.
         running: Columns in use above this row.
+        is_highlighted: Whether it is marked.
     """
 
     label: str
     reads: tuple[int, ...]
     result: int | None
     running: frozenset[int]
+    is_highlighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,20 @@ class Wiring:
     bottom: dict[int, str]
 
 
-def wire(cell: CellGraph) -> Wiring:
-    """Lays a cell out.
+def wire(cell: CellGraph, highlighted: Collection[str] = ()) -> Wiring:
+    """Lays a cell out, with a mark at the rows of the highlighted nodes and new states (`h'`).
 
     A sum of matrices, `linear(x) + linear(h, bias=no)`, is one row. A value takes the column of an operand that ends
     where it begins, or else the leftmost that is free. Values have the names that the cell's equations give them.
     """
-    return _Wirer(parse_equations(cell.equations())).wiring()
+    names = printed_names(cell.structure)
+    return _Wirer(parse_equations(cell.equations()), {names.get(name, name) for name in highlighted}).wiring()
 
 
 class _Wirer:
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, highlighted: Collection[str]) -> None:
         self._structure = structure
+        self._highlighted = highlighted
         self._sums, absorbed = _gather_matrices(structure)
         self._order = [name for name in _operands_first(structure) if name not in absorbed]
         self._left = Counter(operand for name in self._order for operand in self._reads(name))
@@ -83,7 +86,7 @@ class _Wirer:
             result = ended[0] if ended else next(free)
             label = self._label(name)
             self._columns[name] = result
-            yield Row(label, reads, result, running)
+            yield Row(label, reads, result, running, self._is_highlighted(name))
 
     def _repeated_states(self) -> Iterator[Row]:
         """Yields a row for each new state whose value is `x`, an old state or another new state."""
@@ -91,7 +94,12 @@ class _Wirer:
             value = self._structure.new_states[state]
             if self._names[value] != f"{state}'":
                 column = self._columns[value]
-                yield Row(f"{state}' = {self._names[value]}", (column,), None, frozenset(self._columns.values()))
+                text, running = f"{state}' = {self._names[value]}", frozenset(self._columns.values())
+                yield Row(text, (column,), None, running, f"{state}'" in self._highlighted)
+
+    def _is_highlighted(self, name: str) -> bool:
+        """Tells whether what a row computes is marked: a node, the matrices in its sum, a new state it stands for."""
+        return not {name, self._names[name], *self._sums.get(name, ())}.isdisjoint(self._highlighted)
 
     def _label(self, name: str) -> str:
         node = self._structure.nodes[name]
@@ -100,8 +108,12 @@ class _Wirer:
             text = _linear_text(self._structure.nodes[self._sums[name][0]], operands)
         elif node.primitive == "linear":
             text = _linear_text(node, operands)
-        elif node.primitive in _SYMBOLS:
-            text = f"{operands[0]} {_SYMBOLS[node.primitive]} {operands[1]}"
+        elif node.primitive in SYMBOLS:
+            text = f"{operands[0]} {SYMBOLS[node.primitive]} {operands[1]}"
+        elif node.primitive == "affine":
+            text = affine_text(node, operands[0])
+        elif node.primitive == "peephole":
+            text = f"peephole({operands[0]}{f', diagonal={node.diagonal:g}' if node.diagonal else ''})"
         else:
             text = f"{node.primitive}({operands[0]})"
         self._names[name] = self._name(name)
@@ -112,7 +124,7 @@ class _Wirer:
         for state in self._structure.states:
             if self._structure.new_states[state] == name:
                 return f"{state}'"
-        if name.rpartition("_")[0] not in PRIMITIVES:
+        if is_given(name):
             return name
         taken = {*self._structure.nodes, *self._structure.states}
         while True:

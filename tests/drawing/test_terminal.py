@@ -94,3 +94,33 @@ def test_wires_connect(seed, num_nodes, num_states):
     cell = CellGraph.from_structure(random_structure(random.Random(seed), num_nodes, num_states))
     assert_wires_connect(cell)
     assert len(draw_text(cell).splitlines()) == len(wire(cell).rows) + (3 if wire(cell).rows else 2)
+
+
+def test_highlighted_rows_have_a_star():
+    cell = zoo_cell("gru")
+    lines = draw_text(cell, ["n", "linear_2", "h'"]).splitlines()
+    assert [line.split("* ")[1] for line in lines if "   * " in line] == [
+        "v1 = linear(x, h)",
+        "n = tanh(v3)",
+        "h' = n + v6",
+    ]
+    plain = [line.replace("   * ", "   ").replace("     ", "   ") for line in lines]
+    assert [line.split() for line in plain] == [line.split() for line in GRU.splitlines()]
+
+
+def test_highlighted_nodes_of_a_canonical_cell_are_found_under_the_names_of_its_equations():
+    lines = draw_text(zoo_cell("gru").canonical(), ["sigmoid_2"]).splitlines()
+    assert [line.split("* ")[1] for line in lines if "   * " in line] == ["g2 = sigmoid(v1)"]
+
+
+def test_highlighted_new_states_that_repeat_a_value_have_a_star():
+    lines = draw_text(CellGraph.from_equations("h' = x + h\nc' = h'"), ["c'"]).splitlines()
+    assert [line.split("* ")[1] for line in lines if "   * " in line] == ["c' = h'"]
+
+
+def test_affine_and_peephole_read_as_in_equations():
+    text = draw_text(CellGraph.from_equations("z = peephole(h, diagonal=0.5)\nh' = (1 - z) * (0.5 * x) - (2 * z + 1)"))
+    assert "z = peephole(h, diagonal=0.5)" in text
+    assert " = 1 - z" in text
+    assert " = 0.5 * x" in text
+    assert " = 2 * z + 1" in text
