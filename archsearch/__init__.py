@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from archsearch import interop
     from archsearch.compiler.layer import RecurrentLayer
     from archsearch.compiler.recurrent_cell import RecurrentCell
     from archsearch.errors import (
@@ -34,6 +35,7 @@ __all__ = [
     "SearchStateError",
     "ShapeError",
     "__version__",
+    "interop",
     "load_cell",
     "load_run",
     "zoo_names",
@@ -49,6 +51,7 @@ _HOMES = {
     "RecurrentLayer": "archsearch.compiler.layer",
     "SearchStateError": "archsearch.errors",
     "ShapeError": "archsearch.errors",
+    "interop": "archsearch",
     "load_cell": "archsearch.graph.catalog",
     "load_run": "archsearch.run.reading",
     "zoo_names": "archsearch.graph.catalog",
@@ -58,7 +61,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'archsearch' has no attribute {name!r}. It has: {', '.join(__all__)}")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = _HOMES[name]
+    value = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
     globals()[name] = value  # the next access finds it without coming here
     return value
 

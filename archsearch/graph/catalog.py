@@ -6,10 +6,17 @@ from importlib.resources import files
 from pathlib import Path
 
 from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
+from archsearch.graph.bias_inits import split_reference, with_bias_init
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.files import MAX_TEXT
 
 _ZOO = files("archsearch.graph") / "zoo"
+# Other names under which the literature knows a cell of the zoo.
+OTHER_NAMES = {
+    "rnn_tanh": "tanh",  # torch.nn.RNN
+    "lstm_np": "lstm_torch",  # Greff 2017: no peepholes
+    "lstm_vanilla": "lstm_peephole",  # Greff 2017
+}
 
 
 @cache
@@ -19,11 +26,12 @@ def zoo_names() -> tuple[str, ...]:
 
 
 def zoo_cell(name: str) -> CellGraph:
-    """Returns a cell of the zoo.
+    """Returns a cell of the zoo, under its own name or one of `OTHER_NAMES`.
 
     Raises:
         ConfigError: No cell of the zoo has this name.
     """
+    name = OTHER_NAMES.get(name, name)
     if name not in zoo_names():
         raise ConfigError(_unknown_cell(name))
     return CellGraph.from_equations((_ZOO / f"{name}.eq").read_text(encoding="utf-8"))
@@ -32,12 +40,24 @@ def zoo_cell(name: str) -> CellGraph:
 def load_cell(ref: str | Path) -> CellGraph:
     """Returns the cell of a zoo name or of a file: `.json` holds the JSON form, any other file equations.
 
+    Text may end in first values of biases by the name of weights, `lstm_torch:forget=1` or
+    `mycell.eq:forget=2,input=-1`. A file of the whole name comes first, a zoo name before a file of the same name:
+    write `./gru` for that.
+
     Raises:
-        ConfigError: Neither the zoo nor the disk has it, or the file cannot be opened.
+        ConfigError: Neither the zoo nor the disk has it, the file cannot be opened, or the cell has no such bias.
         FileFormatError: The file is too large, no text, or no cell file.
         InvalidGraphError: The file's cell breaks a rule.
     """
-    if isinstance(ref, str) and ref in zoo_names():
+    if isinstance(ref, str) and ":" in ref and not _exists(ref):
+        name, values = split_reference(ref)
+        if values:
+            cell = load_cell(name)
+            try:
+                return with_bias_init(cell, values)
+            except ConfigError as error:
+                raise ConfigError(f"cell {ref[:200]!a}: {error}") from error
+    if isinstance(ref, str) and ref in (*zoo_names(), *OTHER_NAMES):
         return zoo_cell(ref)
     path = Path(ref)
     text = _read(path, str(ref))
@@ -47,6 +67,22 @@ def load_cell(ref: str | Path) -> CellGraph:
         raise InvalidGraphError([f"{path}: {violation}" for violation in error.violations]) from error
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
+
+
+def cell_name(ref: str | Path) -> str:
+    """Returns what to call the cell of a reference: the zoo name or the stem of the file, with its first biases."""
+    text = str(ref)
+    name, values = (text, {}) if _exists(text) else split_reference(text)
+    if not values:
+        return Path(text).stem
+    return Path(name).stem + ":" + ",".join(f"{key}={value:g}" for key, value in values.items())
+
+
+def _exists(ref: str) -> bool:
+    try:
+        return Path(ref).exists()
+    except (OSError, ValueError):  # too long, or a null character: `_read` says so
+        return False
 
 
 def _read(path: Path, ref: str) -> str:
@@ -70,5 +106,7 @@ def _read(path: Path, ref: str) -> str:
 def _unknown_cell(ref: str) -> str:
     close = get_close_matches(ref[:64], zoo_names(), n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
+    if ":" in ref:
+        hint = " Behind a colon stand first values of biases: lstm_torch:forget=1."
     named = f"cell {ref[:200]!a} is neither in the zoo nor a file.{hint}"
     return f"{named} The zoo has: {', '.join(zoo_names())}. A file holds equations (.eq) or JSON (.json)."

@@ -1,0 +1,116 @@
+"""The recurrent arcs of ENAS.
+
+Source: Pham 2018, Efficient neural architecture search via parameter sharing, and the authors' released code for a
+fixed arc on Penn Treebank; arXiv 1802.03268.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from archsearch.errors import ConfigError, InvalidGraphError
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.interop.highway_steps import (
+    MAX_STEPS,
+    HighwayStep,
+    highway_cell,
+    needed_steps,
+    shown,
+    split_first,
+    split_step,
+    whole_number,
+)
+
+_ACTIVATIONS = ("tanh", "relu", "", "sigmoid")  # by id; the third is the identity
+_WEIGHT_KEY = re.compile(r"(?:.*/)?(?:(?P<first>w_prev)|layer_(?P<index>[0-9]+)/w)(?::0)?", re.DOTALL)
+
+
+def from_enas(arc: Sequence[int] | str) -> CellGraph:
+    """Reads an arc: an activation id, then for each further node its predecessor and its activation id.
+
+    What this relies on, after the authors' code: activation ids are 0 tanh, 1 ReLU, 2 identity, 3 sigmoid; nodes are
+    counted from 0. Node 0 is `h + sigmoid(t) * (f(n) - h)`, where the halves of `[x, h] w_prev` are `n` and `t`, in
+    this order; node k is made from its predecessor s in the same way, with `s w_k`. The output is the mean of the
+    loose ends, the nodes that are nobody's predecessor. There are no biases, and none of the batch normalization that
+    the search uses and a fixed arc does not.
+
+    Weights are named after the authors' arrays: `w_prev_new_1` (of x), `w_prev_new_2` (of h), `w_prev_gate_1`,
+    `w_prev_gate_2`; for node 1 `w_1_new` and `w_1_gate`; see `enas_weights`.
+
+    Args:
+        arc: Numbers, or text with the numbers between spaces, as the authors write it.
+
+    Raises:
+        InvalidGraphError: The arc breaks a rule. All broken rules are listed.
+    """
+    return highway_cell(*_read(arc))
+
+
+def enas_weights(arc: Sequence[int] | str, arrays: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.generic]]:
+    """Returns foreign weights under the names that `load_weights` of a layer of the arc's cell takes.
+
+    Args:
+        arc: As `from_enas` takes it.
+        arrays: By the authors' names of variables in one layer, `w_prev` `[I + H, 2 H]` and `layer_K/w` `[H, 2 H]`,
+            with any scope before them. Other entries are passed over.
+
+    Raises:
+        InvalidGraphError: The arc breaks a rule.
+        ConfigError: No array has such a name, or two have the same.
+        ShapeError: An array has another shape.
+    """
+    steps, averaged = _read(arc)
+    needed = needed_steps(steps, averaged)
+    found: dict[str, NDArray[np.generic]] = {}
+    for key, array in arrays.items():
+        match = _WEIGHT_KEY.fullmatch(key)
+        number = int(match["index"] or 0) if match else -1
+        if number not in needed or (number == 0 and match and not match["first"]):
+            continue
+        names = steps[number].candidate, steps[number].gate
+        parts = (split_step if number else split_first)(f"enas_weights, {key!a}", array, names)
+        if not found.keys().isdisjoint(parts):
+            raise ConfigError(f"enas_weights: {key!a} is the second array for one node. Give those of one layer.")
+        found |= parts
+    if not found:
+        got = ", ".join(map(ascii, list(arrays)[:5])) or "none"
+        raise ConfigError(f"enas_weights: no array belongs to an ENAS cell. Expected w_prev, layer_1/w, …, got {got}.")
+    return found
+
+
+def _read(arc: Sequence[int] | str) -> tuple[list[HighwayStep], list[int]]:
+    numbers: Sequence[object]
+    if isinstance(arc, str):
+        numbers = [int(word) if word.isdecimal() else word for word in arc.split()]
+    elif isinstance(arc, Sequence | np.ndarray) and not isinstance(arc, bytes):
+        numbers = arc
+    else:
+        raise InvalidGraphError((f"arc: expected a list of numbers, got {shown(arc)}. Give one.",))
+    if len(numbers) % 2 == 0 or len(numbers) > 2 * MAX_STEPS:
+        expected = f"expected 2 N - 1 numbers for N nodes, at most {MAX_STEPS}"
+        raise InvalidGraphError((f"arc: {expected}, got {len(numbers):,} numbers. Add or remove one.",))
+    violations: list[str] = []
+    steps = [HighwayStep(_activation(0, numbers[0], violations), 0, "w_prev_gate", "w_prev_new")]
+    for position in range(1, len(numbers), 2):
+        node = len(steps)
+        predecessor = whole_number(numbers[position])
+        if predecessor is None or not 0 <= predecessor < node:
+            expected = f"expected the predecessor of node {node}, an earlier node, 0 to {node - 1}"
+            violations.append(f"arc[{position}]: {expected}, got {shown(numbers[position])}. Correct it.")
+        activation = _activation(position + 1, numbers[position + 1], violations)
+        steps.append(HighwayStep(activation, predecessor or 0, f"w_{node}_gate", f"w_{node}_new"))
+    if violations:
+        raise InvalidGraphError(violations)
+    used = {step.predecessor for step in steps[1:]}
+    return steps, [node for node in range(len(steps)) if node not in used]
+
+
+def _activation(position: int, value: object, violations: list[str]) -> str:
+    number = whole_number(value)
+    if number is None or not 0 <= number < len(_ACTIVATIONS):
+        ids = "0 tanh, 1 relu, 2 identity, 3 sigmoid"
+        violations.append(f"arc[{position}]: expected an activation, {ids}, got {shown(value)}. Correct it.")
+        return ""
+    return _ACTIVATIONS[number]

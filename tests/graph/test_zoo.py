@@ -1,0 +1,126 @@
+"""The zoo as a collection: sources, names, digests, and first values of biases as an attribute."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from archsearch.errors import ConfigError
+from archsearch.graph.bias_inits import with_bias_init
+from archsearch.graph.catalog import OTHER_NAMES, cell_name, load_cell, zoo_cell, zoo_names
+from archsearch.graph.cell_graph import CellGraph
+
+# the digests under which cells stand in the journals of runs so far
+KNOWN_DIGESTS = {
+    "tanh": "c_33163f9cf67ddbce",
+    "lstm_torch": "c_b8130f2ccc4cf755",
+}
+
+
+def bias_inits(cell):
+    return {node.weights: node.bias_init for node in cell.nodes.values() if node.bias_init}
+
+
+def test_cells_differ():
+    digests = {name: zoo_cell(name).digest for name in zoo_names()}
+    assert len(set(digests.values())) == len(digests)
+    assert {name: digests[name] for name in KNOWN_DIGESTS} == KNOWN_DIGESTS
+
+
+def test_other_names_lead_to_cells_of_the_zoo():
+    for name, cell in OTHER_NAMES.items():
+        assert name not in zoo_names()
+        assert load_cell(name) == zoo_cell(cell)
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_each_file_names_its_source_and_its_weights(name):
+    text = (files("archsearch.graph") / "zoo" / f"{name}.eq").read_text(encoding="utf-8")
+    comment = " ".join(line for line in text.splitlines() if line.startswith("#"))
+    assert re.search(r"\b(19|20)\d\d\b|torch\.nn", comment), "who and when"
+    cell = zoo_cell(name)
+    assert all(node.weights for node in cell.nodes.values() if node.primitive in ("linear", "peephole"))
+    assert CellGraph.from_equations(cell.equations()).digest == cell.digest
+
+
+def test_with_bias_init_changes_the_bias_that_a_name_means():
+    cell = zoo_cell("lstm_torch")
+    changed = with_bias_init(cell, {"forget": 2.0, "input": -1})
+    assert bias_inits(changed) == {"forget_1": 2.0, "input_1": -1.0}
+    assert bias_inits(cell) == {}
+    assert changed.digest != cell.digest
+    assert with_bias_init(zoo_cell("lstm"), {"forget": 1}) == zoo_cell("lstm_b")
+    assert bias_inits(with_bias_init(zoo_cell("gru_torch"), {"new_2": 0.5})) == {"new_2": 0.5}
+    assert with_bias_init(changed, {"forget": 0.0, "input": 0.0}) == cell
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        (
+            "lstm",
+            {"forgt": 1},
+            r"'forgt'.*Did you mean 'forget'\? Biases of this cell: input, candidate, forget, output",
+        ),
+        ("lstm", {"forget_2": 1}, "'forget_2': these weights have no bias"),
+        ("lstm_peephole", {"forget_peephole": 1}, "no bias"),
+        ("gru_torch", {"new": 1}, "one bias, got that of new_1, new_2"),
+        ("lstm", {"forget": float("nan")}, "finite number, got nan"),
+        ("lstm", {"forget": 1e7}, "at most 1e.06"),
+        ("lstm", {"forget": True}, "got True"),
+        ("lstm", {"x" * 999: 1}, "no weights"),
+    ],
+)
+def test_a_bias_that_is_not_there(name, values, message):
+    with pytest.raises(ConfigError, match=message):
+        with_bias_init(zoo_cell(name), values)
+
+
+def test_a_cell_without_named_biases_says_so():
+    with pytest.raises(ConfigError, match="none with a name"):
+        with_bias_init(CellGraph.from_equations("h' = linear(x)"), {"forget": 1})
+
+
+def test_references_carry_first_values_of_biases(tmp_path):
+    assert load_cell("lstm:forget=1") == zoo_cell("lstm_b")
+    assert bias_inits(load_cell("lstm_torch:forget=2.5,input=-1e-1")) == {"forget_1": 2.5, "input_1": -0.1}
+    mine = tmp_path / "mine.eq"
+    mine.write_text("h' = tanh(linear(x, h, name=new))", encoding="utf-8")
+    assert bias_inits(load_cell(f"{mine}:new=3")) == {"new_1": 3.0}
+    odd = tmp_path / "a:new=1"
+    odd.write_text("h' = x + h", encoding="utf-8")
+    assert load_cell(str(odd)) == CellGraph.from_equations("h' = x + h"), "a file of the whole name comes first"
+    assert load_cell("rnn_tanh:new=1").digest == load_cell(f"{mine}:new=1").digest
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("lstm:forget", "Behind a colon stand first values of biases"),
+        ("lstm:forget=", "'' is no number"),
+        ("lstm:forget=two", "expected NAME=NUMBER.*'two' is no number"),
+        ("lstm:forget=1,", "got ''"),
+        ("lstm:=1", "got '=1'"),
+        ("lstm:forget=1,forget=2", "'forget' twice"),
+        ("lstm:forgt=1", "cell 'lstm:forgt=1': bias 'forgt'"),
+        ("none:forget=1", "^cell 'none' is neither in the zoo nor a file"),
+        ("lstm:forget=inf", "finite"),
+    ],
+)
+def test_references_that_cannot_be_read(reference, message):
+    with pytest.raises(ConfigError, match=message):
+        load_cell(reference)
+
+
+def test_cells_are_called_after_their_references(tmp_path):
+    assert cell_name("gru") == "gru"
+    assert cell_name("folder/mine.eq") == "mine"
+    assert cell_name("folder/mine.eq:forget=2.5,input=1") == "mine:forget=2.5,input=1"
+    assert cell_name(tmp_path / "other.json") == "other"
+
+
+def test_a_zoo_name_comes_before_a_file_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gru").write_text("h' = x + h", encoding="utf-8")
+    assert load_cell("gru") == zoo_cell("gru")
+    assert load_cell("./gru") == CellGraph.from_equations("h' = x + h")

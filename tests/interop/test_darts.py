@@ -1,0 +1,147 @@
+"""DARTS genotypes against a module that computes them as the paper says."""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from archsearch.compiler.layer import RecurrentLayer
+from archsearch.errors import ConfigError, InvalidGraphError, ShapeError
+from archsearch.graph.cost import count_parameters
+from archsearch.interop import darts_weights, from_darts
+
+INPUT_SIZE, HIDDEN_SIZE = 4, 5
+
+
+class Genotype(NamedTuple):
+    """As theirs."""
+
+    recurrent: Sequence
+    concat: Sequence
+
+
+# the cell of Liu 2019 for Penn Treebank
+DARTS = Genotype(
+    [("relu", 0), ("relu", 1), ("tanh", 2), ("relu", 3), ("relu", 4), ("identity", 1), ("relu", 5), ("relu", 1)],
+    range(1, 9),
+)
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda value: value}
+
+
+class ForeignCell(nn.Module):
+    """Matrices stand on the right of their operands; tensors are called as the authors' are."""
+
+    def __init__(self, genotype):
+        super().__init__()
+        self.genotype = genotype
+        self._W0 = nn.Parameter(torch.randn(INPUT_SIZE + HIDDEN_SIZE, 2 * HIDDEN_SIZE) * 0.4)
+        self._Ws = nn.ParameterList(
+            nn.Parameter(torch.randn(HIDDEN_SIZE, 2 * HIDDEN_SIZE) * 0.4) for _ in genotype.recurrent
+        )
+
+    def forward(self, x, h):
+        outputs = []
+        for x_t in x:
+            c0, h0 = (torch.cat([x_t, h], 1) @ self._W0).chunk(2, 1)
+            states = [h + torch.sigmoid(c0) * (torch.tanh(h0) - h)]
+            for (name, predecessor), weight in zip(self.genotype.recurrent, self._Ws, strict=True):
+                s = states[predecessor]
+                c, g = (s @ weight).chunk(2, 1)
+                states.append(s + torch.sigmoid(c) * (ACTIVATIONS[name](g) - s))
+            h = torch.stack([states[index] for index in self.genotype.concat]).mean(0)
+            outputs.append(h)
+        return torch.stack(outputs)
+
+
+def random_genotype(rng):
+    num_steps = rng.randint(1, 10)
+    recurrent = [(rng.choice(list(ACTIVATIONS)), rng.randint(0, index)) for index in range(num_steps)]
+    return Genotype(recurrent, rng.sample(range(num_steps + 1), rng.randint(1, num_steps + 1)))
+
+
+def assert_equals_foreign(genotype, seed):
+    torch.manual_seed(seed)
+    foreign = ForeignCell(genotype).double()
+    layer = RecurrentLayer(from_darts(genotype), INPUT_SIZE, HIDDEN_SIZE, engine="interpreter").double()
+    layer.load_weights(darts_weights(genotype, foreign.state_dict(prefix="rnns.0.")))
+    x, h = torch.randn(5, 2, INPUT_SIZE).double(), torch.randn(2, HIDDEN_SIZE).double()
+    torch.testing.assert_close(layer(x, h[None])[0], foreign(x, h), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_genotypes_equal_the_foreign_cell(seed):
+    assert_equals_foreign(random_genotype(random.Random(seed)), seed)
+
+
+def test_the_published_cell_equals_the_foreign_one():
+    assert_equals_foreign(DARTS, 0)
+
+
+def test_parameters_count_as_they_count_them():
+    foreign = sum(parameter.numel() for parameter in ForeignCell(DARTS).parameters())
+    assert count_parameters(from_darts(DARTS).structure, INPUT_SIZE, HIDDEN_SIZE) == foreign
+    # Liu 2019, table 2: 23 million with 850 units, tied embeddings of 10,000 words and the readout's biases
+    in_all = count_parameters(from_darts(DARTS).structure, 850, 850) + 10_000 * 850 + 10_000
+    assert round(in_all / 1e6) == 23
+
+
+def test_genotypes_are_read_from_mappings_and_arrays():
+    recurrent = [(np.str_(name), np.int64(predecessor)) for name, predecessor in DARTS.recurrent]
+    assert from_darts({"recurrent": recurrent, "concat": np.arange(1, 9)}) == from_darts(DARTS)
+    assert from_darts(Genotype([], [0])).digest != from_darts(DARTS).digest
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_respelt_genotypes_have_one_digest(seed):
+    rng = random.Random(seed)
+    genotype = random_genotype(rng)
+    dead = [*genotype.recurrent, ("sigmoid", len(genotype.recurrent))]
+    concat = list(genotype.concat)
+    rng.shuffle(concat)
+    assert from_darts(Genotype(dead, concat)).digest == from_darts(genotype).digest
+
+
+@pytest.mark.parametrize(
+    ("genotype", "messages"),
+    [
+        (None, ["expected recurrent, a list of (activation, predecessor), and concat, a list of states; got None"]),
+        ({"recurrent": []}, ["expected recurrent"]),
+        (Genotype("tanh", [0]), ["expected recurrent"]),
+        (Genotype([("tanh", 0)], 1), ["expected recurrent"]),
+        (Genotype([("tanh", 0)], []), ["concat: expected at least one state"]),
+        (Genotype([("none", 0)], [1]), ["recurrent[0]: expected one of tanh, relu, sigmoid, identity, got 'none'"]),
+        (Genotype([("tanh", 1)], [1]), ["recurrent[0]: expected state 0, the only earlier one, got 1"]),
+        (Genotype([("tanh", 0), ("tanh", 2)], [1]), ["recurrent[1]: expected an earlier state, 0 to 1, got 2"]),
+        (Genotype([("tanh", -1)], [1]), ["got -1"]),
+        (Genotype([("tanh", True)], [1]), ["got True"]),
+        (Genotype([("tanh", 0.0)], [1]), ["got 0.0"]),
+        (Genotype(["tanh"], [1]), ["recurrent[0]: expected a pair (activation, predecessor), got 'tanh'"]),
+        (Genotype([("tanh", 0)], [2]), ["concat[0]: expected a state, 0 to 1, got 2"]),
+        (Genotype([("tanh", 0)], range(-1, 3)), ["concat[0]", "concat[3]"]),
+        (Genotype([("x\n'", 0), ([], "a")], ["0"]), ['got "x\\n\'"', "got list", "got 'a'", "got '0'"]),
+        (Genotype([("tanh", 0)] * 201, [1]), ["at most 200 steps"]),
+    ],
+)
+def test_all_mistakes_of_a_genotype_are_named(genotype, messages):
+    with pytest.raises(InvalidGraphError) as caught:
+        from_darts(genotype)
+    assert len(caught.value.violations) == len(messages), caught.value.violations
+    for message in messages:
+        assert any(message in violation for violation in caught.value.violations), caught.value.violations
+
+
+def test_the_longest_genotype_is_read():
+    chain = Genotype([("tanh", index) for index in range(200)], range(201)[-200:])
+    assert len(from_darts(chain).nodes) < 2000
+
+
+def test_arrays_that_do_not_fit():
+    with pytest.raises(ConfigError, match="Expected _W0"):
+        darts_weights(DARTS, {"weight": np.ones((2, 2))})
+    for key, shape in (("_W0", (10,)), ("_W0", (5, 10)), ("_W0", (9, 9)), ("_Ws.0", (9, 10)), ("_Ws.1", ())):
+        with pytest.raises(ShapeError, match=f"{key}.*got shape"):
+            darts_weights(DARTS, {key: np.ones(shape)})
