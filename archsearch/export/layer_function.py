@@ -39,7 +39,6 @@ class _Writer:
     def __init__(self, program: CellProgram) -> None:
         self._program = program
         self._used_names = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *_TAKEN, *_AMBIGUOUS, "x"}
-        self._used_names 
         self._states = {state: self._unique(state) for state in program.states}
         self._all, self._now = self._name_values()
         self._lists = {name: self._unique(f"{self._all[name]}_steps") for name in self._all}

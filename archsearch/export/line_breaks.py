@@ -23,7 +23,7 @@ def bracketed(lead: str, opening: str, items: Sequence[str], closing: str) -> li
 
 
 def targets(lead: str, names: Sequence[str]) -> str:
-    """Returns `lead a, b`, what an assignment or a loop gives values to, in brackets with one per line if it is long."""
+    """Returns `lead a, b`, what an assignment or a loop gives values to; long ones in brackets, one per line."""
     text = f"{lead}{', '.join(names)}"
     if len(text) <= _MAX_TARGETS or len(names) == 1:
         return text

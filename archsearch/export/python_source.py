@@ -1,7 +1,5 @@
 """A cell as the source of a torch module that needs nothing of archsearch."""
 
-import builtins
-import keyword
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
@@ -12,11 +10,10 @@ from archsearch.errors import ConfigError
 from archsearch.export.layer_function import attribute, write_layer_function
 from archsearch.export.line_breaks import MAX_LINE, bracketed
 from archsearch.export.module_text import MODULE
+from archsearch.export.names import is_class_name
 from archsearch.export.self_test import write_self_test
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
-
-_TAKEN_NAMES = frozenset({"math", "torch", "cast", "linear", "nn", "PackedSequence", "Tensor"})
 
 
 def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -> str:
@@ -38,7 +35,7 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
     if not is_class_name(name):
         raise ConfigError(
             f"export: expected a name for a class, got {name!r}. Use letters, digits and underscores, no underscore "
-            f"first, and neither a word of Python's own nor {', '.join(sorted(_TAKEN_NAMES))}."
+            "first, and no name of Python's, of torch or of what the module needs, such as int, math or Tensor."
         )
     program = lower(cell.structure)
     layer = write_layer_function(program).strip()
@@ -61,12 +58,6 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
     return source
 
 
-def is_class_name(name: str) -> bool:
-    """Returns whether an exported class may be called so: it hides nothing that its module needs."""
-    taken = keyword.iskeyword(name) or hasattr(builtins, name) or name in _TAKEN_NAMES
-    return name.isidentifier() and not taken and not name.startswith("_")
-
-
 def _imports(*, uses_linear: bool) -> str:
     lines = ["import math", "from typing import cast", "", "import torch", "from torch import Tensor, nn"]
     lines += ["from torch.nn.functional import linear"] if uses_linear else []
@@ -77,7 +68,8 @@ def _weights(program: CellProgram) -> Iterator[str]:
     """Yields the lines that give a layer its weights, in the order in which `RecurrentLayer` draws them."""
     if program.needs_input_projection:
         yield "        # the cell reads x without a matrix; it must then be as wide as the states"
-        yield f"        self.{INPUT_PROJECTION} = _Weight(hidden_size, input_size) if input_size != hidden_size else None"
+        yield "        is_wide = input_size == hidden_size"
+        yield f"        self.{INPUT_PROJECTION} = None if is_wide else _Weight(hidden_size, input_size)"
     for spec in program.parameters:
         dotted = attribute(spec.name)
         lead = f"        self{dotted} = " if dotted else f'        self.add_module("{spec.name}", '

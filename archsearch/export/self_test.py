@@ -48,7 +48,8 @@ def write_self_test(cell: CellGraph, class_name: str) -> str:
     """Returns the end of an exported module: stored numbers, and the comparison that running it makes."""
     layer = RecurrentLayer(cell, _INPUT_SIZE, _HIDDEN_SIZE, _NUM_LAYERS, bidirectional=True, engine="interpreter")
     stored = probe(layer, _INPUT_SIZE, _STATE_SHAPE, len(cell.states))
-    lines = (" ".join(f"{number:.9g}" for number in part.tolist()) for part in stored.split(_NUMBERS_PER_LINE))
+    texts = [f"{number:.9g}" for number in stored.tolist()]
+    lines = (" ".join(texts[first : first + _NUMBERS_PER_LINE]) for first in range(0, len(texts), _NUMBERS_PER_LINE))
     return Template(_TEXT).substitute(
         name=class_name,
         stored="\n".join(lines),
