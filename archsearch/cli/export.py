@@ -14,7 +14,7 @@ from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
-from archsearch.export.formats import FORMATS, check_packages
+from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import class_name, module_name
 from archsearch.export.python_file import write_python
@@ -32,7 +32,7 @@ def run(words: list[str]) -> int:
     formats = _formats(root)
     if root.flag("trained") and "safetensors" not in formats:
         formats = (*formats, "safetensors")  # nobody trains a cell to throw its weights away
-    check_packages(formats)
+    check_formats(formats, root.flag("bidirectional"))
     chosen = choose_cell(root)
     trained = _plan_training(chosen, root) if root.flag("trained") else None
     graph = trained[0].graph if trained else chosen.graph

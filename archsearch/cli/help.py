@@ -77,8 +77,7 @@ COMMANDS = {
         (
             "archsearch export cell=mut1 out=exported",
             "archsearch export cell=my_cell.eq format=[python,safetensors,onnx,svg] hidden_size=256 out=exported",
-            "archsearch export cell=lstm_torch format=all bidirectional=yes out=exported",
-            "archsearch export run=results/first rank=1 format=[python,safetensors] out=exported",
+            "archsearch export cell=lstm_torch format=all out=exported",
             "archsearch export run=results/first rank=1 trained=yes task=xml format=[python,safetensors] out=exported",
         ),
         ("task",),

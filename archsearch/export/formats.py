@@ -31,6 +31,7 @@ class Format:
         verify: Reads the file back; returns the largest difference from the layer, or says what was checked where
             there are no numbers.
         packages: What must be installed besides the dependencies of archsearch.
+        is_one_way: Whether it cannot hold a bidirectional layer.
     """
 
     ending: str
@@ -38,6 +39,7 @@ class Format:
     write: Callable[[RecurrentLayer, Path], None]
     verify: Callable[[RecurrentLayer, Path], float | str]
     packages: tuple[str, ...] = ()
+    is_one_way: bool = False
 
 
 _ONNX = ("onnx", "onnxruntime")
@@ -45,8 +47,10 @@ _ONNX = ("onnx", "onnxruntime")
 FORMATS = {
     "python": Format(".py", "a module that needs torch alone", write_python, verify_python),
     "safetensors": Format(".safetensors", "weights", write_safetensors, verify_safetensors),
-    "onnx": Format(".onnx", "a model of whole sequences", export_onnx, verify_onnx, _ONNX),
-    "onnx_step": Format("_step.onnx", "a model of one time step", export_onnx_step, verify_onnx_step, _ONNX),
+    "onnx": Format(".onnx", "a model of whole sequences", export_onnx, verify_onnx, _ONNX, is_one_way=True),
+    "onnx_step": Format(
+        "_step.onnx", "a model of one time step", export_onnx_step, verify_onnx_step, _ONNX, is_one_way=True
+    ),
     "json": Format(".json", "the graph", write_json, verify_json),
     "equations": Format(".eq", "the graph as text", write_equations, verify_equations),
     "svg": Format(".svg", "a drawing", partial(write_drawing, to_svg), verify_svg),
@@ -55,16 +59,22 @@ FORMATS = {
 }
 
 
-def check_packages(names: Iterable[str]) -> None:
-    """Checks that all that some formats need is installed.
+def check_formats(names: Iterable[str], bidirectional: bool) -> None:
+    """Checks that formats can be written here.
 
     Raises:
-        ConfigError: A package is missing.
+        ConfigError: A package is missing, or a format cannot hold both directions.
     """
     for name in names:
-        missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
+        kind = FORMATS[name]
+        missing = [package for package in kind.packages if find_spec(package) is None]
         if missing:
             raise ConfigError(
                 f"format {name}: expected {' and '.join(missing)} to be installed. Install the extra: "
                 "pip install 'archsearch[onnx]', from a checkout pip install -c constraints.txt -e '.[onnx]'."
+            )
+        if bidirectional and kind.is_one_way:
+            raise ConfigError(
+                f"format {name}: expected bidirectional=no; a file of this format runs in one direction. Leave the "
+                "format out, or export one direction and run it over the reversed sequences, too."
             )

@@ -5,6 +5,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 
 from archsearch.compiler.program import DELAY, GATHER, PEEPHOLE, PRODUCT, PROJECT, CellProgram, Instruction
 from archsearch.export.formulas import ATOM, SUM, Expression, write_formula
@@ -83,10 +84,10 @@ class _Writer:
         # no underscores in front: they would say that nobody reads the variable
         name = name.lstrip("_")[:_MAX_NAME] or "value"
         name = f"v{name}" if name[0].isdigit() else name
-        while name in self._used_names:
-            name += "_"
-        self._used_names.add(name)
-        return name
+        others = chain([name, f"{name}_"], (f"{name}_{number}" for number in count(2)))
+        free = next(other for other in others if other not in self._used_names)
+        self._used_names.add(free)
+        return free
 
     def _name_values(self) -> tuple[dict[str, str], dict[str, str]]:
         """Returns the names of values at all time steps, and at the present one."""

@@ -53,9 +53,18 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
         self_test=write_self_test(cell, name).strip(),
         **_state_texts(program.states),
     )
+    exempt = list(_exemptions(source, layer, weights))
+    return f"# ruff: noqa: {', '.join(exempt)}\n{source}" if exempt else source
+
+
+def _exemptions(source: str, layer: str, weights: str) -> Iterator[str]:
+    """Yields the rules of ruff that a module cannot keep: equations are long, or the cell has no use for something."""
+    if ("weights." not in layer and "getattr(weights" not in layer) or " = states\n" not in layer:
+        yield "ARG001"
+    if "input_size" not in weights or "hidden_size" not in weights:
+        yield "ARG002"
     if any(len(line.partition("  # noqa")[0]) > MAX_LINE for line in source.splitlines()):
-        source = f"# ruff: noqa: E501\n{source}"
-    return source
+        yield "E501"
 
 
 def _imports(*, uses_linear: bool) -> str:
