@@ -21,6 +21,8 @@ def usage(files: Mapping[str, Path], class_name: str, layer: RecurrentLayer, cel
     for name in ("json", "equations"):
         if name in files and not parts:
             parts += _module_lines(files, class_name, layer, repr(str(files[name])))
+    if "torch_program" in files:
+        parts += _program_lines(files["torch_program"], layer)
     for name in ("onnx", "onnx_step"):
         if name in files:
             parts += _onnx_lines(files[name], layer, is_step=name == "onnx_step")
@@ -44,8 +46,26 @@ def _module_lines(files: Mapping[str, Path], class_name: str, layer: RecurrentLa
     return lines
 
 
+def _program_lines(path: Path, layer: RecurrentLayer) -> list[str]:
+    before, after = (_grouped([state + suffix for state in layer.cell.states]) for suffix in ("_0", "_n"))
+    return [
+        "Run the program with torch alone:",
+        "  import torch",
+        f"  program = torch.export.load({str(path)!r}).module()",
+        f"  # x [T, B, {layer.input_size}], states [{_num_rows(layer)}, B, {layer.hidden_size}]",
+        f"  output, {after} = program(x, {before})",
+    ]
+
+
+def _grouped(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def _num_rows(layer: RecurrentLayer) -> int:
+    return layer.num_layers * (2 if layer.bidirectional else 1)
+
+
 def _onnx_lines(path: Path, layer: RecurrentLayer, *, is_step: bool) -> list[str]:
-    rows = layer.num_layers * (2 if layer.bidirectional else 1)
     before = ", ".join(f'"{state}_0": {state}_0' for state in layer.cell.states)
     after = ", ".join(f"{state}_n" for state in layer.cell.states)
     layout = f"[B, {layer.input_size}]" if is_step else f"[T, B, {layer.input_size}]"
@@ -53,6 +73,6 @@ def _onnx_lines(path: Path, layer: RecurrentLayer, *, is_step: bool) -> list[str
         "Run one time step without torch:" if is_step else "Run it over sequences without torch:",
         "  import onnxruntime",
         f"  session = onnxruntime.InferenceSession({str(path)!r})",
-        f"  # float32 arrays: x {layout}, states [{rows}, B, {layer.hidden_size}]",
+        f"  # float32 arrays: x {layout}, states [{_num_rows(layer)}, B, {layer.hidden_size}]",
         f'  output, {after} = session.run(None, {{"input": x, {before}}})',
     ]

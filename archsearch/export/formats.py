@@ -17,6 +17,7 @@ from archsearch.export.cell_files import verify_equations, verify_json, write_eq
 from archsearch.export.drawn_files import verify_dot, verify_mermaid, verify_svg, write_drawing
 from archsearch.export.onnx_model import export_onnx, export_onnx_step, verify_onnx, verify_onnx_step
 from archsearch.export.python_file import verify_python, write_python
+from archsearch.export.torch_program import export_torch_program, verify_torch_program
 from archsearch.export.weight_files import verify_safetensors, write_safetensors
 
 
@@ -50,6 +51,9 @@ FORMATS = {
     "onnx": Format(".onnx", "a model of whole sequences", export_onnx, verify_onnx, _ONNX, is_one_way=True),
     "onnx_step": Format(
         "_step.onnx", "a model of one time step", export_onnx_step, verify_onnx_step, _ONNX, is_one_way=True
+    ),
+    "torch_program": Format(
+        ".pt2", "a torch.export program", export_torch_program, verify_torch_program, is_one_way=True
     ),
     "json": Format(".json", "the graph", write_json, verify_json),
     "equations": Format(".eq", "the graph as text", write_equations, verify_equations),
