@@ -48,7 +48,7 @@ EVERY_PRIMITIVE = """
 a = leaky_relu(linear(x, h) - peephole(c, diagonal=0.9, name=look))
 z = sigmoid(-a * (0.5 - 2 * (x - h)) + peephole(x))
 c' = (1 - z) * c + z * -(c + a) - (c - 0.25)
-h' = 0.1 * (1.5 * leaky_relu(c') - 0.5) + 3 * (-h)
+h' = 0.1 * (1.5 * leaky_relu(c') - 0.5) + 3 * (-h) + (1 - (x - c)) * (-(x + h) - (1 + (c - h)))
 """
 
 
