@@ -1,4 +1,4 @@
-"""Drawings of a layer's cell on disk, and the check that they are well-formed."""
+"""Drawings and formulas of a layer's cell on disk, and the check that they are well-formed."""
 
 import re
 from collections.abc import Callable
@@ -34,6 +34,29 @@ def verify_svg(_layer: RecurrentLayer, path: Path) -> str:
     if root.tag != _SVG:
         raise FileFormatError(f"{path}: expected an svg element of its namespace, got {root.tag}. Report it.")
     return f"well-formed, {sum(1 for _ in root.iter())} elements"
+
+
+def verify_latex(layer: RecurrentLayer, path: Path) -> str:
+    """Checks brackets, the frame, and that each equation of the cell has its line.
+
+    Raises:
+        FileFormatError: One of them is amiss.
+    """
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("%")]
+    depth = 0
+    for bracket in re.findall(r"(?<!\\)[{}]", "\n".join(lines)):
+        depth += 1 if bracket == "{" else -1
+        if depth < 0:
+            break
+    if depth:
+        raise FileFormatError(f"{path}: expected as many closing braces as opening ones. Report it with the cell.")
+    if lines[:1] != [r"\begin{align*}"] or lines[-1:] != [r"\end{align*}"]:
+        raise FileFormatError(f"{path}: expected one align* block. Report it with the cell.")
+    equations = [line for line in layer.cell.equations().splitlines() if not line.startswith("states:")]
+    found = sum("&=" in line for line in lines)
+    if found != len(equations):
+        raise FileFormatError(f"{path}: expected {len(equations)} equations, got {found}. Report it with the cell.")
+    return f"well-formed, {found} equations"
 
 
 def verify_drawing(node: str, edge: str, layer: RecurrentLayer, path: Path) -> str:

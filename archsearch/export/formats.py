@@ -14,7 +14,8 @@ from archsearch.drawing.markup import to_dot, to_mermaid
 from archsearch.drawing.svg import to_svg
 from archsearch.errors import ConfigError
 from archsearch.export.cell_files import verify_equations, verify_json, write_equations, write_json
-from archsearch.export.drawn_files import verify_dot, verify_mermaid, verify_svg, write_drawing
+from archsearch.export.drawn_files import verify_dot, verify_latex, verify_mermaid, verify_svg, write_drawing
+from archsearch.export.latex import to_latex
 from archsearch.export.onnx_model import export_onnx, export_onnx_step, verify_onnx, verify_onnx_step
 from archsearch.export.python_file import verify_python, write_python
 from archsearch.export.torch_program import export_torch_program, verify_torch_program
@@ -48,15 +49,14 @@ _ONNX = ("onnx", "onnxruntime")
 FORMATS = {
     "python": Format(".py", "a module that needs torch alone", write_python, verify_python),
     "safetensors": Format(".safetensors", "weights", write_safetensors, verify_safetensors),
-    "onnx": Format(".onnx", "a model of whole sequences", export_onnx, verify_onnx, _ONNX, is_one_way=True),
+    "onnx": Format(".onnx", "a model of whole sequences", export_onnx, verify_onnx, _ONNX),
     "onnx_step": Format(
         "_step.onnx", "a model of one time step", export_onnx_step, verify_onnx_step, _ONNX, is_one_way=True
     ),
-    "torch_program": Format(
-        ".pt2", "a torch.export program", export_torch_program, verify_torch_program, is_one_way=True
-    ),
+    "torch_program": Format(".pt2", "a torch.export program", export_torch_program, verify_torch_program),
     "json": Format(".json", "the graph", write_json, verify_json),
     "equations": Format(".eq", "the graph as text", write_equations, verify_equations),
+    "latex": Format(".tex", "the equations in mathematical letters", partial(write_drawing, to_latex), verify_latex),
     "svg": Format(".svg", "a drawing", partial(write_drawing, to_svg), verify_svg),
     "dot": Format(".dot", "a drawing for Graphviz", partial(write_drawing, to_dot), verify_dot),
     "mermaid": Format(".mmd", "a drawing for Markdown", partial(write_drawing, to_mermaid), verify_mermaid),

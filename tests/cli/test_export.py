@@ -142,9 +142,9 @@ def test_a_missing_package_is_said_before_anything_is_written(archsearch, monkey
 
 
 def test_one_direction_formats_refuse_two_before_anything_is_written(archsearch):
-    outcome = archsearch("export", "cell=gru", "format=[python,onnx]", "bidirectional=yes")
+    outcome = archsearch("export", "cell=gru", "format=[python,onnx_step]", "bidirectional=yes")
     assert outcome.code == 2
-    assert "format onnx: expected bidirectional=no" in outcome.err
+    assert "format onnx_step: expected bidirectional=no" in outcome.err
     assert not list(Path.cwd().iterdir())
 
 

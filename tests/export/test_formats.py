@@ -45,7 +45,7 @@ def test_both_directions(name, tmp_path):
 
 
 @pytest.mark.parametrize("cell", ["h' = x + h", "if = linear(x, name=class)\nh' = tanh(if + h)"])
-@pytest.mark.parametrize("name", ["python", "safetensors", "json", "equations", "svg", "dot", "mermaid"])
+@pytest.mark.parametrize("name", ["python", "safetensors", "json", "equations", "latex", "svg", "dot", "mermaid"])
 def test_cells_without_weights_and_with_words_of_python(name, cell, tmp_path):
     layer = layer_of(CellGraph.from_equations(cell), 1)
     path = tmp_path / f"cell{FORMATS[name].ending}"
@@ -83,6 +83,15 @@ def change_a_bias_init(path):
         ("json", change_a_bias_init),
         ("equations", replaced("tanh(linear(x, h, name=input))", "sigmoid(linear(x, h, name=input))")),
         ("svg", replaced("</svg>", "")),
+        (
+            "latex",
+            replaced(
+                "}",
+                "",
+            ),
+        ),
+        ("latex", replaced(r"\end{align*}", "")),
+        ("latex", replaced("&=", "=")),
         ("dot", replaced("-> ", "-> v99 -> ")),
         ("dot", replaced("    v0 [", "    v77 [")),
         ("mermaid", replaced('["tanh"]', '["tanh]')),
