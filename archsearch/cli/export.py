@@ -13,7 +13,7 @@ from archsearch.cli.one_trial import plan_trial, values_of_run
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.compiler.layer import RecurrentLayer
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
 from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import class_name, module_name
@@ -81,7 +81,10 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
         write_python(layer, path, called)
     else:
         FORMATS[name].write(layer, path)
-    found = FORMATS[name].verify(layer, path)
+    try:
+        found = FORMATS[name].verify(layer, path)
+    except (FileFormatError, InvalidGraphError) as error:
+        raise LateError(str(error)) from error
     if isinstance(found, str):
         return found
     if not found <= TOLERANCE:

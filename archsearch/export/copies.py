@@ -1,6 +1,7 @@
 """Layers with the weights of another, to compare exported files with."""
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,19 +17,16 @@ def in_double(layer: RecurrentLayer) -> RecurrentLayer:
     return deepcopy(layer).double()
 
 
+def options_of(layer: RecurrentLayer) -> dict[str, Any]:
+    """Returns the keywords that a layer and its exported class have in common, as a layer has them."""
+    names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+    return {name: getattr(layer, name) for name in names}
+
+
 def empty_copy(layer: RecurrentLayer, cell: CellGraph | None = None) -> RecurrentLayer:
     """Returns a layer in float64 with the sizes and options of another, of its cell or of another one."""
     with torch.random.fork_rng(devices=()):
-        return RecurrentLayer(
-            cell or layer.cell,
-            layer.input_size,
-            layer.hidden_size,
-            layer.num_layers,
-            layer.batch_first,
-            layer.dropout,
-            layer.bidirectional,
-            engine="interpreter",
-        ).double()
+        return RecurrentLayer(cell or layer.cell, engine="interpreter", **options_of(layer)).double()
 
 
 def respelt_weights(layer: RecurrentLayer, cell: CellGraph) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.export.agreement import Tensors, largest_difference
-from archsearch.export.copies import in_double
+from archsearch.export.copies import in_double, options_of
 from archsearch.export.names import class_name
 from archsearch.export.python_source import export_python
 
@@ -57,14 +57,7 @@ def load_module(path: Path) -> ModuleType:
 def build_exported(module: ModuleType, layer: RecurrentLayer) -> nn.Module:
     """Builds the class of an exported module with the sizes and options of a layer; weights are drawn anew."""
     (exported,) = (value for name, value in vars(module).items() if _is_exported_class(module, name, value))
-    built: nn.Module = exported(
-        layer.input_size,
-        layer.hidden_size,
-        layer.num_layers,
-        layer.batch_first,
-        layer.dropout,
-        layer.bidirectional,
-    )
+    built: nn.Module = exported(**options_of(layer))
     return built.train(layer.training)
 
 

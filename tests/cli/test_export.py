@@ -133,6 +133,15 @@ def test_a_file_that_is_not_the_layer_is_reported(archsearch, monkeypatch):
     assert "Wrote exported/gru.json" not in outcome.out
 
 
+def test_a_file_that_cannot_be_read_back_is_reported(archsearch, monkeypatch):
+    monkeypatch.setitem(
+        formats.FORMATS, "svg", replace(FORMATS["svg"], write=lambda _layer, path: path.write_text("<svg>"))
+    )
+    outcome = archsearch("export", "cell=gru", "format=svg")
+    assert outcome.code == 1
+    assert "exported/gru.svg: expected well-formed XML" in outcome.err
+
+
 def test_a_missing_package_is_said_before_anything_is_written(archsearch, monkeypatch):
     monkeypatch.setattr(formats, "find_spec", lambda _name: None)
     outcome = archsearch("export", "cell=gru", "format=[python,onnx]")

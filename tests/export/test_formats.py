@@ -79,6 +79,7 @@ def change_a_bias_init(path):
     ("name", "change"),
     [
         ("python", replaced("torch.tanh(c_new)", "torch.sigmoid(c_new)")),
+        ("python", replaced('_STORED = """\n-', '_STORED = """\n')),
         ("safetensors", change_a_weight),
         ("json", change_a_bias_init),
         ("equations", replaced("tanh(linear(x, h, name=input))", "sigmoid(linear(x, h, name=input))")),
