@@ -70,13 +70,22 @@ def weights_per_layer(layers: nn.ModuleList) -> list[CellWeights]:
 def tensors_by_name(weights: CellWeights) -> dict[str, Tensor]:
     """Returns the tensors of one layer as engines take them: `NAME.weight` and `NAME.bias`."""
     tensors: dict[str, Tensor] = {}
-    for name, linear in weights._modules.items():  # named_children() takes longer than a small cell
+    # named_children() and attributes of modules take longer than a small cell
+    for name, linear in weights._modules.items():
         assert isinstance(linear, LinearWeights)  # the constructor adds nothing else
-        tensors[name + ".weight"] = linear.weight
-        bias = linear.bias
+        weight, bias = linear._parameters.get("weight"), linear._parameters.get("bias")
+        # not there: parametrized, or a bias that the linear does not have
+        tensors[name + ".weight"] = linear.weight if weight is None else weight
+        bias = linear.bias if bias is None else bias
         if bias is not None:
             tensors[name + ".bias"] = bias
     return tensors
+
+
+def first_weight(weights: CellWeights) -> Tensor | None:
+    """Returns any weight of a layer, or None for a cell without any."""
+    linear = next(iter(weights._modules.values()), None)
+    return linear.weight if isinstance(linear, LinearWeights) else None
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from archsearch.compiler.cell_weights import (
     Device,
     describe,
     draw_weights,
+    first_weight,
     load_by_name,
     weights_per_layer,
 )
@@ -168,7 +169,7 @@ class RecurrentLayer(nn.Module):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         layouts = ("[T, I]", "[B, T, I]" if self.batch_first else "[T, B, I]")
-        x = check_input("RecurrentLayer", input, layouts, self.input_size, next(self.parameters(), None))
+        x = check_input("RecurrentLayer", input, layouts, self.input_size, self._first_weight)
         is_batched = x.dim() == 3
         if not is_batched:
             x = x[:, None]
@@ -195,7 +196,7 @@ class RecurrentLayer(nn.Module):
         return f"{sizes}, {describe(self.program, weights_per_layer(self.layers), self.engine)}"
 
     def _forward_packed(self, packed: PackedSequence, hx: object) -> tuple[PackedSequence, States]:
-        x = check_input("RecurrentLayer", packed.data, ("[N, I]",), self.input_size, next(self.parameters(), None))
+        x = check_input("RecurrentLayer", packed.data, ("[N, I]",), self.input_size, self._first_weight)
         sequences = sequences_of(packed)
         before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
         if packed.sorted_indices is not None:
@@ -212,6 +213,10 @@ class RecurrentLayer(nn.Module):
         shape = (num_rows, batch_size, self.hidden_size) if is_batched else (num_rows, self.hidden_size)
         states = check_states("RecurrentLayer", hx, names, shape, x)
         return states if is_batched else tuple(state[:, None] for state in states)
+
+    @property
+    def _first_weight(self) -> Tensor | None:
+        return first_weight(weights_per_layer(self.layers)[0])
 
     def _stack(self) -> list[tuple[CellWeights, ...]]:
         forwards = weights_per_layer(self.layers)

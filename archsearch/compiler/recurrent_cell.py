@@ -12,6 +12,7 @@ from archsearch.compiler.cell_weights import (
     Device,
     describe,
     draw_weights,
+    first_weight,
     load_by_name,
     tensors_by_name,
     weights_per_layer,
@@ -93,7 +94,7 @@ class RecurrentCell(nn.Module):
         Raises:
             ShapeError: Input or states do not fit the cell.
         """
-        x = check_input("RecurrentCell", input, ("[I]", "[B, I]"), self.input_size, next(self.parameters(), None))
+        x = check_input("RecurrentCell", input, ("[I]", "[B, I]"), self.input_size, first_weight(self._weights))
         names = self.program.states
         shape = (*x.shape[:-1], self.hidden_size)
         before = (

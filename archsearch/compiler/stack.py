@@ -45,4 +45,6 @@ def run_stack(
             outputs.append(output)
             after.append(states)
         x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+    if len(after) == 1:
+        return x, tuple([state.unsqueeze(0) for state in after[0]])
     return x, tuple(torch.stack(layers) for layers in zip(*after, strict=True))

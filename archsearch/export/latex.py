@@ -176,8 +176,6 @@ class _Reader:
 
 
 def _multiply(left: _Piece, right: _Piece) -> _Piece:
-    if right.is_number and not left.is_number:
-        left, right = right, left
     second = right.inside(_PRODUCT)
     beside_number = r" \cdot " if second[0].isdigit() else r"\,"
     sign = beside_number if left.is_number else r" \odot "

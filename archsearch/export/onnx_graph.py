@@ -11,7 +11,7 @@ from archsearch.export.directions import Direction, count_rows, directions_per_l
 from archsearch.export.onnx_layer import DirectionWriter
 from archsearch.export.onnx_nodes import Nodes, tensor
 
-# Opset 17 in format 8 is the newest pair that onnxruntime 1.12 (2022) reads; no instruction needs a newer one.
+# No instruction needs a newer opset, and older runtimes refuse newer ones: tried with onnxruntime 1.15 (2023) to 1.31.
 OPSET = 17
 FORMAT = 8
 

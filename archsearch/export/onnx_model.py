@@ -61,7 +61,7 @@ def verify_onnx(layer: RecurrentLayer, path: Path) -> float:
     """Runs a file of `export_onnx` in onnxruntime beside the layer, on drawn inputs of several lengths and batches.
 
     Returns:
-        The largest absolute difference of outputs and new states.
+        The largest difference of outputs and new states, as `largest_difference` measures it.
 
     Raises:
         ConfigError: onnxruntime is not installed.

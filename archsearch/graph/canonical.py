@@ -8,7 +8,7 @@ an order that does not depend on the spelling (`labelling`), and the polynomials
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from archsearch.graph.atoms import LINEAR, PEEPHOLE, STATE, SUM, Atom, read_atoms
 from archsearch.graph.biases import Pool, pool_biases
@@ -92,9 +92,9 @@ def _kind(number: int, atom: Atom, pools: Mapping[int, Pool], structure: Structu
     if atom.kind in (LINEAR, PEEPHOLE):
         # + 0.0 makes a zero of a minus zero
         diagonal = float(structure.nodes[atom.name].diagonal) + 0.0
-        if atom.kind == PEEPHOLE:
-            return atom.height, 4, PEEPHOLE, diagonal
-        return atom.height, 3, LINEAR, diagonal, tuple(value for value, _ in pools[number].seen_from(number))
+        if atom.kind == LINEAR:
+            return atom.height, 3, LINEAR, diagonal, tuple(value for value, _ in pools[number].seen_from(number))
+        return atom.height, 4, PEEPHOLE, diagonal
     if atom.kind == STATE:
         return atom.height, 1 if atom.name == OUTPUT_STATE else 2, STATE
     return atom.height, 0 if atom.kind == INPUT else 4, atom.kind
@@ -154,9 +154,9 @@ class _Writer:
         original = self.atoms[number].name
         old = self.structure.nodes[original]
         bias_init, owner, sign = self.places.get(number, (0.0, None, 1))
-        node = Node(old.primitive, (operand,), float(old.diagonal) + 0.0, weights=old.weights)
-        if old.primitive == LINEAR:
-            node = replace(node, bias=owner is not None, bias_init=bias_init)
+        # a peephole has the bias of a node that knows none
+        bias = owner is not None or old.primitive == PEEPHOLE
+        node = Node(old.primitive, (operand,), float(old.diagonal) + 0.0, bias, bias_init, old.weights)
         name = self.emission.add_node(node)
         self.matrices[name] = original
         if owner is not None:

@@ -73,14 +73,15 @@ class Emission:
     def _write(self, polynomial: Polynomial) -> str:
         if not polynomial:
             return self._binary("sub", OUTPUT_STATE, OUTPUT_STATE)
-        if CONSTANT in polynomial or not is_whole(polynomial):
+        has_whole_terms = is_whole(polynomial)
+        if CONSTANT in polynomial or not has_whole_terms:
             scale = _number_before(polynomial)
             if scale != 1 or CONSTANT in polynomial:
                 return self._affine(polynomial, scale)
         elif all(coefficient < 0 for coefficient in polynomial.values()):
             return self._negative(self.value(negated(polynomial)))
-        content = gcd(*(coefficient for coefficient in polynomial.values() if isinstance(coefficient, int)))
-        if content > 1 and is_whole(polynomial):
+        content = gcd(*(coefficient.numerator for coefficient in polynomial.values())) if has_whole_terms else 1
+        if content > 1:
             return self._multiple(self.value(divided(polynomial, content)), content)
         if len(polynomial) == 1:
             [monomial] = polynomial

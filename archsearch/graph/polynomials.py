@@ -36,11 +36,13 @@ def divided(polynomial: Polynomial, number: Coefficient) -> Polynomial:
 
 def is_whole(polynomial: Polynomial) -> bool:
     """Tells whether all coefficients are integers."""
-    return all(type(coefficient) is int for coefficient in polynomial.values())
+    return {int}.issuperset(map(type, polynomial.values()))
 
 
 def can_be_written(polynomial: Polynomial) -> bool:
     """Tells whether nodes can have every coefficient: sums make whole ones, `affine` all others and constants."""
+    if is_whole(polynomial):
+        return CONSTANT not in polynomial or is_constant(polynomial[CONSTANT])
     return all(
         (type(coefficient) is int and monomial) or is_constant(coefficient)
         for monomial, coefficient in polynomial.items()

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archsearch.graph.polynomials import (
-    CONSTANT,
     Monomial,
     Polynomial,
     PolynomialKey,
@@ -90,9 +89,6 @@ def with_positive_sign(polynomial: Polynomial) -> tuple[Polynomial, int]:
 
     Where the coefficients of `p` and `-p` are the same, `p` itself comes back: its sign stays as it was spelt.
     """
-    # the sign of a constant is known in every spelling
-    if polynomial.get(CONSTANT):
-        return (polynomial, 1) if polynomial[CONSTANT] > 0 else (negated(polynomial), -1)
     coefficients = sorted(polynomial.values())
     if coefficients < sorted(-coefficient for coefficient in coefficients):
         return negated(polynomial), -1

@@ -14,14 +14,14 @@ from archsearch.mutation.transformation import Transformation
 class ActivationTransformation(Transformation):
     """A transformation that draws activations, each as likely as the others.
 
-    `linear` counts once for each of its diagonals. Source: Jozefowicz 2015, sec. 3.2; R12, R13.
+    `linear` and `peephole` count once for each of their diagonals. Source: Jozefowicz 2015, sec. 3.2; R12, R13.
 
     Attributes:
-        activations: Primitives with one operand.
-        diagonals: What a drawn `linear` may have on the diagonal of its fresh matrix.
+        activations: Primitives with one operand; besides the paper's, `leaky_relu` and `peephole` may be named.
+        diagonals: What a drawn `linear` or `peephole` may have added to the diagonal of its fresh weights.
 
     Raises:
-        ConfigError: An activation is unknown or named twice, there is none, or `linear` has no finite diagonal.
+        ConfigError: An activation is unknown or named twice, there is none, or one with weights has no finite diagonal.
     """
 
     activations: tuple[str, ...] = ("tanh", "sigmoid", "relu", "linear")
@@ -32,10 +32,12 @@ class ActivationTransformation(Transformation):
         # a configuration file holds lists
         object.__setattr__(self, "activations", _known_primitives(self.name, self.activations, "activation"))
         object.__setattr__(self, "diagonals", tuple(float(diagonal) for diagonal in self.diagonals))
-        if "linear" in self.activations and not (self.diagonals and all(map(math.isfinite, self.diagonals))):
+        weighted = [activation for activation in self.activations if PRIMITIVES[activation].has_weights]
+        if weighted and not (self.diagonals and all(map(math.isfinite, self.diagonals))):
             raise ConfigError(
-                f"transformation {self.name}: diagonals must list at least one finite number for linear, got "
-                f"{list(self.diagonals)}. Add 0.0, or take linear out of activations."
+                f"transformation {self.name}: diagonals must list at least one finite number for "
+                f"{' and '.join(weighted)}, got {list(self.diagonals)}. "
+                f"Add 0.0, or take {' and '.join(weighted)} out of activations."
             )
 
     def choices(self, operand: str, *, bias: bool = True, bias_init: float = 0.0) -> tuple[Node, ...]:
@@ -44,6 +46,8 @@ class ActivationTransformation(Transformation):
         for activation in self.activations:
             if activation == "linear":
                 nodes += (Node("linear", (operand,), diagonal, bias, bias_init) for diagonal in self.diagonals)
+            elif activation == "peephole":
+                nodes += (Node("peephole", (operand,), diagonal) for diagonal in self.diagonals)
             else:
                 nodes.append(Node(activation, (operand,)))
         return tuple(nodes)

