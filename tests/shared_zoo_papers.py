@@ -32,7 +32,7 @@ class Affine:
 
     def peephole(self, name: str, cell: Tensor) -> Tensor:
         """Returns a peephole's part of a gate."""
-        return self._weights[f"{name}_peephole.weight"] * cell
+        return self._weights[f"{name}_c.weight"] * cell
 
 
 def greff(variant: str) -> Step:

@@ -46,7 +46,7 @@ CELLS = {
         {
             "weight_ih": "input_1 forget_1 candidate_1 output_1",
             "weight_hh": "input_2 forget_2 candidate_2 output_2",
-            "weight_ph": "input_peephole forget_peephole output_peephole",
+            "weight_ph": "input_c forget_c output_c",
             "bias_hh": "input_1 forget_1 candidate_1 output_1",
         },
     ),
@@ -65,7 +65,7 @@ CELLS = {
         {
             "weight_ih": "input_1 forget_1 candidate_1 output_1",
             "weight_hh": "input_2 forget_2 candidate_2 output_2",
-            "weight_ph": "input_peephole forget_peephole output_peephole",
+            "weight_ph": "input_c forget_c output_c",
             "weight_proj": "projection",
             "weight_res": "residual",
             "bias_hh": "input_1 forget_1 candidate_1 output_1",
@@ -108,7 +108,7 @@ CELLS = {
         "BR",
         {
             "weight_ih": "modulation update new",
-            "weight_hh": "modulation_peephole update_peephole",
+            "weight_hh": "modulation_h update_h",
             "bias_ih": "modulation update new",
         },
     ),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from shared_unrolling import why_not_native
 from torch import nn
 
 from archsearch.compiler.layer import RecurrentLayer
@@ -15,6 +16,7 @@ from archsearch.graph.cost import count_parameters
 from archsearch.interop import darts_weights, from_darts
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
+native = pytest.param("native", marks=pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native())))
 
 
 class Genotype(NamedTuple):
@@ -63,10 +65,10 @@ def random_genotype(rng):
     return Genotype(recurrent, rng.sample(range(num_steps + 1), rng.randint(1, num_steps + 1)))
 
 
-def assert_equals_foreign(genotype, seed):
+def assert_equals_foreign(genotype, seed, engine="interpreter"):
     torch.manual_seed(seed)
     foreign = ForeignCell(genotype).double()
-    layer = RecurrentLayer(from_darts(genotype), INPUT_SIZE, HIDDEN_SIZE, engine="interpreter").double()
+    layer = RecurrentLayer(from_darts(genotype), INPUT_SIZE, HIDDEN_SIZE, engine=engine).double()
     layer.load_weights(darts_weights(genotype, foreign.state_dict(prefix="rnns.0.")))
     x, h = torch.randn(5, 2, INPUT_SIZE).double(), torch.randn(2, HIDDEN_SIZE).double()
     torch.testing.assert_close(layer(x, h[None])[0], foreign(x, h), rtol=1e-10, atol=1e-10)
@@ -77,8 +79,9 @@ def test_random_genotypes_equal_the_foreign_cell(seed):
     assert_equals_foreign(random_genotype(random.Random(seed)), seed)
 
 
-def test_the_published_cell_equals_the_foreign_one():
-    assert_equals_foreign(DARTS, 0)
+@pytest.mark.parametrize("engine", ["interpreter", native])
+def test_the_published_cell_equals_the_foreign_one(engine):
+    assert_equals_foreign(DARTS, 0, engine)
 
 
 def test_parameters_count_as_they_count_them():

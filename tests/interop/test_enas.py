@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from shared_unrolling import why_not_native
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError, InvalidGraphError, ShapeError
@@ -12,6 +13,7 @@ from archsearch.graph.cost import count_parameters
 from archsearch.interop import darts_weights, enas_weights, from_darts, from_enas
 
 INPUT_SIZE, HIDDEN_SIZE = 4, 5
+native = pytest.param("native", marks=pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native())))
 # the cell of Pham 2018 for Penn Treebank, as its authors write it
 PUBLISHED = "0 0 0 1 1 2 1 2 0 2 0 5 1 1 0 6 1 8 1 8 1 8 1"
 ACTIVATIONS = (torch.tanh, torch.relu, lambda value: value, torch.sigmoid)
@@ -50,10 +52,10 @@ def random_arc(rng):
     return arc
 
 
-def assert_equals_foreign(arc, numbers, seed):
+def assert_equals_foreign(arc, numbers, seed, engine="interpreter"):
     torch.manual_seed(seed)
     arrays = draw_arrays((len(numbers) + 1) // 2)
-    layer = RecurrentLayer(from_enas(arc), INPUT_SIZE, HIDDEN_SIZE, engine="interpreter").double()
+    layer = RecurrentLayer(from_enas(arc), INPUT_SIZE, HIDDEN_SIZE, engine=engine).double()
     layer.load_weights(enas_weights(arc, arrays))
     x, h = torch.randn(5, 2, INPUT_SIZE).double(), torch.randn(2, HIDDEN_SIZE).double()
     torch.testing.assert_close(layer(x, h[None])[0], unroll(numbers, arrays, x, h), rtol=1e-10, atol=1e-10)
@@ -68,8 +70,9 @@ def test_random_arcs_equal_the_foreign_cell(seed):
     assert_equals_foreign(arc, arc, seed)
 
 
-def test_the_published_cell_equals_the_foreign_one():
-    assert_equals_foreign(PUBLISHED, [int(word) for word in PUBLISHED.split()], 0)
+@pytest.mark.parametrize("engine", ["interpreter", native])
+def test_the_published_cell_equals_the_foreign_one(engine):
+    assert_equals_foreign(PUBLISHED, [int(word) for word in PUBLISHED.split()], 0, engine)
 
 
 def test_arcs_are_read_from_text_lists_and_arrays():

@@ -1,9 +1,11 @@
 """Recipes of NAS-Bench-NLP against a module that computes them as their formulas say."""
 
+import keyword
 import random
 
 import pytest
 import torch
+from shared_unrolling import why_not_native
 from torch import nn
 
 from archsearch.compiler.layer import RecurrentLayer
@@ -141,12 +143,24 @@ def respelt(recipe, rng):
     return dict(items)
 
 
+native = pytest.param("native", marks=pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native())))
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("engine", [native])
+def test_recipes_run_natively(seed, engine):
+    assert_equals_foreign(random_recipe(random.Random(seed)), seed, engine)
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_random_recipes_equal_the_foreign_cell(seed):
-    recipe = random_recipe(random.Random(seed))
+    assert_equals_foreign(random_recipe(random.Random(seed)), seed, "interpreter")
+
+
+def assert_equals_foreign(recipe, seed, engine):
     torch.manual_seed(seed)
     foreign = ForeignCell(recipe).double()
-    layer = RecurrentLayer(from_nas_bench_nlp(recipe), INPUT_SIZE, HIDDEN_SIZE, engine="interpreter").double()
+    layer = RecurrentLayer(from_nas_bench_nlp(recipe), INPUT_SIZE, HIDDEN_SIZE, engine=engine).double()
     layer.load_weights(nas_bench_nlp_weights(recipe, foreign.state_dict(prefix="rnns.0.cell.")))
     x = torch.randn(5, 2, INPUT_SIZE, dtype=torch.float64)
     states = tuple(torch.randn(2, HIDDEN_SIZE, dtype=torch.float64) for _ in range(foreign.num_states))
@@ -281,6 +295,7 @@ ODD_NAMES = (
 def test_names_become_safe(name):
     recipe = {name: linear("x", "h_prev_0"), "h_new_0": {"op": "activation_tanh", "input": [name]}}
     cell = from_nas_bench_nlp(recipe)
+    assert all(value.isidentifier() and not keyword.iskeyword(value) for value in cell.nodes)
     assert cell.digest == zoo_cell("tanh").digest
     assert type(cell).from_equations(cell.equations()).digest == cell.digest
     assert type(cell).from_json(cell.to_json()) == cell

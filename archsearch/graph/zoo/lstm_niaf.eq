@@ -1,7 +1,7 @@
 # NIAF of Greff 2017, arXiv 1503.04069: lstm_peephole without its input activation function, g(x) = x.
 z = linear(x, h, name=candidate)
-i = sigmoid(linear(x, h, name=input) + peephole(c, name=input_peephole))
-f = sigmoid(linear(x, h, name=forget) + peephole(c, name=forget_peephole))
+i = sigmoid(linear(x, h, name=input) + peephole(c, name=input_c))
+f = sigmoid(linear(x, h, name=forget) + peephole(c, name=forget_c))
 c' = z * i + c * f
-o = sigmoid(linear(x, h, name=output) + peephole(c', name=output_peephole))
+o = sigmoid(linear(x, h, name=output) + peephole(c', name=output_c))
 h' = tanh(c') * o

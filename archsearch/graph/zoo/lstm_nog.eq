@@ -1,6 +1,6 @@
 # NOG of Greff 2017, arXiv 1503.04069: lstm_peephole without its output gate, o = 1.
 z = tanh(linear(x, h, name=candidate))
-i = sigmoid(linear(x, h, name=input) + peephole(c, name=input_peephole))
-f = sigmoid(linear(x, h, name=forget) + peephole(c, name=forget_peephole))
+i = sigmoid(linear(x, h, name=input) + peephole(c, name=input_c))
+f = sigmoid(linear(x, h, name=forget) + peephole(c, name=forget_c))
 c' = z * i + c * f
 h' = tanh(c')

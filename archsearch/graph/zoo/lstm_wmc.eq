@@ -1,7 +1,10 @@
 # LSTM with working memory connections: Landi 2021, arXiv 2109.00020. The gates see a squashed projection of the cell.
-i = sigmoid(linear(x, h, name=input) + tanh(linear(c, name=input_memory)))
-f = sigmoid(linear(x, h, name=forget) + tanh(linear(c, name=forget_memory)))
+a = tanh(linear(c, name=input_memory))
+i = sigmoid(linear(x, h, name=input) + a)
+b = tanh(linear(c, name=forget_memory))
+f = sigmoid(linear(x, h, name=forget) + b)
 g = tanh(linear(x, h, name=candidate))
 c' = f * c + i * g
-o = sigmoid(linear(x, h, name=output) + tanh(linear(c', name=output_memory)))
+d = tanh(linear(c', name=output_memory))
+o = sigmoid(linear(x, h, name=output) + d)
 h' = o * tanh(c')
