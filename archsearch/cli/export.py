@@ -1,7 +1,5 @@
 """`archsearch export`: takes a cell away."""
 
-import keyword
-import sys
 from pathlib import Path
 
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
@@ -9,57 +7,92 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.configuration_files import did_you_mean
 from archsearch.cli.evaluate import print_point
 from archsearch.cli.exits import LateError
+from archsearch.cli.export_usage import usage
 from archsearch.cli.new_files import check_writable
 from archsearch.cli.one_trial import plan_trial, values_of_run
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.compiler.layer import RecurrentLayer
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
+from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
+from archsearch.export.names import class_name, module_name
+from archsearch.export.python_file import write_python
 from archsearch.export.python_source import export_python
-from archsearch.export.weights import save_weights
+from archsearch.export.self_test import TOLERANCE
 from archsearch.training.evaluate import Evaluator
 from archsearch.trials.trial import Trial
 
-ENDINGS = {"python": ".py", "safetensors": ".safetensors"}
+ALL = "all"
 
 
 def run(words: list[str]) -> int:
-    """Writes the files and says what to do with them; returns the exit code."""
+    """Writes the files, compares each with the layer, and says what to do with them; returns the exit code."""
     root = Section(compose_settings("export", parse_words("export", words)).values)
     formats = _formats(root)
     if root.flag("trained") and "safetensors" not in formats:
         formats = (*formats, "safetensors")  # nobody trains a cell to throw its weights away
+    check_formats(formats, root.flag("bidirectional"))
     chosen = choose_cell(root)
     trained = _plan_training(chosen, root) if root.flag("trained") else None
     graph = trained[0].graph if trained else chosen.graph
     if trained is None and "task" in root:
         raise ConfigError("task: expected with trained=yes only. Fresh weights belong to no task.")
-    class_name = root.text("name") if "name" in root else _class_name(chosen.name)
-    source = export_python(graph, class_name)
+    called = root.text("name") if "name" in root else class_name(chosen.name)
+    export_python(graph, called)  # a name that cannot be is seen before anything is made
     sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
-    files = {name: Path(root.text("out")) / f"{_module_name(chosen.name)}{ENDINGS[name]}" for name in formats}
+    stem = Path(root.text("out")) / module_name(chosen.name)
+    files = {name: stem.with_name(stem.name + FORMATS[name].ending) for name in formats}
     for path in files.values():
         check_writable(path)
-    layer = _train(*trained) if trained else fresh_layer(graph, **sizes, seed=root.integer("seed", 0))
-    if "python" in files:
-        files["python"].write_text(source, encoding="utf-8")
-    if "safetensors" in files:
-        save_weights(layer, files["safetensors"])
-    print("\n".join(f"Wrote {path}" for path in files.values()))
-    print(_usage(files, class_name, layer, root))
+    if trained:
+        layer = _train(*trained)
+    else:
+        layer = fresh_layer(graph, **sizes, bidirectional=root.flag("bidirectional"), seed=root.integer("seed", 0))
+    width = max(len(str(path)) for path in files.values())
+    for name, path in files.items():
+        print(f"Wrote {path!s:<{width}}  {_write_and_verify(name, layer, path, called)}", flush=True)
+    lines = usage(files, called, layer, _cell_in_python(root, layer))
+    if lines:
+        print(lines)
     return 0
 
 
 def _formats(root: Section) -> tuple[str, ...]:
     formats = root.texts("format")
+    if formats == (ALL,):
+        return tuple(FORMATS)
     for name in formats:
-        if name not in ENDINGS:
-            known = tuple(ENDINGS)
+        if name not in FORMATS:
+            known = (*FORMATS, ALL)
             raise ConfigError(f"format: expected some of {', '.join(known)}, got '{name}'.{did_you_mean(name, known)}")
     if not formats or len(set(formats)) < len(formats):
-        raise ConfigError(f"format: expected each of {', '.join(ENDINGS)} at most once, got {list(formats)}.")
+        raise ConfigError(f"format: expected each of {', '.join(FORMATS)} at most once, got {list(formats)}.")
     return formats
+
+
+def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str) -> str:
+    """Writes one file and returns how it compares.
+
+    Raises:
+        LateError: It is not what the layer is.
+    """
+    if name == "python":
+        write_python(layer, path, called)
+    else:
+        FORMATS[name].write(layer, path)
+    try:
+        found = FORMATS[name].verify(layer, path)
+    except (FileFormatError, InvalidGraphError) as error:
+        raise LateError(str(error)) from error
+    if isinstance(found, str):
+        return found
+    if not found <= TOLERANCE:
+        raise LateError(
+            f"{path}: expected the numbers of the layer within {TOLERANCE:g}, got a difference of {found:.1e}. Do not "
+            f"use this file; please report the cell, {layer.cell.digest}, and the command line."
+        )
+    return f"equal to the layer within {found:.1e}"
 
 
 def _plan_training(chosen: ChosenCell, root: Section) -> tuple[Trial, Evaluator]:
@@ -92,38 +125,7 @@ def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
     return evaluation.model.layers
 
 
-def _module_name(name: str) -> str:
-    """Returns a name that can be imported and hides nobody else's module."""
-    plain = "".join(character if character.isalnum() else "_" for character in name)
-    taken = keyword.iskeyword(plain) or plain in sys.stdlib_module_names or plain in {"torch", "numpy", "safetensors"}
-    return f"cell_{plain}" if taken or not plain.isidentifier() else plain
-
-
-def _class_name(name: str) -> str:
-    """Returns `Mut1` for `mut1`, `LstmTorch` for `lstm_torch`, `Cell3fd76a2e4cfa2f9a` for an id."""
-    if name.startswith("c_"):
-        return f"Cell{name.removeprefix('c_')}"
-    camel = "".join(part[:1].upper() + part[1:] for part in _module_name(name).split("_"))
-    return camel if camel[:1].isalpha() else f"Cell{camel}"
-
-
-def _usage(files: dict[str, Path], class_name: str, layer: RecurrentLayer, root: Section) -> str:
-    """Returns what to type next."""
-    sizes = f"input_size={layer.input_size}, hidden_size={layer.hidden_size}, num_layers={layer.num_layers}"
-    lines = [f"Use it where {'nn.GRU' if len(layer.cell.states) == 1 else 'nn.LSTM'} stood:"]
-    if "python" in files:
-        lines += [f"  from {files['python'].stem} import {class_name}", f"  layer = {class_name}({sizes})"]
-    else:
-        cell = (
-            f"load_run({root.text('run')!r}).cell({layer.cell.digest!r})" if "run" in root else repr(root.text("cell"))
-        )
-        lines += [
-            f"  from archsearch import RecurrentLayer{', load_run' if 'run' in root else ''}",
-            f"  layer = RecurrentLayer({cell}, {sizes})",
-        ]
-    if "safetensors" in files:
-        lines += [
-            "  from safetensors.torch import load_file",
-            f"  layer.load_state_dict(load_file({str(files['safetensors'])!r}))",
-        ]
-    return "\n".join(lines)
+def _cell_in_python(root: Section, layer: RecurrentLayer) -> str:
+    if "run" in root:
+        return f"load_run({root.text('run')!r}).cell({layer.cell.digest!r})"
+    return repr(root.text("cell"))

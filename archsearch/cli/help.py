@@ -73,10 +73,11 @@ COMMANDS = {
         ("task",),
     ),
     "export": Command(
-        "takes a cell away as Python source and weights",
+        "takes a cell away: Python source, weights, ONNX, drawings",
         (
             "archsearch export cell=mut1 out=exported",
-            "archsearch export run=results/first rank=1 format=[python,safetensors] out=exported",
+            "archsearch export cell=my_cell.eq format=[python,safetensors,onnx,svg] hidden_size=256 out=exported",
+            "archsearch export cell=lstm_torch format=all out=exported",
             "archsearch export run=results/first rank=1 trained=yes task=xml format=[python,safetensors] out=exported",
         ),
         ("task",),

@@ -5,19 +5,20 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 
-from archsearch.compiler.program import DELAY, GATHER, PRODUCT, PROJECT, CellProgram, Instruction
+from archsearch.compiler.program import DELAY, GATHER, PEEPHOLE, PRODUCT, PROJECT, CellProgram, Instruction
+from archsearch.export.formulas import ATOM, SUM, Expression, write_formula
+from archsearch.export.line_breaks import MAX_LINE, bracketed, targets
 
-MAX_LINE = 120
-_MAX_INLINED = 40
-_FORMULAS = {"tanh": "torch.tanh", "sigmoid": "torch.sigmoid", "relu": "torch.relu"}
-_SYMBOLS = {"add": ("+", 1), "sub": ("-", 1), "mul": ("*", 2)}
-_ATOM = 3  # binds closer than any symbol
+_MAX_INLINED = 36
+_MAX_NAME = 24  # of a variable, so that no line with two of them is too long
 _UNNAMED = re.compile(r"[a-z]+_?\d+")  # as nodes are called that nobody named
-_TAKEN = frozenset({"weights", "states", "projection", "torch", "linear", "math", "nn", "Tensor", "_", "_stack"})
+_TAKEN = frozenset({"weights", "states", "torch", "linear", "math", "nn", "Tensor", "new_states", "_"})
+_AMBIGUOUS = frozenset({"l", "O", "I"})  # look like digits, or like each other
 
 HEAD = '''\
-def _run_layer(weights: nn.Module, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _run_layer(weights: _Weights, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Runs one layer: `[T, B, I]` inputs and `[B, H]` states to `[T, B, H]` outputs and new states."""
 '''
 
@@ -27,17 +28,24 @@ def write_layer_function(program: CellProgram) -> str:
     return HEAD + "\n".join(_Writer(program).lines()) + "\n"
 
 
+def attribute(name: str) -> str | None:
+    """Returns `.name`, or None where Python reads a name after a dot in another way."""
+    # two underscores first: renamed inside a class
+    return None if keyword.iskeyword(name) or name.startswith("__") else f".{name}"
+
+
 class _Writer:
     """Names values and writes the parts of one program; a short value that nobody named stands where it is read."""
 
     def __init__(self, program: CellProgram) -> None:
         self._program = program
-        self._used_names = set(keyword.kwlist) | set(dir(builtins)) | _TAKEN | {"x"}
+        self._used_names = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *_TAKEN, *_AMBIGUOUS, "x"}
         self._states = {state: self._unique(state) for state in program.states}
         self._all, self._now = self._name_values()
         self._lists = {name: self._unique(f"{self._all[name]}_steps") for name in self._all}
         self._packs = {pack.name: self._unique(pack.name.replace(".", "_")) for pack in program.packs}
-        self._inlined: dict[str, tuple[str, int]] = {}
+        self._biases = self._name_biases()
+        self._inlined: dict[str, Expression] = {}
         parts = (program.prologue, program.step, program.epilogue)
         self._reads = Counter(name for part in parts for instruction in part for name in instruction.operands)
         # what leaves its part needs a name
@@ -59,17 +67,27 @@ class _Writer:
         if rest:
             lines += ["    # what no later step reads, for all time steps at once"]
             lines += self._part(rest, self._all, "    ")
+        return lines + self._returned()
+
+    def _returned(self) -> list[str]:
+        program = self._program
         news = zip(program.states, program.new_states, strict=True)
         last = [
             self._states[state] if state in program.recurrent else f"{self._all[value]}[-1]" for state, value in news
         ]
-        return [*lines, f"    return {self._all[program.output]}, ({', '.join(last)}{',' * (len(last) == 1)})"]
+        whole = f"    return {self._all[program.output]}, ({', '.join(last)}{',' * (len(last) == 1)})"
+        if len(whole) <= MAX_LINE:
+            return [whole]
+        return [*bracketed("    new_states = ", "(", last, ")"), f"    return {self._all[program.output]}, new_states"]
 
     def _unique(self, name: str) -> str:
-        while name in self._used_names:
-            name += "_"
-        self._used_names.add(name)
-        return name
+        # no underscores in front: they would say that nobody reads the variable
+        name = name.lstrip("_")[:_MAX_NAME] or "value"
+        name = f"v{name}" if name[0].isdigit() else name
+        others = chain([name, f"{name}_"], (f"{name}_{number}" for number in count(2)))
+        free = next(other for other in others if other not in self._used_names)
+        self._used_names.add(free)
+        return free
 
     def _name_values(self) -> tuple[dict[str, str], dict[str, str]]:
         """Returns the names of values at all time steps, and at the present one."""
@@ -90,28 +108,35 @@ class _Writer:
                 everywhere[value.name] = self._unique(f"{base}_all")
         return everywhere, now
 
+    def _name_biases(self) -> dict[str, str]:
+        """Returns a name for the biases of each pack that has any."""
+        with_bias = {spec.name for spec in self._program.parameters if spec.bias}
+        packs = [pack for pack in self._program.packs if with_bias.intersection(pack.members)]
+        return {pack.name: self._unique(pack.name.replace("w.", "b_")) for pack in packs}
+
     def _unpacked_states(self) -> list[str]:
         program = self._program
         read = {instruction.operands[0] for instruction in program.epilogue if instruction.operation == DELAY}
         read |= set(program.recurrent)
-        names = [self._states[state] if state in read else f"_{state}" for state in program.states]
-        targets = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
-        return [f"    {targets} = states"] if read else []
+        names = [self._states[state] if state in read else "_" for state in program.states]
+        if not read:
+            return []
+        lead = f"    ({names[0]},)" if len(names) == 1 else targets("    ", names)
+        return f"{lead} = states".splitlines()
 
     def _loop(self) -> list[str]:
         program = self._program
-        packs = [instruction.operands[1] for instruction in program.step if instruction.operation == PRODUCT]
         lines = ["    # one time step after the other"]
-        for pack in packs:
-            lines += self._stacked(pack, "    ")
+        for instruction in program.step:
+            lines += self._weights(instruction, "    ", transposed=True)
         gathers = [instruction for instruction in program.epilogue if instruction.operation == GATHER]
         lines += [f"    {self._lists[gather.results[0]]} = []" for gather in gathers]
         streams = [self._all[name] for name in program.streamed]
-        targets = [self._now[name] for name in program.streamed]
+        arrivals = targets("    for ", [self._now[name] for name in program.streamed])
         if len(streams) > 1:
-            lines += _broken("    for ", targets, " in ", "zip", [*streams, "strict=True"], ":")
+            lines += bracketed(f"{arrivals} in ", "zip(", [*streams, "strict=True"], "):")
         else:
-            lines.append(f"    for {targets[0]} in {streams[0]}:" if streams else "    for _ in range(len(x)):")
+            lines.append(f"{arrivals} in {streams[0]}:" if streams else "    for _ in range(len(x)):")
         lines += self._part(program.step, self._now, " " * 8)
         for gather in gathers:
             lines.append(f"        {self._lists[gather.results[0]]}.append({self._now[gather.operands[0]]})")
@@ -119,64 +144,63 @@ class _Writer:
         moved = [state for state in program.recurrent if news[state] != state]
         if moved:
             old, new = [self._states[state] for state in moved], [self._now[news[state]] for state in moved]
-            lines.append(f"        {', '.join(old)} = {', '.join(new)}")
+            whole = f"        {', '.join(old)} = {', '.join(new)}"
+            broken = bracketed(f"{targets(' ' * 8, old)} = ", "(", new, ")")
+            lines += [whole] if len(whole) <= MAX_LINE else broken
         return lines
 
     def _part(self, part: Sequence[Instruction], names: dict[str, str], pad: str) -> list[str]:
         lines: list[str] = []
         here = {name for instruction in part for name in instruction.operands if instruction.operation != DELAY}
         for instruction in part:
-            if instruction.operation == PRODUCT and names is self._all:
-                lines += self._stacked(instruction.operands[1], pad)
-            if instruction.operation == PROJECT:
-                lines.append(f'{pad}projection = getattr(weights, "input_projection", None)')
-            text, binding = self._expression(instruction, names)
+            if names is self._all:
+                lines += self._weights(instruction, pad, transposed=False)
+            expression = self._expression(instruction, names)
             result = instruction.results[0]
             is_passing = self._reads[result] == 1 and result in here and _UNNAMED.fullmatch(result) is not None
             if len(instruction.results) > 1:
-                targets = [names[name] for name in instruction.results]
-                lines += _broken(pad, targets, " = ", f"{text}.chunk", [str(len(targets)), "-1"], "")
-            elif is_passing and len(text) <= _MAX_INLINED:
-                self._inlined[result] = (text, binding)
+                given = targets(pad, [names[name] for name in instruction.results])
+                chunks = f"{expression.within(ATOM)}.chunk({len(instruction.results)}, -1)"
+                lines += f"{given} = {chunks}".splitlines()
+            elif is_passing and len(expression.text) <= _MAX_INLINED:
+                self._inlined[result] = expression
             else:
-                lines.append(f"{pad}{names[result]} = {text}")
+                lines.append(f"{pad}{names[result]} = {expression.text}")
         return lines
 
-    def _expression(self, instruction: Instruction, names: dict[str, str]) -> tuple[str, int]:
+    def _expression(self, instruction: Instruction, names: dict[str, str]) -> Expression:
         operation, operands = instruction.operation, instruction.operands
         if operation == PROJECT:
-            return "x if projection is None else linear(x, projection.weight)", 0
+            return Expression("x if weights.input_projection is None else linear(x, weights.input_projection.weight)")
         if operation == DELAY:
-            return f"torch.cat(({self._states[operands[0]]}[None], {names[operands[1]]}[:-1]))", _ATOM
-        first = self._inlined.get(operands[0], (names.get(operands[0], ""), _ATOM))
-        if operation == PRODUCT:
-            return f"linear({first[0]}, *{self._packs[operands[1]]})", _ATOM
-        if operation in _FORMULAS:
-            return f"{_FORMULAS[operation]}({first[0]})", _ATOM
-        symbol, binding = _SYMBOLS[operation]
-        second = self._inlined.get(operands[1], (names.get(operands[1], ""), _ATOM))
-        left = f"({first[0]})" if first[1] < binding else first[0]
-        right = f"({second[0]})" if second[1] <= binding else second[0]
-        return f"{left} {symbol} {right}", binding
+            return Expression(f"torch.cat(({self._states[operands[0]]}[None], {names[operands[1]]}[:-1]))")
+        given = names | self._packs
+        read = tuple(self._inlined.get(name) or Expression(given[name]) for name in operands)
+        if operation != PRODUCT:
+            return write_formula(operation, read, instruction.constants)
+        value, matrix = read
+        bias = self._biases.get(operands[1])
+        if names is self._all:
+            return Expression(f"linear({', '.join([value.text, matrix.text, *([bias] if bias else [])])})")
+        if bias:
+            return Expression(f"torch.addmm({bias}, {value.text}, {matrix.text})")
+        return Expression(f"{value.within(ATOM)} @ {matrix.text}", SUM + 1)
 
-    def _stacked(self, pack: str, pad: str) -> list[str]:
-        members = [_attribute(member) for member in self._program.members[pack]]
-        return _broken(pad, [self._packs[pack]], " = ", "_stack", members, "")
+    def _weights(self, instruction: Instruction, pad: str, *, transposed: bool) -> list[str]:
+        """Returns the lines that lay out the weights of an instruction; those of a step's product lie transposed."""
+        if instruction.operation not in (PRODUCT, PEEPHOLE):
+            return []
+        pack = instruction.operands[1]
+        members = [_member(name) for name in self._program.members[pack]]
+        if instruction.operation == PEEPHOLE:
+            return [f"{pad}{self._packs[pack]} = {members[0]}.weight"]
+        opening = "_transposed(" if transposed else "_matrices("
+        lines = bracketed(f"{pad}{self._packs[pack]} = ", opening, members, ")")
+        if pack in self._biases:
+            lines += bracketed(f"{pad}{self._biases[pack]} = ", "_biases(", members, ")")
+        return lines
 
 
-def _attribute(member: str) -> str:
-    return f'getattr(weights, "{member}")' if keyword.iskeyword(member) else f"weights.{member}"
-
-
-def _broken(
-    lead: str, targets: Sequence[str], link: str, function: str, arguments: Sequence[str], tail: str
-) -> list[str]:
-    """Returns `lead targets link function(arguments) tail` on one line, or on one line each where it is too long."""
-    pad = " " * (len(lead) - len(lead.lstrip()))
-    left = lead + ", ".join(targets)
-    right = f"{function}({', '.join(arguments)}){tail}"
-    if len(left) > MAX_LINE - 40:
-        left = "\n".join([f"{lead}(", *(f"{pad}    {target}," for target in targets), f"{pad})"])
-    if len(left.splitlines()[-1] + link + right) > MAX_LINE:
-        right = "\n".join([f"{function}(", *(f"{pad}    {argument}," for argument in arguments), f"{pad}){tail}"])
-    return (left + link + right).splitlines()
+def _member(name: str) -> str:
+    dotted = attribute(name)
+    return f"weights{dotted}" if dotted else f'getattr(weights, "{name}")'

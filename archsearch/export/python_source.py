@@ -1,25 +1,27 @@
 """A cell as the source of a torch module that needs nothing of archsearch."""
 
-import keyword
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
-from archsearch.compiler.lower import lower
-from archsearch.compiler.program import CellProgram
+from archsearch.compiler.lower import INPUT_PROJECTION, lower
+from archsearch.compiler.program import CellProgram, ParameterSpec
 from archsearch.errors import ConfigError
-from archsearch.export.layer_function import write_layer_function
+from archsearch.export.layer_function import attribute, write_layer_function
+from archsearch.export.line_breaks import MAX_LINE, bracketed
+from archsearch.export.module_text import MODULE
+from archsearch.export.names import is_class_name
+from archsearch.export.self_test import write_self_test
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
-
-MAX_LINE = 120
-_TAKEN_NAMES = frozenset({"math", "torch", "Tensor", "nn", "linear", "_LINEARS", "_Linear"})
 
 
 def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -> str:
     """Returns the source of a module that takes the place of `nn.GRU` or `nn.LSTM`.
 
     The class has the constructor's keywords, the calling convention, the initial weights and the names of weights of
-    `RecurrentLayer`, so that either loads the other's `state_dict`.
+    `RecurrentLayer`, so that either loads the other's `state_dict`. Run as a program, the file compares itself with
+    numbers that the layer gave.
 
     Args:
         cell: A cell, the name of one in the zoo, or a file of equations or JSON.
@@ -30,181 +32,86 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
     """
     cell = cell if isinstance(cell, CellGraph) else load_cell(cell)
     name = f"Cell{cell.digest.removeprefix('c_')}" if class_name is None else class_name
-    if not name.isidentifier() or keyword.iskeyword(name) or name in _TAKEN_NAMES:
+    if not is_class_name(name):
         raise ConfigError(
-            f"export: expected a name for a class, got {name!r}. Use letters, digits and underscores, and none of "
-            f"{', '.join(sorted(_TAKEN_NAMES))}."
+            f"export: expected a name for a class, got {name!r}. Use letters, digits and underscores, no underscore "
+            "first, and no name of Python's, of torch or of what the module needs, such as int, math or Tensor."
         )
     program = lower(cell.structure)
-    equations = cell.equations().strip()
-    source = Template(_MODULE).substitute(
+    layer = write_layer_function(program).strip()
+    weights = "\n".join(_weights(program))
+    source = Template(MODULE).substitute(
         name=name,
+        name_remark="" if name[0].isupper() and "_" not in name else "  # noqa: N801",
         digest=cell.digest,
-        equations="\n".join(f"    {line}".rstrip() for line in equations.splitlines()),
+        # names have letters, digits and underscores: nothing in the equations ends the docstring
+        equations="\n".join(f"    {line}".rstrip() for line in cell.equations().strip().splitlines()),
+        imports=_imports(uses_linear="linear(" in layer),
         stands_for="nn.GRU" if len(program.states) == 1 else "nn.LSTM",
-        linears=_linears(program),
-        layer=write_layer_function(program),
-        weights=_projection(program),
+        layer=layer,
+        weights=weights or "        # the cell has none",
+        self_test=write_self_test(cell, name).strip(),
         **_state_texts(program.states),
     )
+    exempt = list(_exemptions(source, layer, weights))
+    return f"# ruff: noqa: {', '.join(exempt)}\n{source}" if exempt else source
+
+
+def _exemptions(source: str, layer: str, weights: str) -> Iterator[str]:
+    """Yields the rules of ruff that a module cannot keep: equations are long, or the cell has no use for something."""
+    if ("weights." not in layer and "getattr(weights" not in layer) or " = states\n" not in layer:
+        yield "ARG001"
+    if "input_size" not in weights or "hidden_size" not in weights:
+        yield "ARG002"
     if any(len(line.partition("  # noqa")[0]) > MAX_LINE for line in source.splitlines()):
-        source = f"# ruff: noqa: E501\n{source}"
-    return source
+        yield "E501"
 
 
-def _linears(program: CellProgram) -> str:
-    rows = (
-        f'    ("{spec.name}", "{spec.width}", {spec.diagonal!r}, {spec.bias}, {spec.bias_init!r}),\n'
-        for spec in program.parameters
-    )
-    return f"(\n{''.join(rows)})" if program.parameters else "()"
+def _imports(*, uses_linear: bool) -> str:
+    lines = ["import math", "from typing import cast", "", "import torch", "from torch import Tensor, nn"]
+    lines += ["from torch.nn.functional import linear"] if uses_linear else []
+    return "\n".join([*lines, "from torch.nn.utils.rnn import PackedSequence"])
 
 
-def _projection(program: CellProgram) -> str:
-    if not program.needs_input_projection:
-        return ""
-    return """\
-    if input_size != hidden_size:  # the cell reads x without a matrix, which must then be as wide as the states
-        weights.add_module("input_projection", _Linear(hidden_size, input_size, bias=False))
-"""
+def _weights(program: CellProgram) -> Iterator[str]:
+    """Yields the lines that give a layer its weights, in the order in which `RecurrentLayer` draws them."""
+    if program.needs_input_projection:
+        yield "        # the cell reads x without a matrix; it must then be as wide as the states"
+        yield "        is_wide = input_size == hidden_size"
+        yield f"        self.{INPUT_PROJECTION} = None if is_wide else _Weight(hidden_size, input_size)"
+    for spec in program.parameters:
+        dotted = attribute(spec.name)
+        lead = f"        self{dotted} = " if dotted else f'        self.add_module("{spec.name}", '
+        yield from bracketed(lead, "_Weight(", list(_arguments(spec)), ")" if dotted else "))")
+
+
+def _arguments(spec: ParameterSpec) -> Iterator[str]:
+    yield "hidden_size"
+    if not spec.is_vector:
+        yield "input_size" if spec.width == "I" else "hidden_size"
+    if spec.diagonal:
+        yield f"diagonal={spec.diagonal!r}"
+    if spec.bias:
+        yield f"bias={spec.bias_init!r}"
 
 
 def _state_texts(states: tuple[str, ...]) -> dict[str, str]:
     if len(states) == 1:
         return {
             "hx_type": "Tensor",
-            "hx_text": "`[L, B, H]` (or `[L, H]`) states before the first step",
+            "hx_text": "`[L * D, B, H]` (or `[L * D, H]`) states before the first step",
             "times": "",
             "given": "(hx,)",
+            "num_states": "1",
+            "expected_states": "a tensor",
             "returned": "after[0]",
         }
     return {
         "hx_type": "tuple[Tensor, ...]",
-        "hx_text": f"a tuple of the `[L, B, H]` (or `[L, H]`) states {', '.join(states)} before the first step",
+        "hx_text": f"a tuple of the {len(states)} states before the first step, `[L * D, B, H]` or `[L * D, H]` each",
         "times": f" * {len(states)}",
-        "given": "tuple(hx)",
+        "given": "hx if isinstance(hx, tuple | list) else (hx,)",
+        "num_states": str(len(states)),
+        "expected_states": f"{len(states)} states",
         "returned": "after",
     }
-
-
-_MODULE = '''\
-"""A recurrent cell as a torch module, written by archsearch. It needs torch alone.
-
-Cell $digest. Each operand of a `linear` has a matrix of its own; the bias goes with the first:
-
-$equations
-"""
-
-import math
-
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import linear
-
-# Of each matrix: name, columns, what is added to the main diagonal at first, whether it has a bias, the first bias
-_LINEARS: tuple[tuple[str, str, float, bool, float], ...] = $linears
-
-
-class $name(nn.Module):
-    """Runs stacked layers of the cell; called as `$stands_for` is.
-
-    Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers.
-
-    Args:
-        input_size: `I`.
-        hidden_size: `H`.
-        num_layers: `L`.
-        batch_first: Whether inputs and outputs are `[B, T, features]` rather than `[T, B, features]`.
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, batch_first: bool = False) -> None:
-        super().__init__()
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.batch_first = batch_first
-        sizes = [input_size] + [hidden_size] * (num_layers - 1)
-        self.layers = nn.ModuleList(_build_weights(size, hidden_size) for size in sizes)
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self, init_scale: float = 1.0, generator: torch.Generator | None = None) -> None:
-        """Draws matrices from U[-s/sqrt(H), s/sqrt(H)], adds their diagonals, and sets the biases."""
-        bound = init_scale / math.sqrt(self.hidden_size)
-        first = {name: (diagonal, bias) for name, _, diagonal, _, bias in _LINEARS}
-        for weights in self.layers:
-            for name, matrix in weights.named_children():
-                diagonal, bias = first.get(name, (0.0, 0.0))
-                matrix.weight.uniform_(-bound, bound, generator=generator)
-                matrix.weight.diagonal().add_(diagonal)
-                if matrix.bias is not None:
-                    matrix.bias.fill_(bias)
-
-    def forward(self, input: Tensor, hx: $hx_type | None = None) -> tuple[Tensor, $hx_type]:  # noqa: A002
-        """Runs all layers over the input.
-
-        Args:
-            input: `[T, B, I]`, with `batch_first` `[B, T, I]`, or for one sequence `[T, I]`.
-            hx: $hx_text; zeros if None.
-
-        Returns:
-            `[T, B, H]` outputs of the last layer, laid out as the input, and the states after the last step.
-        """
-        if input.dim() not in (2, 3) or input.shape[-1] != self.input_size:
-            raise ValueError(f"expected 2 or 3 axes, the last of {self.input_size}, got shape {list(input.shape)}")
-        is_batched = input.dim() == 3
-        x = input if is_batched else input[:, None]
-        if is_batched and self.batch_first:
-            x = x.transpose(0, 1)
-        if hx is None:
-            before = (x.new_zeros(self.num_layers, x.shape[1], self.hidden_size),)$times
-        else:
-            before = $given
-            if not is_batched:
-                before = tuple(state[:, None] for state in before)
-            expected = [self.num_layers, x.shape[1], self.hidden_size]
-            if any(list(state.shape) != expected for state in before):
-                raise ValueError(f"expected states of shape {expected}, got {[list(state.shape) for state in before]}")
-        new_states = []
-        for index, weights in enumerate(self.layers):
-            x, states = _run_layer(weights, x, tuple(state[index] for state in before))
-            new_states.append(states)
-        after = tuple(torch.stack(layers) for layers in zip(*new_states, strict=True))
-        if not is_batched:
-            x, after = x[:, 0], tuple(state[:, 0] for state in after)
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        return x, $returned
-
-    def extra_repr(self) -> str:
-        """Names the sizes and the cell."""
-        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, cell=$digest"
-
-
-class _Linear(nn.Module):
-    """A matrix `[H, columns]` and perhaps a bias `[H]`."""
-
-    def __init__(self, hidden_size: int, columns: int, bias: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(hidden_size, columns))
-        self.bias = nn.Parameter(torch.empty(hidden_size)) if bias else None
-
-
-def _build_weights(input_size: int, hidden_size: int) -> nn.Module:
-    """Returns the weights of one layer, not yet drawn."""
-    weights = nn.Module()
-$weights    for name, columns, _, bias, _ in _LINEARS:
-        weights.add_module(name, _Linear(hidden_size, input_size if columns == "I" else hidden_size, bias))
-    return weights
-
-
-def _stack(*matrices: nn.Module) -> tuple[Tensor, Tensor | None]:
-    """Stacks the matrices that multiply one value, and their biases: zeros for a missing one, None for none at all."""
-    weight = torch.cat([matrix.weight for matrix in matrices])
-    if all(matrix.bias is None for matrix in matrices):
-        return weight, None
-    biases = [weight.new_zeros(len(matrix.weight)) if matrix.bias is None else matrix.bias for matrix in matrices]
-    return weight, torch.cat(biases)
-
-
-$layer'''

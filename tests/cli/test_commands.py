@@ -1,7 +1,6 @@
 """The commands as a person uses them, on a run of a second."""
 
 import functools
-import importlib.util
 import io
 import os
 import shutil
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 import yaml
 from rich.console import Console
 from safetensors.torch import load_file
@@ -41,12 +39,6 @@ def copied_run(tiny_run, tmp_path):
 def without_clock(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path / "leaderboard.csv")
     return frame[[column for column in frame.columns if "seconds" not in column]]
-
-
-def equal_weights(one: Path, two: Path) -> bool:
-    """Compares tensors: the order of the texts beside them differs from file to file."""
-    first, second = load_file(one), load_file(two)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_search_says_the_cost_and_ends_with_the_leaderboard(archsearch, tiny_words):
@@ -267,43 +259,6 @@ def test_evaluate_with_a_run_repeats_its_best_trial(archsearch, tiny_run):
     assert "lr0.25" in changed.out
 
 
-def test_exported_files_fit_together(archsearch, tiny_run, tmp_path):
-    outcome = archsearch(
-        "export", "cell=mut1", "format=[python,safetensors]", "hidden_size=6", "input_size=3", "out=out"
-    )
-    assert outcome.code == 0
-    spec = importlib.util.spec_from_file_location("mut1_exported", tmp_path / "out/mut1.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    layer = module.Mut1(input_size=3, hidden_size=6)
-    layer.load_state_dict(load_file("out/mut1.safetensors"))
-    assert layer(torch.zeros(2, 1, 3))[0].shape == (2, 1, 6)
-    for line in ("from mut1 import Mut1", "layer = Mut1(input_size=3, hidden_size=6, num_layers=1)"):
-        assert line in outcome.out
-
-
-def test_exported_trained_weights_are_those_of_the_best_trial(archsearch, tiny_run):
-    accuracy = load_run(tiny_run).leaderboard().iloc[0]["accuracy_xml"]
-    words = ("export", f"run={tiny_run}", "rank=1", "trained=yes", "format=safetensors")
-    outcome = archsearch(*words, "out=one")
-    assert outcome.code == 0
-    assert f"validation accuracy {accuracy:.4f}" in outcome.out
-    assert archsearch(*words, "out=two").code == 0
-    (one,), (two,) = list(Path("one").iterdir()), list(Path("two").iterdir())
-    assert equal_weights(one, two)
-
-
-def test_fresh_weights_depend_on_the_seed_alone(archsearch):
-    for seed, out in (("1", "a"), ("1", "b"), ("2", "c")):
-        assert (
-            archsearch("export", "cell=gru", "format=safetensors", "hidden_size=4", f"seed={seed}", f"out={out}").code
-            == 0
-        )
-    a, b, c = (Path(out) / "gru.safetensors" for out in "abc")
-    assert equal_weights(a, b)
-    assert not equal_weights(a, c)
-
-
 def test_one_thread_per_trial(archsearch, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     archsearch("show", "cell=gru")
@@ -342,14 +297,6 @@ def test_a_changed_configuration_is_noticed_before_the_first_trial(archsearch, t
     outcome = archsearch("resume", "run=copy", "workers=0")
     assert outcome.code == 2
     assert "config.yaml" in outcome.err
-
-
-def test_trained_weights_are_written_and_files_hide_no_module(archsearch, tiny_run, tmp_path):
-    (tmp_path / "torch.eq").write_text("h' = tanh(linear(x, h))\n")
-    assert archsearch("export", "cell=torch.eq", "out=plain").code == 0
-    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["cell_torch.py"]
-    assert archsearch("export", f"run={tiny_run}", "rank=1", "trained=yes", "task=xml", "out=trained").code == 0
-    assert sorted(path.suffix for path in (tmp_path / "trained").iterdir()) == [".py", ".safetensors"]
 
 
 def test_a_narrow_terminal_shows_every_ratio(tiny_run, monkeypatch):

@@ -1,0 +1,125 @@
+"""Every registered format: written, verified, and found out where the file is not what the layer is."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from archsearch.errors import ConfigError, FileFormatError
+from archsearch.export import formats
+from archsearch.export.formats import FORMATS, check_formats
+from archsearch.export.fresh_layer import fresh_layer
+from archsearch.export.self_test import TOLERANCE
+from archsearch.graph.catalog import load_cell
+from archsearch.graph.cell_graph import CellGraph
+
+
+def layer_of(cell="lstm", num_layers=2, **options):
+    return fresh_layer(load_cell(cell) if isinstance(cell, str) else cell, 3, 4, num_layers, seed=1, **options)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_the_layer(name, tmp_path):
+    layer = layer_of()
+    path = tmp_path / f"lstm{FORMATS[name].ending}"
+    FORMATS[name].write(layer, path)
+    before, mode = {key: value.clone() for key, value in layer.state_dict().items()}, layer.training
+    found = FORMATS[name].verify(layer, path)
+    if isinstance(found, float):
+        assert 0 <= found <= TOLERANCE
+    else:
+        assert "well-formed" in found
+    assert all(torch.equal(value, before[key]) for key, value in layer.state_dict().items())
+    assert layer.training == mode
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", [name for name, kind in FORMATS.items() if not kind.is_one_way])
+def test_both_directions(name, tmp_path):
+    layer = layer_of("mut1", bidirectional=True)
+    path = tmp_path / f"mut1{FORMATS[name].ending}"
+    FORMATS[name].write(layer, path)
+    found = FORMATS[name].verify(layer, path)
+    assert isinstance(found, str) or found <= TOLERANCE
+
+
+@pytest.mark.parametrize("cell", ["h' = x + h", "if = linear(x, name=class)\nh' = tanh(if + h)"])
+@pytest.mark.parametrize("name", ["python", "safetensors", "json", "equations", "latex", "svg", "dot", "mermaid"])
+def test_cells_without_weights_and_with_words_of_python(name, cell, tmp_path):
+    layer = layer_of(CellGraph.from_equations(cell), 1)
+    path = tmp_path / f"cell{FORMATS[name].ending}"
+    FORMATS[name].write(layer, path)
+    found = FORMATS[name].verify(layer, path)
+    assert isinstance(found, str) or found <= TOLERANCE
+
+
+def replaced(old, new):
+    def change(path):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def change_a_weight(path):
+    tensors = load_file(path)
+    tensors["layers.1.forget_2.weight"][0, 0] += 0.1
+    save_file(tensors, path)
+
+
+def change_a_bias_init(path):
+    record = json.loads(path.read_text())
+    record["nodes"][0]["bias_init"] = 2.0
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("python", replaced("torch.tanh(c_new)", "torch.sigmoid(c_new)")),
+        ("python", replaced('_STORED = """\n-', '_STORED = """\n')),
+        ("safetensors", change_a_weight),
+        ("json", change_a_bias_init),
+        ("equations", replaced("tanh(linear(x, h, name=input))", "sigmoid(linear(x, h, name=input))")),
+        ("svg", replaced("</svg>", "")),
+        (
+            "latex",
+            replaced(
+                "}",
+                "",
+            ),
+        ),
+        ("latex", replaced(r"\end{align*}", "")),
+        ("latex", replaced("&=", "=")),
+        ("dot", replaced("-> ", "-> v99 -> ")),
+        ("dot", replaced("    v0 [", "    v77 [")),
+        ("mermaid", replaced('["tanh"]', '["tanh]')),
+    ],
+)
+def test_a_changed_file_is_found_out(name, change, tmp_path):
+    layer = layer_of()
+    path = tmp_path / f"lstm{FORMATS[name].ending}"
+    FORMATS[name].write(layer, path)
+    change(path)
+    assert is_found_out(name, layer, path)
+
+
+def is_found_out(name, layer, path):
+    try:
+        return FORMATS[name].verify(layer, path) > TOLERANCE
+    except FileFormatError as error:
+        return "Report it" in str(error)
+
+
+def test_what_is_missing_is_said_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    check_formats(["python", "json"], bidirectional=False)
+    with pytest.raises(ConfigError, match=r"format onnx: expected onnxruntime to be installed. Install the extra"):
+        check_formats(["python", "onnx"], bidirectional=False)
+
+
+def test_formats_of_one_direction_refuse_two():
+    with pytest.raises(ConfigError, match="format onnx_step: expected bidirectional=no"):
+        check_formats(["python", "onnx_step"], bidirectional=True)

@@ -1,0 +1,88 @@
+"""Exported sources as modules, and random cells as a search meets them: `from shared_exports import build_module`."""
+
+import random
+from functools import cache
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from shared_cells import random_structure
+
+from archsearch.compiler.layer import RecurrentLayer
+from archsearch.export.python_source import export_python
+from archsearch.graph.catalog import load_cell, zoo_names
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.mutation.mutate import mutate
+from archsearch.mutation.transformation import Transformation
+
+_TRANSFORMATIONS = Path(__file__).parents[1] / "conf" / "transformation"
+
+
+def run_source(source: str) -> dict[str, object]:
+    """Runs an exported source as an import does; returns its names."""
+    names: dict[str, object] = {"__name__": "exported"}
+    exec(compile(source, "exported.py", "exec"), names)  # noqa: S102
+    return names
+
+
+def build_module(cell, *sizes, **options):
+    return run_source(export_python(cell, "Exported"))["Exported"](*sizes, **options)
+
+
+def as_tuple(states):
+    return states if isinstance(states, tuple) else (states,)
+
+
+def assert_equals_layer(cell, input_size=3, hidden_size=4, num_layers=2, **options):
+    """Compares outputs, states and gradients of the exported module and the layer, in float64; returns both."""
+    layer = RecurrentLayer(cell, input_size, hidden_size, num_layers, engine="interpreter", **options).double().eval()
+    module = build_module(cell, input_size, hidden_size, num_layers, **options).double().eval()
+    module.load_state_dict(layer.state_dict())
+    rows = num_layers * (2 if layer.bidirectional else 1)
+    x = torch.randn(5, 2, input_size, dtype=torch.float64, requires_grad=True)
+    states = tuple(torch.randn(rows, 2, hidden_size, dtype=torch.float64) for _ in layer.program.states)
+    given = states if len(states) > 1 else states[0]
+    arguments = [(x,), (x, given)] + ([] if layer.batch_first else [(x[:1],), (x[:1], given)])
+    if layer.batch_first:
+        x = x.detach().transpose(0, 1).contiguous().requires_grad_()
+        arguments = [(x,), (x, given)]
+    for case in arguments:
+        expected, actual = layer(*case), module(*case)
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9, equal_nan=True)
+        assert_equal_gradients(layer, expected, module, actual)
+    return layer, module
+
+
+def assert_equal_gradients(layer, expected, module, actual):
+    gradients = []
+    for one, (output, after) in ((layer, expected), (module, actual)):
+        one.zero_grad()
+        total = output.sum() + sum(state.square().sum() for state in as_tuple(after))
+        if total.requires_grad:
+            total.backward()
+        gradients.append({name: parameter.grad for name, parameter in one.named_parameters()})
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+@cache
+def transformations() -> tuple[Transformation, ...]:
+    """The transformations that a search draws by default."""
+    read = (OmegaConf.load(path) for path in sorted(_TRANSFORMATIONS.glob("*.yaml")))
+    return tuple(instantiate(configuration) for configuration in read if "_target_" in configuration)
+
+
+def random_cells(seed: int, count: int) -> list[CellGraph]:
+    """Draws cells: in turn one of all primitives, and a mutant of the zoo, up to eight generations on."""
+    rng = random.Random(seed)
+    cells = []
+    for index in range(count):
+        if index % 2:
+            cell = load_cell(rng.choice(zoo_names()))
+            for _ in range(rng.randint(1, 8)):
+                cell = mutate(cell, transformations(), rng).graph
+        else:
+            size = rng.randint(3, 30)
+            cell = CellGraph.from_structure(random_structure(rng, size, 1 + index % 4, all_primitives=True))
+        cells.append(cell)
+    return cells
