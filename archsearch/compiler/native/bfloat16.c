@@ -25,40 +25,43 @@ static inline Vector splat_bits(REAL value) {
 
 #define HALF(k) (((k) + 1) / 2)
 
-/* bits of numbers rounded to bfloat16, to nearest and ties to even, in the upper half; NaN stays NaN */
-static inline Integers rounded(Vector value) {
-    const Integers bits = (Integers)value, is_nan = value != value;
-    const Integers up = bits + 0x7fff + ((bits >> 16) & 1);
-    return ((is_nan & (bits | 0x400000)) | (~is_nan & up)) & (INTEGER)0xffff0000;
+typedef unsigned short Halves __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef unsigned short LooseHalves __attribute__((vector_size(VECTOR_BYTES / 2), aligned(2), may_alias));
+typedef unsigned int Words __attribute__((vector_size(VECTOR_BYTES)));
+
+/* numbers rounded to bfloat16, to nearest and ties to even; NaN stays NaN, and what is no normal number becomes 0, as the
+   multiplication would take it in any case */
+static inline Halves rounded(Vector value) {
+    Halves result;
+    __asm__("vcvtneps2bf16 %1, %0" : "=v"(result) : "v"(value));
+    return result;
 }
 
-static inline Integers upper_to_lower(Integers bits) { return (bits >> 16) & 0xffff; }
+static inline Vector paired(Halves low, Halves high) {
+    return (Vector)(__builtin_convertvector(low, Words) | (__builtin_convertvector(high, Words) << 16));
+}
 
 /* one vector of pairs: low from `first`, high from `second`, of which `filled` lanes are there */
 static inline Vector pair_up(const REAL *first, const REAL *second, long filled) {
     if (filled >= LANES)
-        return (Vector)(upper_to_lower(rounded(load_loose(first))) |
-                        (second ? rounded(load_loose(second)) : (Integers){0}));
+        return paired(rounded(load_loose(first)), second ? rounded(load_loose(second)) : (Halves){0});
     REAL low[LANES] __attribute__((aligned(64))) = {0}, high[LANES] __attribute__((aligned(64))) = {0};
     memcpy(low, first, filled * sizeof(REAL));
     if (second)
         memcpy(high, second, filled * sizeof(REAL));
-    return (Vector)(upper_to_lower(rounded(load(low))) | rounded(load(high)));
+    return paired(rounded(load(low)), rounded(load(high)));
 }
-
-typedef short Halves __attribute__((vector_size(VECTOR_BYTES / 2)));
-typedef short LooseHalves __attribute__((vector_size(VECTOR_BYTES / 2), aligned(2), may_alias));
 
 /* pairs [HALF(n)] of neighbours in a row of n numbers */
 static void pair_along(long n, const REAL *from, REAL *pairs) {
     short *to = (short *)(void *)pairs;
     long i = 0;
     for (; i + LANES <= n; i += LANES)
-        *(LooseHalves *)(to + i) = __builtin_convertvector(rounded(load_loose(from + i)) >> 16, Halves);
+        *(LooseHalves *)(to + i) = rounded(load_loose(from + i));
     if (i < n) {
         REAL last[LANES] __attribute__((aligned(64))) = {0};
         memcpy(last, from + i, (n - i) * sizeof(REAL));
-        const Halves halves = __builtin_convertvector(rounded(load(last)) >> 16, Halves);
+        const Halves halves = rounded(load(last));
         memcpy(to + i, &halves, 2 * HALF(n - i) * sizeof(short));
     }
 }
@@ -86,9 +89,7 @@ static void pack_transposed_pairs(long rows, long columns, const REAL *w, long l
             REAL pairs[PANEL][LANES] __attribute__((aligned(64)));
             for (long column = 0; column < filled; column++)
                 pair_along(count, w + (first + column) * ld + start, pairs[column]);
-            for (long row = 0; row < HALF(count); row++)
-                for (long column = 0; column < width; column++)
-                    to[(start / 2 + row) * width + column] = column < filled ? pairs[column][row] : 0;
+            transpose_panel(HALF(count), filled, width, pairs[0], LANES, to + start / 2 * width);
         }
     }
 }
@@ -135,11 +136,13 @@ static void multiply_over_time_pairs(long m, long n, long k, long parts, const R
     }
 }
 
-/* What is kept of a readout: pairs of rows, for all of them; then, for READOUT_ROWS at a time, pairs along each row, and
-   the logits. */
+/* What is kept of a readout: pairs of rows, for all of them; then, for as many as are taken at a time, pairs along each row,
+   and the logits. So many rows of 10,000 logits stay in a cache of 1 MB. */
+#define PAIRED_READOUT_ROWS 28
+
 static REAL *along_in(REAL *kept, long rows, long v) { return kept + HALF(rows) * ROUND_UP(v, LANES); }
 
-static long rows_at_once(long rows) { return rows < READOUT_ROWS ? rows : READOUT_ROWS; }
+static long rows_at_once(long rows) { return rows < PAIRED_READOUT_ROWS ? rows : PAIRED_READOUT_ROWS; }
 
 static REAL *logits_at_pairs(REAL *kept, long first, long rows, long v) {
     return along_in(kept, rows, v) + ROUND_UP(rows_at_once(rows) * ROUND_UP(v, LANES) / 2, LANES);
@@ -153,15 +156,15 @@ static void keep_pairs(long v, REAL *one, REAL factor, REAL *other, REAL other_f
                        REAL *sums) {
     const long padded = ROUND_UP(v, LANES);
     REAL *const across = kept + row / 2 * padded;
-    short *const along = (short *)(void *)(along_in(kept, rows, v) + row % READOUT_ROWS * (padded / 2));
+    short *const along = (short *)(void *)(along_in(kept, rows, v) + row % PAIRED_READOUT_ROWS * (padded / 2));
     for (long i = 0; i < v; i += LANES) {
         const Vector value = load(one + i) * factor;
         const Vector second = other ? load(other + i) * other_factor : (Vector){0};
-        const Integers low = rounded(value), high = rounded(second);
-        store(across + i, (Vector)(upper_to_lower(low) | high));
-        *(LooseHalves *)(along + i) = __builtin_convertvector(low >> 16, Halves);
+        const Halves low = rounded(value), high = rounded(second);
+        store(across + i, paired(low, high));
+        *(LooseHalves *)(along + i) = low;
         if (other)
-            *(LooseHalves *)(along + padded + i) = __builtin_convertvector(high >> 16, Halves);
+            *(LooseHalves *)(along + padded + i) = high;
         add_to_sums(i, v, value + second, sums);
     }
 }
@@ -196,6 +199,7 @@ const Runtime runtime_bfloat16 = {pack_transposed,
                                   copy_rows,
                                   add,
                                   fill,
+                                  PAIRED_READOUT_ROWS,
                                   kept_numbers_pairs,
                                   logits_at_pairs,
                                   keep_pairs,

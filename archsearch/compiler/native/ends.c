@@ -98,8 +98,8 @@ double readout(const Runtime *use, const long *sizes, const REAL *h, const long 
     use->pack_bulk(s.V, s.H, weight, s.H, packed_back, 0, 1);
     double loss = 0;
     memset(d_bias, 0, s.V * sizeof(REAL));
-    for (long start = 0; start < n; start += READOUT_ROWS) {
-        const long count = n - start < READOUT_ROWS ? n - start : READOUT_ROWS;
+    for (long start = 0; start < n; start += use->readout_rows) {
+        const long count = n - start < use->readout_rows ? n - start : use->readout_rows;
         const REAL *a = rows + start * ld;
         REAL *const logits = use->logits_at(kept, start, n, s.V);
         use->multiply_bulk(count, s.V, s.H, 1, &a, ld, packed, logits, padded_v, 0, 0, bias, 1, at);

@@ -53,26 +53,29 @@ static inline void transpose_square(const REAL *from, long ld, REAL *to, long wi
 #endif
 #define SQUARE ((long)(16 / sizeof(REAL)))
 
+/* to [rows, width] = the transpose of from [filled, rows], and zeros beyond it */
+static void transpose_panel(long rows, long filled, long width, const REAL *from, long ld, REAL *to) {
+    const long square_columns = HAS_SHUFFLE ? filled / SQUARE * SQUARE : 0;
+    /* in blocks, so that every line of the source is read once while it is in the cache */
+    for (long start = 0; start < rows; start += LANES) {
+        const long end = start + LANES < rows ? start + LANES : rows;
+        const long square_end = start + (end - start) / SQUARE * SQUARE;
+        for (long column = 0; column < square_columns; column += SQUARE)
+            for (long row = start; row < square_end; row += SQUARE)
+                transpose_square(from + column * ld + row, ld, to + row * width + column, width);
+        for (long row = start; row < end; row++) {
+            for (long column = row < square_end ? square_columns : 0; column < filled; column++)
+                to[row * width + column] = from[column * ld + row];
+            for (long column = filled; column < width; column++)
+                to[row * width + column] = 0;
+        }
+    }
+}
+
 static void pack_transposed(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts) {
     for (long first = 0; first < columns; first += PANEL) {
         const long filled = columns - first < PANEL ? columns - first : PANEL, width = width_of(filled);
-        const REAL *from = w + first * ld;
-        REAL *to = packed + first * rows * parts + part * rows * width;
-        const long square_columns = HAS_SHUFFLE ? filled / SQUARE * SQUARE : 0;
-        /* in blocks, so that every line of the source is read once while it is in the cache */
-        for (long start = 0; start < rows; start += LANES) {
-            const long end = start + LANES < rows ? start + LANES : rows;
-            const long square_end = start + (end - start) / SQUARE * SQUARE;
-            for (long column = 0; column < square_columns; column += SQUARE)
-                for (long row = start; row < square_end; row += SQUARE)
-                    transpose_square(from + column * ld + row, ld, to + row * width + column, width);
-            for (long row = start; row < end; row++) {
-                for (long column = row < square_end ? square_columns : 0; column < filled; column++)
-                    to[row * width + column] = from[column * ld + row];
-                for (long column = filled; column < width; column++)
-                    to[row * width + column] = 0;
-            }
-        }
+        transpose_panel(rows, filled, width, w + first * ld, ld, packed + first * rows * parts + part * rows * width);
     }
 }
 
@@ -207,6 +210,9 @@ static void fill(long n, REAL value, REAL *c) {
         c[i] = value;
 }
 
+/* As few as let the logits stay in a cache would read the packed weights too often. */
+#define FULL_READOUT_ROWS 336
+
 static long kept_numbers(long rows, long v) { return rows * ROUND_UP(v, LANES); }
 
 static REAL *logits_at(REAL *kept, long first, long rows, long v) { return kept + first * ROUND_UP(v, LANES); }
@@ -256,6 +262,7 @@ const Runtime runtime = {pack_transposed,
                          copy_rows,
                          add,
                          fill,
+                         FULL_READOUT_ROWS,
                          kept_numbers,
                          logits_at,
                          keep,

@@ -63,10 +63,11 @@ typedef struct {
     void (*fill)(long n, REAL value, REAL *c);
 
     /* A readout's logits [rows, v], and the gradients that take their place, in `kept`, which holds kept_numbers(rows, v).
-       Row `first`, and READOUT_ROWS from it on, begin at logits_at(...), ROUND_UP(v, LANES) apart. `keep` takes rows
-       `first` and, if `other` is not null, the next, times a factor each, in the form in which two products read them:
-       c [rows, n] = those from `first` on times packed [v, n], and c [v, n] = the transpose of all times b [rows, n]. It
-       adds them to sums [v], too. */
+       An even number of rows, readout_rows, is computed, turned into gradients and multiplied back at a time; they begin
+       at logits_at(...), ROUND_UP(v, LANES) apart. `keep` takes one row and, if `other` is not null, the next, times a
+       factor each, in the form in which two products read them: c [count, n] = those from `first` on times packed [v, n],
+       and c [v, n] = the transpose of all times b [rows, n]. It adds them to sums [v], too. */
+    long readout_rows;
     long (*kept_numbers)(long rows, long v);
     REAL *(*logits_at)(REAL *kept, long first, long rows, long v);
     void (*keep)(long v, REAL *one, REAL factor, REAL *other, REAL other_factor, long row, long rows, REAL *kept, REAL *sums);
@@ -75,9 +76,6 @@ typedef struct {
     void (*multiply_kept_over_time)(long rows, long v, long n, REAL *kept, const REAL *b, long ldb, REAL *c, long ldc,
                                     REAL *work);
 } Runtime;
-
-/* Rows of a readout that are computed, turned into gradients and multiplied back at a time; even. */
-#define READOUT_ROWS 336
 
 /* What Python calls itself: both ends of a sequence model, with `ld` the distance between rows as above. */
 
