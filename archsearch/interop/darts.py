@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.errors import ConfigError, InvalidGraphError
+from archsearch.errors import InvalidGraphError
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.interop.foreign_arrays import pick_arrays
 from archsearch.interop.highway_steps import (
     MAX_STEPS,
     HighwayStep,
@@ -24,7 +25,7 @@ from archsearch.interop.highway_steps import (
 )
 
 _ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity": ""}
-_WEIGHT_KEY = re.compile(r"(?:.*\.)?_W(?:(?P<first>0)|s\.(?P<index>[0-9]+))", re.DOTALL)
+_WEIGHT_KEY = re.compile(r"(?:.*\.)?(?P<place>_W0|_Ws\.[0-9]+)", re.DOTALL)
 
 
 class Genotype(Protocol):
@@ -62,26 +63,21 @@ def darts_weights(
     Args:
         genotype: As `from_darts` takes it.
         arrays: The state dict of the foreign cell or of a module around it: `_W0` `[I + H, 2 H]` and `_Ws.K`
-            `[H, 2 H]`. Other entries, and those of states that the output needs not, are passed over.
+            `[H, 2 H]`, all that the cell needs and those of one layer. Other entries, and those of states that the
+            output needs not, are passed over.
 
     Raises:
         InvalidGraphError: The genotype breaks a rule.
-        ConfigError: No array has such a name.
+        ConfigError: An array that the cell needs is missing, or is there twice.
         ShapeError: An array has another shape.
     """
     steps, averaged = _read(genotype)
-    needed = needed_steps(steps, averaged)
+    places = {f"_Ws.{number - 1}" if number else "_W0": number for number in needed_steps(steps, averaged)}
     found: dict[str, NDArray[np.generic]] = {}
-    for key, array in arrays.items():
-        match = _WEIGHT_KEY.fullmatch(key)
-        number = int(match["index"] or -1) + 1 if match else -1
-        if number not in needed:
-            continue
-        names = steps[number].gate, steps[number].candidate
-        found |= (split_step if number else split_first)(f"darts_weights, {key!a}", array, names)
-    if not found:
-        got = ", ".join(map(ascii, list(arrays)[:5])) or "none"
-        raise ConfigError(f"darts_weights: no array belongs to a DARTS cell. Expected _W0, _Ws.0, …, got {got}.")
+    for place, (key, array) in pick_arrays("darts_weights", arrays, _WEIGHT_KEY, places).items():
+        step = steps[places[place]]
+        split = split_step if places[place] else split_first
+        found |= split(f"darts_weights, {key!a}", array, (step.gate, step.candidate))
     return found
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archsearch.errors import ConfigError, InvalidGraphError
+from archsearch.errors import InvalidGraphError
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.interop.foreign_arrays import pick_arrays
 from archsearch.interop.highway_steps import (
     MAX_STEPS,
     HighwayStep,
@@ -24,7 +25,7 @@ from archsearch.interop.highway_steps import (
 )
 
 _ACTIVATIONS = ("tanh", "relu", "", "sigmoid")  # by id; the third is the identity
-_WEIGHT_KEY = re.compile(r"(?:.*/)?(?:(?P<first>w_prev)|layer_(?P<index>[0-9]+)/w)(?::0)?", re.DOTALL)
+_WEIGHT_KEY = re.compile(r"(?:.*/)?(?P<place>w_prev|layer_[0-9]+/w)(?::0)?", re.DOTALL)
 
 
 def from_enas(arc: Sequence[int] | str) -> CellGraph:
@@ -54,29 +55,20 @@ def enas_weights(arc: Sequence[int] | str, arrays: Mapping[str, ArrayLike]) -> d
     Args:
         arc: As `from_enas` takes it.
         arrays: By the authors' names of variables in one layer, `w_prev` `[I + H, 2 H]` and `layer_K/w` `[H, 2 H]`,
-            with any scope before them. Other entries are passed over.
+            with any scope before them, all that the cell needs. Other entries are passed over.
 
     Raises:
         InvalidGraphError: The arc breaks a rule.
-        ConfigError: No array has such a name, or two have the same.
+        ConfigError: An array that the cell needs is missing, or is there twice.
         ShapeError: An array has another shape.
     """
     steps, averaged = _read(arc)
-    needed = needed_steps(steps, averaged)
+    places = {f"layer_{number}/w" if number else "w_prev": number for number in needed_steps(steps, averaged)}
     found: dict[str, NDArray[np.generic]] = {}
-    for key, array in arrays.items():
-        match = _WEIGHT_KEY.fullmatch(key)
-        number = int(match["index"] or 0) if match else -1
-        if number not in needed or (number == 0 and match and not match["first"]):
-            continue
-        names = steps[number].candidate, steps[number].gate
-        parts = (split_step if number else split_first)(f"enas_weights, {key!a}", array, names)
-        if not found.keys().isdisjoint(parts):
-            raise ConfigError(f"enas_weights: {key!a} is the second array for one node. Give those of one layer.")
-        found |= parts
-    if not found:
-        got = ", ".join(map(ascii, list(arrays)[:5])) or "none"
-        raise ConfigError(f"enas_weights: no array belongs to an ENAS cell. Expected w_prev, layer_1/w, …, got {got}.")
+    for place, (key, array) in pick_arrays("enas_weights", arrays, _WEIGHT_KEY, places).items():
+        step = steps[places[place]]
+        split = split_step if places[place] else split_first
+        found |= split(f"enas_weights, {key!a}", array, (step.candidate, step.gate))
     return found
 
 

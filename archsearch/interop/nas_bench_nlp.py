@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from numpy.typing import ArrayLike
 
-from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import INPUT, Node, Structure
+from archsearch.interop.foreign_arrays import pick_arrays
 from archsearch.interop.recipes import Recipe, read_recipe
 from archsearch.interop.safe_names import safe_names
 
@@ -21,7 +21,7 @@ _ACTIVATIONS = {
     "activation_leaky_relu": "leaky_relu",  # torch's default slope, 0.01, in both
 }
 _ELEMENTWISE = {"elementwise_sum": "add", "elementwise_prod": "mul"}
-_WEIGHT_KEY = re.compile(r"(?:.*\.)?components\.(?P<node>.*)\.(?:weights\.(?P<index>[0-9]+)|(?P<bias>bias))", re.DOTALL)
+_WEIGHT_KEY = re.compile(r"(?:.*\.)?(?P<place>components\..*\.(?:weights\.[0-9]+|bias))", re.DOTALL)
 
 
 def from_nas_bench_nlp(recipe: Mapping[str, Mapping[str, object]]) -> CellGraph:
@@ -50,28 +50,22 @@ def nas_bench_nlp_weights(
     Args:
         recipe: As `from_nas_bench_nlp` takes it.
         arrays: The state dict of the foreign cell or of a module around it: for each `linear` node
-            `components.NODE.weights.K` `[H, I or H]` and `components.NODE.bias` `[H]`. Other entries, and those of
-            nodes that no new state needs, are passed over.
+            `components.NODE.weights.K` `[H, I or H]` and `components.NODE.bias` `[H]`, all that the cell needs and
+            those of one layer. Other entries, and those of nodes that no new state needs, are passed over.
 
     Raises:
         InvalidGraphError: The recipe breaks a rule.
-        ConfigError: No array is named after a node of the recipe.
+        ConfigError: An array that the cell needs is missing, or is there twice.
     """
     read = read_recipe(recipe)
-    names = _names(read)
-    found: dict[str, ArrayLike] = {}
-    for key, array in arrays.items():
-        match = _WEIGHT_KEY.fullmatch(key)
-        if match is None or match["node"] not in read.needed or read.nodes[match["node"]].op != "linear":
-            continue
-        place = "1.bias" if match["bias"] else f"{int(match['index']) + 1}"
-        found[f"{names[match['node']]}_{place}"] = array
-    if not found and any(read.nodes[name].op == "linear" for name in read.needed):
-        raise ConfigError(
-            "nas_bench_nlp_weights: no array belongs to this recipe. Expected keys such as components.NODE.weights.0 "
-            f"and components.NODE.bias, got {', '.join(map(ascii, list(arrays)[:5])) or 'none'}."
-        )
-    return found
+    places: dict[str, str] = {}
+    for name, safe in _names(read).items():
+        node = read.nodes[name]
+        if node.op == "linear":
+            places |= {f"components.{name}.weights.{index}": f"{safe}_{index + 1}" for index in range(len(node.inputs))}
+            places[f"components.{name}.bias"] = f"{safe}_1.bias"
+    found = pick_arrays("nas_bench_nlp_weights", arrays, _WEIGHT_KEY, places)
+    return {places[place]: array for place, (_, array) in found.items()}
 
 
 def _names(recipe: Recipe) -> dict[str, str]:

@@ -143,8 +143,26 @@ def test_the_longest_genotype_is_read():
 
 
 def test_arrays_that_do_not_fit():
-    with pytest.raises(ConfigError, match="Expected _W0"):
-        darts_weights(DARTS, {"weight": np.ones((2, 2))})
+    arrays = ForeignCell(DARTS).state_dict()
     for key, shape in (("_W0", (10,)), ("_W0", (5, 10)), ("_W0", (9, 9)), ("_Ws.0", (9, 10)), ("_Ws.1", ())):
         with pytest.raises(ShapeError, match=f"{key}.*got shape"):
-            darts_weights(DARTS, {key: np.ones(shape)})
+            darts_weights(DARTS, {**arrays, key: np.ones(shape)})
+
+
+def test_arrays_of_two_layers_are_refused():
+    both = ForeignCell(DARTS).state_dict(prefix="rnns.0.") | ForeignCell(DARTS).state_dict(prefix="rnns.1.")
+    with pytest.raises(ConfigError, match=r"one array for '_W0', got two, 'rnns\.0\._W0' and 'rnns\.1\._W0'"):
+        darts_weights(DARTS, both)
+
+
+def test_missing_arrays_are_all_named():
+    arrays = ForeignCell(DARTS).state_dict()
+    del arrays["_Ws.2"], arrays["_Ws.7"]
+    with pytest.raises(ConfigError, match=r"got none for '_Ws\.2', '_Ws\.7'\. Give all arrays of one layer"):
+        darts_weights(DARTS, arrays)
+    with pytest.raises(ConfigError, match=r"got none for '_W0', '_Ws\.0', .*keys begin 'weight'"):
+        darts_weights(DARTS, {"weight": np.ones((2, 2))})
+    unneeded = Genotype(DARTS.recurrent, [1])
+    assert set(darts_weights(unneeded, {key: arrays[key] for key in ("_W0", "_Ws.0")})) == {
+        *("W0_gate_1", "W0_gate_2", "W0_new_1", "W0_new_2", "Ws_0_gate", "Ws_0_new")
+    }

@@ -83,7 +83,8 @@ def test_arcs_are_read_from_text_lists_and_arrays():
 def test_an_arc_that_begins_with_tanh_is_also_a_genotype():
     arc, genotype = [0, 0, 1, 0, 3], {"recurrent": [("relu", 0), ("sigmoid", 0)], "concat": [1, 2]}
     assert from_enas(arc).digest == from_darts(genotype).digest
-    assert set(enas_weights(arc, draw_arrays(3))) != set(darts_weights(genotype, {"_W0": np.ones((9, 10))}))
+    steps = {f"_Ws.{index}": np.ones((5, 10)) for index in range(2)}
+    assert set(enas_weights(arc, draw_arrays(3))) != set(darts_weights(genotype, {"_W0": np.ones((9, 10)), **steps}))
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,13 @@ def test_all_mistakes_of_an_arc_are_named(arc, messages):
 
 def test_arrays_that_do_not_fit():
     arrays = draw_arrays(2)
-    with pytest.raises(ConfigError, match="second array for one node"):
+    with pytest.raises(
+        ConfigError, match=r"one array for 'w_prev', got two, '.*layer_0/w_prev:0' and '.*layer_1/w_prev"
+    ):
         enas_weights([0, 0, 1], {**arrays, "child/rnn/layer_1/w_prev:0": arrays["child/rnn/layer_0/w_prev:0"]})
-    with pytest.raises(ConfigError, match="Expected w_prev"):
+    with pytest.raises(ConfigError, match=r"got none for 'layer_1/w', 'layer_2/w'\. Give all"):
+        enas_weights([0, 0, 1, 1, 1], {"w_prev": np.ones((9, 10))})
+    with pytest.raises(ConfigError, match=r"got none for 'w_prev'.*keys begin 'w'"):
         enas_weights([0], {"w": np.ones((2, 2))})
     with pytest.raises(ShapeError, match=r"w_prev.*\[input_size . H, 2 H\], got shape \[2, 3\]"):
         enas_weights([0], {"w_prev": np.ones((2, 3))})

@@ -227,8 +227,24 @@ def test_weights_are_found_by_the_names_of_their_nodes():
     assert names == {
         f"{node}_{place}" for node in ("r", "z", "h_tilde") for place in ("1.weight", "1.bias", "2.weight")
     }
-    with pytest.raises(ConfigError, match=r"components\.NODE\.weights\.0.*'weight'"):
+
+
+def test_arrays_of_two_layers_are_refused():
+    both = ForeignCell(GRU).state_dict(prefix="rnns.0.cell.") | ForeignCell(GRU).state_dict(prefix="rnns.1.cell.")
+    first, second = (rf"'rnns\.{layer}\.cell\.components\.r\.bias'" for layer in (0, 1))
+    with pytest.raises(ConfigError, match=rf"one array for 'components\.r\.bias', got two, {first} and {second}"):
+        nas_bench_nlp_weights(GRU, both)
+
+
+def test_missing_arrays_are_all_named():
+    arrays = ForeignCell(GRU).state_dict()
+    del arrays["components.r.bias"], arrays["components.z.weights.1"]
+    with pytest.raises(ConfigError, match=r"none for 'components\.r\.bias', 'components\.z\.weights\.1'\. Give all"):
+        nas_bench_nlp_weights(GRU, arrays)
+    with pytest.raises(ConfigError, match=r"'components\.r\.weights\.0', .*keys begin 'weight'"):
         nas_bench_nlp_weights(GRU, {"weight": torch.ones(1)})
+    no_weights = {"h_new_0": {"op": "activation_tanh", "input": ["x"]}}
+    assert nas_bench_nlp_weights(no_weights, arrays) == {}
 
 
 def linear(*inputs):
@@ -299,7 +315,8 @@ def test_names_become_safe(name):
     assert cell.digest == zoo_cell("tanh").digest
     assert type(cell).from_equations(cell.equations()).digest == cell.digest
     assert type(cell).from_json(cell.to_json()) == cell
-    arrays = {f"components.{name}.weights.1": torch.eye(2), f"components.{name}.bias": torch.ones(2)}
+    matrices = {f"components.{name}.weights.{index}": torch.ones(2, width) for index, width in enumerate((3, 2))}
+    arrays = {**matrices, f"components.{name}.bias": torch.ones(2)}
     layer = RecurrentLayer(cell, 3, 2, engine="interpreter")
     layer.load_weights(nas_bench_nlp_weights(recipe, arrays))
     assert sorted(tensor.detach().sum().item() for tensor in layer.parameters() if tensor.dim() == 1) == [2.0]
