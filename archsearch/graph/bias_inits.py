@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.checks import MAX_CONSTANT
+from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import Node
 
 
@@ -18,8 +19,8 @@ def with_bias_init(cell: CellGraph, values: Mapping[str, float]) -> CellGraph:
 
     Args:
         cell: The cell, which stays as it is.
-        values: By the name of weights. Where `linear(a, b, name=forget)` makes several matrices, `forget` is their one
-            bias.
+        values: By the name of weights, or of the node where its weights have none, as `load_weights` takes them. Where
+            `linear(a, b, name=forget)` makes several matrices, `forget` is their one bias.
 
     Raises:
         ConfigError: No weights have such a name, they have no bias or several, or a value is no finite number of
@@ -59,17 +60,23 @@ def split_reference(reference: str) -> tuple[str, dict[str, float]]:
 
 def _bias_owner(nodes: Mapping[str, Node], name: str) -> str:
     """Returns the node whose bias a name means: the one of that name, or of `NAME_1`, `NAME_2` and so on."""
-    named = {key: node for key, node in nodes.items() if node.weights == name}
-    if not named:
-        named = {key: node for key, node in nodes.items() if _base(node.weights) == name}
-    owners = [key for key, node in named.items() if node.primitive == "linear" and node.bias]
+    weights = {key: node.weights or key for key, node in nodes.items() if PRIMITIVES[node.primitive].has_weights}
+    named = [key for key, own in weights.items() if own == name]
+    if not named and name:
+        named = [key for key in weights if _base(nodes[key].weights) == name]
+    biased = [key for key in weights if nodes[key].primitive == "linear" and nodes[key].bias]
+    owners = [key for key in named if key in biased]
     if len(owners) == 1:
         return owners[0]
     if owners:
-        several = ", ".join(nodes[key].weights for key in owners)
+        several = ", ".join(weights[key] for key in owners)
         raise ConfigError(f"bias {name!a}: expected the name of one bias, got that of {several}. Choose one.")
-    known = dict.fromkeys(_shortest(nodes, node) for node in nodes.values() if node.primitive == "linear" and node.bias)
-    listed = f"Biases of this cell: {', '.join(filter(None, known)) or 'none with a name'}."
+    bases = [_base(nodes[key].weights) for key in biased]
+    known = [
+        base if base and bases.count(base) == 1 and base not in weights.values() else weights[key]
+        for key, base in zip(biased, bases, strict=True)
+    ]  # what a person would call a bias: the base of its name where nothing else is called so
+    listed = f"Biases of this cell: {', '.join(known) or 'none'}."
     if named:
         raise ConfigError(f"bias {name!a}: these weights have no bias. {listed}")
     close = get_close_matches(name[:64], known, n=1)
@@ -80,16 +87,6 @@ def _bias_owner(nodes: Mapping[str, Node], name: str) -> str:
 def _base(weights: str) -> str:
     base, _, number = weights.rpartition("_")
     return base if number.isdecimal() else ""
-
-
-def _shortest(nodes: Mapping[str, Node], owner: Node) -> str:
-    """Returns what a person would call a bias: the base of its name where no other bias shares it."""
-    base = _base(owner.weights)
-    rivals = [
-        node for node in nodes.values() if node.bias and node.primitive == "linear" and _base(node.weights) == base
-    ]
-    is_taken = any(node.weights == base for node in nodes.values())
-    return base if base and len(rivals) == 1 and not is_taken else owner.weights
 
 
 def _checked(name: str, value: float) -> float:

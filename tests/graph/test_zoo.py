@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
 from archsearch.graph.bias_inits import with_bias_init
 from archsearch.graph.catalog import OTHER_NAMES, cell_name, load_cell, zoo_cell, zoo_names
@@ -87,9 +88,18 @@ def test_a_bias_that_is_not_there(name, values, message):
         with_bias_init(zoo_cell(name), values)
 
 
-def test_a_cell_without_named_biases_says_so():
-    with pytest.raises(ConfigError, match="none with a name"):
-        with_bias_init(CellGraph.from_equations("h' = linear(x)"), {"forget": 1})
+def test_weights_without_a_name_go_by_that_of_their_node():
+    cell = CellGraph.from_equations("gate = sigmoid(linear(x, h))\nh' = gate * linear(x, h, name=new)")
+    (biased,) = [
+        key for key, node in cell.nodes.items() if node.bias and node.primitive == "linear" and not node.weights
+    ]
+    layer = RecurrentLayer(with_bias_init(cell, {biased: 3.0}), 2, 2, engine="interpreter")
+    assert layer.state_dict()[f"layers.0.{biased}.bias"].tolist() == [3.0, 3.0]
+    for name in ("", "gate", "linear"):
+        with pytest.raises(ConfigError, match=f"no weights of this cell have that name.*this cell: {biased}, new"):
+            with_bias_init(cell, {name: 3.0})
+    with pytest.raises(ConfigError, match="Biases of this cell: none"):
+        with_bias_init(CellGraph.from_equations("h' = tanh(linear(x, bias=no))"), {"forget": 1})
 
 
 def test_references_carry_first_values_of_biases(tmp_path):
