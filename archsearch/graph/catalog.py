@@ -70,12 +70,15 @@ def load_cell(ref: str | Path) -> CellGraph:
 
 
 def cell_name(ref: str | Path) -> str:
-    """Returns what to call the cell of a reference: the zoo name or the stem of the file, with its first biases."""
+    """Returns what to call the cell of a reference: the zoo name or the stem of the file, with its first biases.
+
+    Biases have all their digits: other values, another cell, another name.
+    """
     text = str(ref)
     name, values = (text, {}) if _exists(text) else split_reference(text)
     if not values:
         return Path(text).stem
-    return Path(name).stem + ":" + ",".join(f"{key}={value:g}" for key, value in values.items())
+    return Path(name).stem + ":" + ",".join(f"{key}={repr(value).removesuffix('.0')}" for key, value in values.items())
 
 
 def _exists(ref: str) -> bool:

@@ -138,6 +138,8 @@ def test_cells_are_called_after_their_references(tmp_path):
     assert cell_name("folder/mine.eq") == "mine"
     assert cell_name("folder/mine.eq:forget=2.5,input=1") == "mine:forget=2.5,input=1"
     assert cell_name(tmp_path / "other.json") == "other"
+    for reference in ("gru:update=1.00000001", "gru:update=1234567.5", "gru:update=1e-08"):
+        assert cell_name(reference) == reference, "cells with two ids have two names"
 
 
 def test_a_zoo_name_comes_before_a_file_of_that_name(tmp_path, monkeypatch):
