@@ -150,6 +150,8 @@ def _text(where: str, value: Any) -> str:
 
 
 def _name(where: str, value: Any) -> str:
+    if isinstance(value, str) and value in PRIMITIVES:
+        _fail(f"{where}: {_shown(value)} is the name of a primitive", "Rename it.")
     if not isinstance(value, str) or not is_name(value):
         _fail(f"{where}: expected a name (letters, digits, underscore), got {_shown(value)}", "Rename it.")
     return value

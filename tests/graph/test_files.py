@@ -88,6 +88,8 @@ def with_node(**fields: object) -> str:
         (changed(new_states={"h": ["x"]}), "new_states['h']: a list is neither"),
         (with_node(name="linear_2"), "nodes[1]: a second node is called 'linear_2'"),
         (with_node(name=7), "nodes[0].name: expected a name"),
+        (with_node(name="tanh"), 'nodes[0].name: "tanh" is the name of a primitive. Rename it.'),
+        (changed(states=["add"]), 'states: "add" is the name of a primitive'),
         (with_node(primitive=["linear"]), "nodes[0]: unknown field"),
         (with_node(operands=["y"]), "node 'linear_1': \"y\" is neither x nor a state nor a node"),
         (with_node(operands=[["x"]]), "nodes[0].operands: expected text, got a list"),
