@@ -11,7 +11,7 @@ from archsearch.cli.export_usage import usage
 from archsearch.cli.new_files import check_writable
 from archsearch.cli.one_trial import plan_trial, values_of_run
 from archsearch.cli.section import Section
-from archsearch.cli.words import parse_words
+from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
 from archsearch.export.formats import FORMATS, check_formats
@@ -24,14 +24,18 @@ from archsearch.training.evaluate import Evaluator
 from archsearch.trials.trial import Trial
 
 ALL = "all"
+_FRESH = ("input_size", "hidden_size", "num_layers", "bidirectional", "seed")  # what fresh weights are made of
 
 
 def run(words: list[str]) -> int:
     """Writes the files, compares each with the layer, and says what to do with them; returns the exit code."""
-    root = Section(compose_settings("export", parse_words("export", words)).values)
+    typed = parse_words("export", words)
+    root = Section(compose_settings("export", typed).values)
     formats = _formats(root)
-    if root.flag("trained") and "safetensors" not in formats:
-        formats = (*formats, "safetensors")  # nobody trains a cell to throw its weights away
+    if root.flag("trained"):
+        _refuse_fresh(typed)
+        # nobody trains a cell to throw its weights away
+        formats = formats if "safetensors" in formats else (*formats, "safetensors")
     check_formats(formats, root.flag("bidirectional"))
     chosen = choose_cell(root)
     trained = _plan_training(chosen, root) if root.flag("trained") else None
@@ -93,6 +97,20 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
             f"use this file; please report the cell, {layer.cell.digest}, and the command line."
         )
     return f"equal to the layer within {found:.1e}"
+
+
+def _refuse_fresh(typed: list[TypedSetting]) -> None:
+    """Checks that nothing was typed that trained weights cannot follow.
+
+    Raises:
+        ConfigError: A size, a direction or a seed was.
+    """
+    given = [setting.key for setting in typed if setting.key in _FRESH]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)}: expected with trained=no only. The best trial of the run says what trained weights "
+            "are: their sizes, one direction, and the seed. Leave it out, or export fresh weights."
+        )
 
 
 def _plan_training(chosen: ChosenCell, root: Section) -> tuple[Trial, Evaluator]:

@@ -194,13 +194,14 @@ def _is_read_bare(structure: Structure) -> bool:
 def _name_parameters(structure: Structure) -> dict[str, str]:
     """Returns for each node with weights, in the order of the nodes, the name under which they are kept."""
     names: dict[str, str] = {}
+    module = nn.Module()  # not the class: much of what torch looks up in a module is set when it is made
     for key, node in structure.nodes.items():
         if not PRIMITIVES[node.primitive].has_weights:
             continue
         name = node.weights or key
         if name in names.values():
             raise ConfigError(_taken(key, name, "another node has"))
-        if name == INPUT_PROJECTION or hasattr(nn.Module, name) or name == "training":
+        if name == INPUT_PROJECTION or hasattr(module, name):
             raise ConfigError(_taken(key, name, "torch's modules or the layer itself need"))
         names[key] = name
     return names

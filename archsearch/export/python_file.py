@@ -7,6 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import torch
 from torch import Tensor, nn
 
 from archsearch.compiler.layer import RecurrentLayer
@@ -36,7 +37,8 @@ def verify_python(layer: RecurrentLayer, path: Path) -> float:
     module = load_module(path)
     exported = build_exported(module, layer)
     exported.load_state_dict(layer.state_dict())
-    stored = float(module._test())
+    with torch.random.fork_rng(devices=()):
+        stored = float(module._test())
     return max(stored, largest_difference(in_double(layer), partial(run, exported.double())))
 
 
@@ -55,9 +57,13 @@ def load_module(path: Path) -> ModuleType:
 
 
 def build_exported(module: ModuleType, layer: RecurrentLayer) -> nn.Module:
-    """Builds the class of an exported module with the sizes and options of a layer; weights are drawn anew."""
+    """Builds the class of an exported module with the sizes and options of a layer; weights are drawn anew.
+
+    Torch's global generator stays as it was.
+    """
     (exported,) = (value for name, value in vars(module).items() if _is_exported_class(module, name, value))
-    built: nn.Module = exported(**options_of(layer))
+    with torch.random.fork_rng(devices=()):
+        built: nn.Module = exported(**options_of(layer))
     return built.train(layer.training)
 
 

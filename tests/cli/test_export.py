@@ -47,6 +47,24 @@ def test_exported_trained_weights_are_those_of_the_best_trial(archsearch, tiny_r
     assert equal_weights(one, two)
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("bidirectional=yes", "format=onnx_step"), "bidirectional: "),
+        (("num_layers=1", "input_size=128"), "num_layers, input_size: "),
+        (("hidden_size=7",), "hidden_size: "),
+        (("++seed=1",), "seed: "),
+    ],
+    ids=str,
+)
+def test_what_trained_weights_cannot_follow_is_refused(given, named, archsearch, tiny_run):
+    """Also where it says what is so anyway: whoever types it may think that it counts."""
+    outcome = archsearch("export", f"run={tiny_run}", "rank=1", "trained=yes", *given)
+    assert outcome.code == 2
+    assert f"{named}expected with trained=no only" in outcome.err
+    assert not list(Path.cwd().iterdir())
+
+
 def test_fresh_weights_depend_on_the_seed_alone(archsearch):
     for seed, out in (("1", "a"), ("1", "b"), ("2", "c")):
         assert (

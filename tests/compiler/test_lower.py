@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from shared_cells import random_structure
+from torch import nn
 
 from archsearch.compiler.lower import lower
 from archsearch.errors import ConfigError
@@ -121,7 +122,7 @@ def test_a_value_is_saved_where_a_derivative_reads_it():
     assert "linear_1" not in saved
 
 
-@pytest.mark.parametrize("name", ["training", "forward", "half", "input_projection"])
+@pytest.mark.parametrize("name", ["forward", "half", "input_projection", *vars(nn.Module())])
 def test_names_that_torch_needs_are_refused(name):
     with pytest.raises(ConfigError, match=f"'{name}'.*Rename it"):
         lower(parse_equations(f"h' = tanh(linear(x, name={name}) + linear(h))"))

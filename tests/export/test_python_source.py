@@ -14,6 +14,8 @@ from torch import nn
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
+from archsearch.export.fresh_layer import fresh_layer
+from archsearch.export.python_file import build_exported, load_module, verify_python, write_python
 from archsearch.export.python_source import export_python
 from archsearch.graph.catalog import load_cell, zoo_names
 from archsearch.graph.cell_graph import CellGraph
@@ -187,6 +189,18 @@ def test_sources_are_formatted_and_typed(tmp_path):
 @pytest.mark.parametrize("name", ["gru"])
 def test_text_of_a_known_source(name):
     assert export_python(name, "GatedCell") == (GOLDEN / f"{name}.py.txt").read_text()
+
+
+def test_the_global_generator_stays_as_it_was(tmp_path):
+    layer = fresh_layer(load_cell("gru"), 3, 4, 1, seed=1)
+    before = torch.get_rng_state()
+    export_python("gru")
+    assert torch.equal(torch.get_rng_state(), before)
+    write_python(layer, tmp_path / "gru.py")
+    build_exported(load_module(tmp_path / "gru.py"), layer)
+    assert torch.equal(torch.get_rng_state(), before)
+    verify_python(layer, tmp_path / "gru.py")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_class_is_named_by_the_digest_or_the_user():

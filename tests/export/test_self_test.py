@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from shared_exports import run_source
 
+from archsearch.export.names import is_class_name
 from archsearch.export.python_source import export_python
 
 
@@ -43,6 +45,26 @@ def test_a_changed_file_fails(right, wrong, tmp_path):
     assert done.returncode == 1
     assert float(done.stdout.split()[-1]) > 1e-5
     assert not done.stderr
+
+
+def test_a_class_may_be_called_as_any_name_in_the_file(tmp_path):
+    source = export_python("gru", "Found")
+    nodes = list(ast.walk(ast.parse(source)))
+    words = {node.id for node in nodes if isinstance(node, ast.Name)} | {
+        node.arg for node in nodes if isinstance(node, ast.arg | ast.keyword) and node.arg
+    }
+    names = sorted(word for word in words if is_class_name(word) and word != "Found")
+    assert {"module", "actual", "expected", "difference", "is_same", "x", "weights", "states"} <= set(names)
+    for name in names:
+        exported = run_source(export_python("gru", name))
+        assert isinstance(exported[name], type), name
+        assert exported["_test"]() < 1e-8, name
+    assigned = {node.id for node in ast.parse(source).body[-1].body for node in ast.walk(node) if is_variable(node)}
+    assert all(name.startswith("_") for name in assigned), "run as a program, the file would lose its class"
+
+
+def is_variable(node):
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def test_importing_runs_definitions_only():
