@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from archsearch.compiler.program import (
 )
 
 Slots = list[Tensor]
+RunStep = Callable[[Slots], None]
 
 LEAKY_SLOPE = 0.01
 
@@ -33,6 +35,19 @@ FORMULAS: dict[str, Callable[..., Tensor]] = {
 }
 
 
+class RunSteps(Protocol):
+    """Runs the recurrent part of a program."""
+
+    def __call__(
+        self, everywhere: Mapping[str, Tensor], before: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Takes `[T, B, width]` values and `[B, H]` states by name, and the weights.
+
+        Returns:
+            The carried states after the last step, `[B, H]`, and the gathered values of every step, `[T, B, H]`.
+        """
+
+
 class Interpreter:
     """A program, ready to run over sequences.
 
@@ -41,7 +56,7 @@ class Interpreter:
 
     def __init__(self, program: CellProgram) -> None:
         self.program = program
-        self._slots = {value.name: index for index, value in enumerate(program.values)}
+        self._slots = number_values(program)
 
     def __call__(
         self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
@@ -56,33 +71,16 @@ class Interpreter:
         Returns:
             `[T, B, H]` outputs and the states after the last step, `[B, H]` each.
         """
-        program = self.program
-        before = dict(zip(program.states, states, strict=True))
-        everywhere = {"x": x}
-        for instruction in program.prologue:
-            _run_at_all_times(program, instruction, everywhere, before, parameters)
-        after, gathered = self._run_steps(x.shape[0], everywhere, before, parameters)
-        for instruction in program.epilogue:
-            if instruction.operation == GATHER:
-                everywhere[instruction.results[0]] = gathered[instruction.operands[0]]
-            else:
-                _run_at_all_times(program, instruction, everywhere, before, parameters)
-        news = zip(program.states, program.new_states, strict=True)
-        final = tuple(after[state] if state in after else everywhere[value][-1] for state, value in news)
-        return everywhere[program.output], final
+        return run_program(self.program, x, states, parameters, self._run_steps)
 
     def _run_steps(
-        self,
-        num_steps: int,
-        everywhere: Mapping[str, Tensor],
-        before: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
+        self, everywhere: Mapping[str, Tensor], before: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Runs the recurrent part; returns the carried states after the last step, and what is wanted of every step."""
+        """See `RunSteps`."""
         program, slots = self.program, self._slots
-        run_step = [_bind(program, instruction, slots, parameters) for instruction in program.step]
+        run_step = bind_step(program, slots, parameters)
         streams = zip(*(everywhere[name].unbind(0) for name in program.streamed), strict=True)
-        arrivals = list(streams) if program.streamed else [()] * num_steps
+        arrivals = list(streams) if program.streamed else [()] * len(everywhere["x"])
         arrival_slots = [slots[name] for name in program.streamed]
         new = dict(zip(program.states, program.new_states, strict=True))
         state_slots = [slots[state] for state in program.recurrent]
@@ -106,6 +104,47 @@ class Interpreter:
         return after, {name: torch.stack(sequence) for name, (_, sequence) in zip(program.gathered, kept, strict=True)}
 
 
+def run_program(
+    program: CellProgram,
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    parameters: Mapping[str, Tensor],
+    run_steps: RunSteps,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Unrolls a cell as `Interpreter` does, with another loop over the time steps.
+
+    Args:
+        program: The cell.
+        x: As `states` and `parameters` what the interpreter takes.
+        states: See there.
+        parameters: See there.
+        run_steps: The loop.
+    """
+    before = dict(zip(program.states, states, strict=True))
+    everywhere = {"x": x}
+    for instruction in program.prologue:
+        _run_at_all_times(program, instruction, everywhere, before, parameters)
+    after, gathered = run_steps(everywhere, before, parameters)
+    for instruction in program.epilogue:
+        if instruction.operation == GATHER:
+            everywhere[instruction.results[0]] = gathered[instruction.operands[0]]
+        else:
+            _run_at_all_times(program, instruction, everywhere, before, parameters)
+    news = zip(program.states, program.new_states, strict=True)
+    final = tuple(after[state] if state in after else everywhere[value][-1] for state, value in news)
+    return everywhere[program.output], final
+
+
+def number_values(program: CellProgram) -> dict[str, int]:
+    """Returns where the step keeps each value."""
+    return {value.name: index for index, value in enumerate(program.values)}
+
+
+def bind_step(program: CellProgram, slots: Mapping[str, int], parameters: Mapping[str, Tensor]) -> list[RunStep]:
+    """Returns functions that compute one time step, one after another, on a list of `[B, width]` values."""
+    return [_bind(program, instruction, slots, parameters) for instruction in program.step]
+
+
 def _run_at_all_times(
     program: CellProgram,
     instruction: Instruction,
@@ -125,7 +164,8 @@ def _run_at_all_times(
         result = values["x"] if projection is None else linear(values["x"], projection)
     elif instruction.operation == DELAY:
         state, sequence = operands
-        result = torch.cat((before[state][None], values[sequence][:-1]))
+        # cut off last: of a length T that is not known yet, T - 1 could be 0, and torch.export would guard against it
+        result = torch.cat((before[state][None], values[sequence]))[:-1]
     else:
         formula, names = _formula(program, instruction, parameters)
         result = formula(*(values[name] for name in names))
@@ -159,7 +199,7 @@ def _pack(members: tuple[str, ...], parameters: Mapping[str, Tensor]) -> tuple[T
 
 def _bind(
     program: CellProgram, instruction: Instruction, slots: Mapping[str, int], parameters: Mapping[str, Tensor]
-) -> Callable[[Slots], None]:
+) -> RunStep:
     """Returns a function that computes one instruction of the step on a list of `[B, H]` values."""
     outs = [slots[name] for name in instruction.results]
     if instruction.operation == PRODUCT:
@@ -182,7 +222,7 @@ def _bind(
     return run_binary
 
 
-def _bind_product(weight: Tensor, bias: Tensor | None, operand: int, outs: list[int]) -> Callable[[Slots], None]:
+def _bind_product(weight: Tensor, bias: Tensor | None, operand: int, outs: list[int]) -> RunStep:
     def run_product(values: Slots) -> None:
         value = values[operand]
         product = value @ weight if bias is None else torch.addmm(bias, value, weight)

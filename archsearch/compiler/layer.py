@@ -29,6 +29,8 @@ from archsearch.graph.cell_graph import CellGraph
 
 States = Tensor | tuple[Tensor, ...]
 
+DIRECTIONS = ("layers", "reverse_layers")  # what names of weights begin with: forward, backward
+
 
 class RecurrentLayer(nn.Module):
     """One or several stacked layers of a cell, unrolled over sequences.
@@ -111,7 +113,7 @@ class RecurrentLayer(nn.Module):
             init_scale: `s`.
             generator: Where the numbers come from; torch's global one if None.
         """
-        for directions in self._stack():
+        for directions in self.stacked_weights():
             for weights in directions:
                 draw_weights(weights, self.program, init_scale, generator)
 
@@ -126,15 +128,21 @@ class RecurrentLayer(nn.Module):
             ConfigError: A key names no weight.
             ShapeError: An array has another shape than its weight.
         """
-        names = ("layers", "reverse_layers")
         load_by_name(
             {
                 f"{name}.{index}": weights
-                for index, directions in enumerate(self._stack())
-                for name, weights in zip(names, directions, strict=False)
+                for index, directions in enumerate(self.stacked_weights())
+                for name, weights in zip(DIRECTIONS, directions, strict=False)
             },
             arrays,
         )
+
+    def stacked_weights(self) -> list[tuple[CellWeights, ...]]:
+        """Returns the weights of each layer: forward and, if it has one, backward; `DIRECTIONS` in the `state_dict`."""
+        forwards = weights_per_layer(self.layers)
+        if not self.bidirectional:
+            return [(weights,) for weights in forwards]
+        return list(zip(forwards, weights_per_layer(self.reverse_layers), strict=True))
 
     def flatten_parameters(self) -> None:
         """Does nothing; here so that code written for `nn.GRU` runs."""
@@ -179,7 +187,7 @@ class RecurrentLayer(nn.Module):
         if num_steps == 0:
             raise ShapeError(f"RecurrentLayer: expected at least one time step, got shape {list(input.shape)}.")
         before = self._states_before(hx, x, batch_size, is_batched)
-        output, after = run_stack(self.unroll, EqualSequences(), self._stack(), x, before, self._dropout_now())
+        output, after = run_stack(self.unroll, EqualSequences(), self.stacked_weights(), x, before, self._dropout_now())
         if not is_batched:
             output, after = output[:, 0], tuple(state[:, 0] for state in after)
         elif self.batch_first:
@@ -201,7 +209,7 @@ class RecurrentLayer(nn.Module):
         before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
         if packed.sorted_indices is not None:
             before = tuple(state.index_select(1, packed.sorted_indices) for state in before)
-        output, after = run_stack(self.unroll, sequences, self._stack(), x, before, self._dropout_now())
+        output, after = run_stack(self.unroll, sequences, self.stacked_weights(), x, before, self._dropout_now())
         if packed.unsorted_indices is not None:
             after = tuple(state.index_select(1, packed.unsorted_indices) for state in after)
         return packed._replace(data=output), after[0] if len(after) == 1 else after
@@ -217,12 +225,6 @@ class RecurrentLayer(nn.Module):
     @property
     def _first_weight(self) -> Tensor | None:
         return first_weight(weights_per_layer(self.layers)[0])
-
-    def _stack(self) -> list[tuple[CellWeights, ...]]:
-        forwards = weights_per_layer(self.layers)
-        if not self.bidirectional:
-            return [(weights,) for weights in forwards]
-        return list(zip(forwards, weights_per_layer(self.reverse_layers), strict=True))
 
     def _dropout_now(self) -> float:
         return self.dropout if self.training else 0.0

@@ -5,8 +5,8 @@ The *prologue* depends on `x` alone and runs for all time steps at once; the *st
 the same part are packed into one product.
 
 Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units. Sizes are symbolic, so that one program
-serves every width. A leading population axis, or batch sizes that shrink along time (packed sequences), would change
-how an engine walks the parts and no instruction; neither is built yet.
+serves every width. Batch sizes that shrink along time (packed sequences) change no instruction: a program is run
+anew for each stretch of time in which the same sequences take part, see `sequences`.
 """
 
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from archsearch.compiler.cell_weights import CellWeights, weights_per_layer
-from archsearch.compiler.layer import RecurrentLayer
+from archsearch.compiler.cell_weights import CellWeights
+from archsearch.compiler.layer import DIRECTIONS, RecurrentLayer
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,23 @@ class Direction:
 
 def directions_per_layer(layer: RecurrentLayer) -> list[list[Direction]]:
     """Returns the directions of each layer, whose outputs stand side by side."""
-    stacks = [("layers", weights_per_layer(layer.layers))]
-    if layer.bidirectional:
-        stacks.append(("reverse_layers", weights_per_layer(layer.reverse_layers)))
+    stack = layer.stacked_weights()
+    num_directions = len(stack[0])
     return [
         [
             Direction(
-                stored=f"{name}.{index}",
-                weights=stack[index],
-                input_size=layer.hidden_size * len(stacks) if index else layer.input_size,
-                is_backward=name == "reverse_layers",
-                row=index * len(stacks) + number,
+                stored=f"{name}.{level}",
+                weights=weights,
+                input_size=layer.hidden_size * num_directions if level else layer.input_size,
+                is_backward=bool(number),
+                row=level * num_directions + number,
             )
-            for number, (name, stack) in enumerate(stacks)
+            for number, (name, weights) in enumerate(zip(DIRECTIONS, directions, strict=False))
         ]
-        for index in range(layer.num_layers)
+        for level, directions in enumerate(stack)
     ]
 
 
 def count_rows(layer: RecurrentLayer) -> int:
     """Returns how many layers and directions have states of their own."""
-    return sum(len(directions) for directions in directions_per_layer(layer))
+    return sum(len(directions) for directions in layer.stacked_weights())

@@ -4,6 +4,7 @@ Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units.
 """
 
 import keyword
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,9 +13,11 @@ from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule
 
 from archsearch.compiler.layer import RecurrentLayer, States
+from archsearch.compiler.sequences import EqualSequences
+from archsearch.compiler.stack import run_stack
 from archsearch.errors import ConfigError
 from archsearch.export.agreement import Tensors, largest_difference
-from archsearch.export.directions import count_rows, directions_per_layer
+from archsearch.export.directions import count_rows
 from archsearch.export.scanned_program import run_scanned
 
 
@@ -79,18 +82,11 @@ class _TracedLayer(nn.Module):
         before = hx if isinstance(hx, tuple) else (hx,)
         if layer.batch_first:
             x = x.transpose(0, 1)
-        after: list[Tensors] = []
-        for directions in directions_per_layer(layer):
-            outputs = []
-            for direction in directions:
-                sequence = x.flip(0) if direction.is_backward else x
-                states = tuple(state[direction.row] for state in before)
-                output, news = run_scanned(layer.program, direction.weights, sequence, states)
-                outputs.append(output.flip(0) if direction.is_backward else output)
-                after.append(news)
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        stacked = tuple(torch.stack(rows) for rows in zip(*after, strict=True))
-        return x.transpose(0, 1) if layer.batch_first else x, stacked[0] if len(stacked) == 1 else stacked
+        engine = partial(run_scanned, layer.program)
+        output, after = run_stack(engine, EqualSequences(), layer.stacked_weights(), x, before)
+        if layer.batch_first:
+            output = output.transpose(0, 1)
+        return output, after[0] if len(after) == 1 else after
 
 
 def _with_safe_names(weights: nn.Module) -> nn.Module:
