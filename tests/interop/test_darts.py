@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +91,16 @@ def test_parameters_count_as_they_count_them():
     # Liu 2019, table 2: 23 million with 850 units, tied embeddings of 10,000 words and the readout's biases
     in_all = count_parameters(from_darts(DARTS).structure, 850, 850) + 10_000 * 850 + 10_000
     assert round(in_all / 1e6) == 23
+
+
+def test_the_documentation_tells_how_long_the_canonical_forms_are():
+    page = (Path(__file__).parents[2] / "docs/zoo.md").read_text(encoding="utf-8")
+    cell = from_darts(DARTS)
+    assert f"| the genotype of Liu 2019 | {len(cell.nodes)} | {len(cell.canonical().nodes):,} |" in page
+    chain = from_darts(Genotype([("tanh", index) for index in range(64)], [64]))
+    assert f"| a chain of 64 steps | {len(chain.nodes)} | {len(chain.canonical_form.structure.nodes):,} |" in page
+    with pytest.raises(InvalidGraphError, match="expected at most"):
+        chain.canonical()
 
 
 def test_genotypes_are_read_from_mappings_and_arrays():

@@ -1,6 +1,7 @@
 """ENAS arcs against a function that computes them as the paper and the authors' fixed arc do."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import torch
 from shared_unrolling import why_not_native
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.compiler.lower import lower
+from archsearch.compiler.native.engine import MAX_INSTRUCTIONS
 from archsearch.errors import ConfigError, InvalidGraphError, ShapeError
 from archsearch.graph.cost import count_parameters
 from archsearch.interop import darts_weights, enas_weights, from_darts, from_enas
@@ -73,6 +76,15 @@ def test_random_arcs_equal_the_foreign_cell(seed):
 @pytest.mark.parametrize("engine", ["interpreter", native])
 def test_the_published_cell_equals_the_foreign_one(engine):
     assert_equals_foreign(PUBLISHED, [int(word) for word in PUBLISHED.split()], 0, engine)
+
+
+def test_the_documentation_tells_how_long_the_canonical_form_is():
+    page = (Path(__file__).parents[2] / "docs/zoo.md").read_text(encoding="utf-8")
+    cell = from_enas(PUBLISHED)
+    assert f"| the arc of Pham 2018 | {len(cell.nodes)} | {len(cell.canonical().nodes):,} |" in page
+    assert "that of the arc is too long for the native engine" in page
+    program = lower(cell.canonical().structure)
+    assert len(program.prologue) + len(program.step) + len(program.epilogue) > MAX_INSTRUCTIONS
 
 
 def test_arcs_are_read_from_text_lists_and_arrays():
