@@ -74,7 +74,17 @@ def read_recipe(recipe: object) -> Recipe:
         )
     states = {f"h_prev_{index}": OUTPUT_STATE if index == 0 else f"h_{index}" for index in range(num_states)}
     needed = _reached(reader.nodes, [f"h_new_{index}" for index in range(num_states)])
+    size = sum(_num_primitives(reader.nodes[name]) for name in needed)
+    if size > MAX_NODES:
+        reason = "a linear of N inputs is 2 N - 1 of them, a sum or product N - 1, a blend 3"
+        expected = f"expected a cell of at most {MAX_NODES:,} primitives, got {size:,}"
+        raise InvalidGraphError((f"recipe: {expected}; {reason}. Cut the cell down.",))
     return Recipe(reader.nodes, tuple(name for name in order if name in needed), states)
+
+
+def _num_primitives(node: RecipeNode) -> int:
+    num_inputs = len(node.inputs)
+    return {"linear": 2 * num_inputs - 1, "blend": 3}.get(node.op, max(1, num_inputs - 1))
 
 
 class _Reader:
