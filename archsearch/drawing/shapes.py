@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from archsearch.drawing.labels import affine_text, start_texts, typeset
 from archsearch.drawing.layers import sink
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.graph.names import is_given, printed_names
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import printed_names
 from archsearch.graph.structure import INPUT, Node
 
 SIGNS = {"add": "+", "sub": "\N{MINUS SIGN}", "mul": "\N{MULTIPLICATION SIGN}"}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from archsearch.drawing.labels import SYMBOLS, affine_text
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.equations import parse_equations
-from archsearch.graph.names import is_given, printed_names
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import printed_names
 from archsearch.graph.structure import INPUT, Node, Structure
 
 

@@ -1,10 +1,9 @@
 """A cell as equations, short enough to read; `equations` reads them back into the same graph."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.given_names import is_given
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 MAX_INLINE = 60  # characters of an expression that still stands inside another
@@ -12,7 +11,6 @@ MAX_DEPTH = 5
 
 _SYMBOLS = {"add": (" + ", 1), "sub": (" - ", 1), "mul": (" * ", 2)}
 _ATOM = 3
-_MACHINE_NAME = re.compile(rf"(?:{'|'.join(PRIMITIVES)})_?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,7 @@ class _Formatter:
 
     def _settle(self, name: str, piece: _Piece) -> _Piece:
         """Gives a value its own line where it needs one, and returns what its users write."""
-        given = not _MACHINE_NAME.fullmatch(name)
-        if given and not (name in self._primed and self._uses[name] == 1):
+        if is_given(name) and not (name in self._primed and self._uses[name] == 1):
             self._lines.append(f"{name} = {piece.text}")
             return _Piece(name, _ATOM, 0)
         if name in self._primed:
