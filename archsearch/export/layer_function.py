@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from itertools import chain, count
 
 from archsearch.compiler.program import DELAY, GATHER, PEEPHOLE, PRODUCT, PROJECT, CellProgram, Instruction
-from archsearch.export.formulas import ATOM, SUM, Expression, write_formula
+from archsearch.export.formulas import Expression, write_formula
 from archsearch.export.line_breaks import MAX_LINE, bracketed, targets
 from archsearch.graph.given_names import is_given
+from archsearch.graph.number_text import ATOM, SUM
 
 _MAX_INLINED = 36
 _MAX_NAME = 24  # of a variable, so that no line with two of them is too long
