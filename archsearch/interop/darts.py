@@ -18,11 +18,11 @@ from archsearch.interop.highway_steps import (
     HighwayStep,
     highway_cell,
     needed_steps,
-    shown,
     split_first,
     split_step,
     whole_number,
 )
+from archsearch.interop.shown_values import shown
 
 _ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity": ""}
 _WEIGHT_KEY = re.compile(r"(?:.*\.)?(?P<place>_W0|_Ws\.[0-9]+)", re.DOTALL)

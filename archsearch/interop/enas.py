@@ -18,11 +18,11 @@ from archsearch.interop.highway_steps import (
     HighwayStep,
     highway_cell,
     needed_steps,
-    shown,
     split_first,
     split_step,
     whole_number,
 )
+from archsearch.interop.shown_values import shown
 
 _ACTIVATIONS = ("tanh", "relu", "", "sigmoid")  # by id; the third is the identity
 _WEIGHT_KEY = re.compile(r"(?:.*/)?(?P<place>w_prev|layer_[0-9]+/w)(?::0)?", re.DOTALL)

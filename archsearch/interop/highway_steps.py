@@ -97,8 +97,3 @@ def whole_number(value: object) -> int | None:
         return operator.index(value)  # type: ignore[arg-type]  # whatever it is
     except TypeError:
         return None
-
-
-def shown(value: object) -> str:
-    """Returns a value for a message: short, and printable on any terminal."""
-    return ascii(value)[:80] if isinstance(value, str | int | float | None) else type(value).__name__

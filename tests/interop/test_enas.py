@@ -113,6 +113,7 @@ def test_an_arc_that_begins_with_tanh_is_also_a_genotype():
         ([0, -1, 0], ["got -1"]),
         ([0, 0, True], ["arc[2]: expected an activation"]),
         ([1.0], ["got 1.0"]),
+        ("0 " + "z" * 90 + " 0", [f"got '{'z' * 80}'."]),
         ("0 zero 0", ["arc[1]: expected the predecessor of node 1, an earlier node, 0 to 0, got 'zero'"]),
         ([9, 7, 8, "x", None], ["arc[0]", "arc[1]", "arc[2]", "arc[3]", "arc[4]"]),
     ],
