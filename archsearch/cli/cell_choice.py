@@ -17,7 +17,7 @@ class ChosenCell:
     """A cell and where it comes from.
 
     Attributes:
-        name: A zoo name, the stem of a file, or the cell's id.
+        name: A zoo name, the stem of a file, a founder's name in the run, or the cell's id.
         graph: As it was written; canonical if it comes from a run.
         run: The run that was named, if any.
     """
@@ -28,7 +28,7 @@ class ChosenCell:
 
 
 def choose_cell(settings: Section) -> ChosenCell:
-    """Returns the cell that `cell`, `run` and `rank` name.
+    """Returns the cell that `cell`, `run` and `rank` name; with a run, its own names come first.
 
     Raises:
         ConfigError: They name none, or more than one.
@@ -42,11 +42,38 @@ def choose_cell(settings: Section) -> ChosenCell:
     if "cell" not in settings:
         raise ConfigError("cell: expected a zoo name, a file or, with run=…, the id of a cell or rank=1; got none.")
     reference = settings.text("cell")
+    if run is not None and (digest := _digest_of_name(run, reference)):
+        return _of_run(run, digest)
     if not reference.startswith(ID_PREFIX) or Path(reference).exists():
-        return ChosenCell(cell_name(reference), load_cell(reference), run)
+        return ChosenCell(cell_name(reference), _load(reference, run), run)
     if run is None:
         raise ConfigError(f"cell {reference}: an id is known in its run only. Add run=RESULTS_DIR/NAME.")
     return _of_run(run, reference)
+
+
+def _digest_of_name(run: Run, name: str) -> str:
+    """Returns the id of the run's cell of this name, or nothing.
+
+    Raises:
+        ConfigError: Several cells of the run have it.
+    """
+    digests = [record.digest for record in run.knowledge.cells.values() if record.name == name]
+    if len(digests) > 1:
+        raise ConfigError(
+            f"cell {name!a}: expected one cell of this name in {run.path}, got {len(digests)}. "
+            f"Write the id of one: {', '.join(digests)}."
+        )
+    return digests[0] if digests else ""
+
+
+def _load(reference: str, run: Run | None) -> CellGraph:
+    try:
+        return load_cell(reference)
+    except ConfigError as error:
+        if run is None:
+            raise
+        names = ", ".join(sorted({record.name for record in run.knowledge.cells.values() if record.name}))
+        raise ConfigError(f"{error} Names in {run.path}: {names}; its other cells: rank=…, or the id.") from error
 
 
 def _of_run(run: Run, digest: str) -> ChosenCell:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.metadata import version
+from textwrap import fill
 
 from archsearch.cli.configuration_files import option_names, settings_text
 
@@ -109,7 +110,15 @@ def command_help(name: str) -> str:
         parts.append("\n".join(f"{flag} {meaning}." for flag, meaning in command.flags))
     parts += [f"{group}: {', '.join(option_names(group))}" for group in command.groups]
     parts.append(f"Settings with their defaults (an experiment changes some):\n\n{settings_text(name)}")
+    if name == "show":
+        parts.append(f"The zoo, whose names any cell=… and founders=[…] take:\n{_zoo()}")
     return "\n\n".join(parts)
+
+
+def _zoo() -> str:
+    from archsearch.graph.catalog import zoo_names  # loads networkx, which no other help needs
+
+    return fill(", ".join(zoo_names()), 100, initial_indent="  ", subsequent_indent="  ")
 
 
 def version_line() -> str:

@@ -1,5 +1,6 @@
 """Cells by name: the zoo that comes with archsearch, and files."""
 
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -11,6 +12,7 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.files import MAX_TEXT
 
 _ZOO = files("archsearch.graph") / "zoo"
+CELL_ENDINGS = (".eq", ".json")
 # Other names under which the literature knows a cell of the zoo.
 OTHER_NAMES = {
     "rnn_tanh": "tanh",  # torch.nn.RNN
@@ -107,9 +109,33 @@ def _read(path: Path, ref: str) -> str:
 
 
 def _unknown_cell(ref: str) -> str:
-    close = get_close_matches(ref[:64], zoo_names(), n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
+    named = f"cell {ref[:200]!a} is neither in the zoo nor a file."
+    endings = [ending for ending in CELL_ENDINGS if _exists(ref + ending)]
+    if endings or ref.endswith(CELL_ENDINGS):
+        return f"{named}{_suggested_files(Path(ref), endings)}"
     if ":" in ref:
         hint = " Behind a colon stand first values of biases: lstm_torch:forget=1."
-    named = f"cell {ref[:200]!a} is neither in the zoo nor a file.{hint}"
-    return f"{named} The zoo has: {', '.join(zoo_names())}. A file holds equations (.eq) or JSON (.json)."
+    else:
+        hint = _did_you_mean(get_close_matches(ref[:64], (*zoo_names(), *OTHER_NAMES), n=3))
+    return f"{named}{hint} 'archsearch show --help' lists the zoo. A file holds equations (.eq) or JSON (.json)."
+
+
+def _suggested_files(path: Path, endings: Sequence[str]) -> str:
+    """Returns what may have been meant by a path to no file: it lacks one of some endings, or is misspelt."""
+    try:
+        names = sorted(file.name for file in path.parent.iterdir() if file.name.endswith(CELL_ENDINGS))
+    except OSError:
+        return f" There is no folder {str(path.parent)!a} that can be read."
+    close = [path.name + ending for ending in endings] or get_close_matches(path.name[:64], names, n=3)
+    hint = _did_you_mean([str(path.with_name(name)) for name in close])
+    if path.stem in zoo_names() and not hint:
+        return f" The zoo's cell is called '{path.stem}'."
+    if hint or not names:
+        return hint or f" The folder {str(path.parent.resolve())!a} has no cell files."
+    shown = ", ".join(f"{name!a}" for name in names[:10]) + (", …" if len(names) > 10 else "")
+    return f" The cell files beside it: {shown}."
+
+
+def _did_you_mean(names: Iterable[str]) -> str:
+    listed = " or ".join(f"{name!a}" for name in names)
+    return f" Did you mean {listed}?" if listed else ""

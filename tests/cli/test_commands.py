@@ -92,6 +92,24 @@ def test_show_of_the_zoo_and_of_a_run(archsearch, tiny_run):
     assert "ratio on xml" in outcome.out
 
 
+def test_a_founder_of_a_run_is_shown_by_its_name_there(archsearch, tiny_words, tmp_path):
+    for init, path in enumerate(("one/mine.eq", "two/mine.eq", "three/other.eq"), start=1):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(f"h' = tanh(linear(x, h, bias_init={init}))\n", encoding="utf-8")
+    founders = "founders=[gru,one/mine.eq,two/mine.eq,three/other.eq]"
+    assert archsearch("search", *tiny_words, "name=named", founders).code == 0
+    outcome = archsearch("show", "run=results/named", "cell=other")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("other\n")
+    assert "ratio on xml" in outcome.out
+    twice = archsearch("show", "run=results/named", "cell=mine")
+    assert twice.code == 2
+    assert "expected one cell of this name in results/named, got 2. Write the id of one: c_" in twice.err
+    unknown = archsearch("show", "run=results/named", "cell=mime")
+    assert unknown.code == 2
+    assert "Names in results/named: gru, mine, other; its other cells: rank=…, or the id." in unknown.err
+
+
 def test_resume_with_more_candidates_equals_a_longer_search(archsearch, tiny_words, copied_run):
     outcome = archsearch("resume", f"run={copied_run}", "budget.candidates=3")
     assert outcome.code == 0

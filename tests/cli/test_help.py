@@ -9,6 +9,7 @@ import pytest
 from archsearch.cli.configuration_files import settings_text
 from archsearch.cli.help import COMMANDS
 from archsearch.cli.words import parse_words
+from archsearch.graph.catalog import zoo_names
 
 SCRIPT = """
 import json, sys
@@ -56,7 +57,9 @@ def test_help_lists_tasks_and_experiments(archsearch):
     assert "penn_treebank" in outcome.out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["search", "--help"], ["evaluate", "name=x", "-h"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["search", "--help"], ["show", "-h"], ["evaluate", "name=x", "-h"], ["--version"]]
+)
 def test_help_loads_nothing_heavy(words):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=True, timeout=60
@@ -64,6 +67,11 @@ def test_help_loads_nothing_heavy(words):
     code, loaded = json.loads(done.stdout.splitlines()[-1])
     assert code == 0
     assert {name.partition(".")[0] for name in loaded}.isdisjoint({"torch", "ray", "hydra", "omegaconf", "pandas"})
+
+
+def test_help_of_show_lists_the_zoo(archsearch):
+    listed = archsearch("show", "--help").out.rpartition(":\n")[2]
+    assert listed.replace("\n", " ").replace(",", " ").split() == list(zoo_names())
 
 
 def test_version(archsearch):

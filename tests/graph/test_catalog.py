@@ -1,6 +1,7 @@
 """The zoo, and cells from files."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -107,13 +108,39 @@ def test_load_cell_takes_names_and_files(tmp_path):
     assert load_cell(tmp_path / "gru") == CellGraph.from_equations("h' = x + h")
 
 
-def test_an_unknown_cell_is_answered_with_close_names_and_the_list(tmp_path):
-    with pytest.raises(ConfigError, match=r"'mutl' is neither in the zoo nor a file. Did you mean 'mut\d'\? .*lstm_b"):
+def test_an_unknown_cell_is_answered_with_close_names_and_where_the_zoo_is_listed(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"'mutl' is neither in the zoo nor a file. Did you mean 'mut\d' or "
+    ) as caught:
         load_cell("mutl")
+    assert "'archsearch show --help' lists the zoo." in str(caught.value)
+    assert "lstm" not in str(caught.value)
     with pytest.raises(ConfigError, match="neither in the zoo nor a file"):
         load_cell(tmp_path / "none.json")
     with pytest.raises(ConfigError, match="Did you mean 'gru'"):
         zoo_cell("grru")
+
+
+@pytest.mark.parametrize(
+    ("reference", "files", "answer"),
+    [
+        ("mycel.eq", ["mycell.eq", "other.eq"], " Did you mean 'mycell.eq'?"),
+        ("folder/mycel.json", ["folder/mycell.json", "mycel.eq"], " Did you mean 'folder/mycell.json'?"),
+        ("mycell", ["mycell.eq", "mycall.eq"], " Did you mean 'mycell.eq'?"),
+        ("mycell:new=1", ["mycell.json"], " Did you mean 'mycell.json'?"),
+        ("gru.eq", ["mine.eq"], " The zoo's cell is called 'gru'."),
+        ("zzz.eq", ["mine.eq", "notes.txt"], " The cell files beside it: 'mine.eq'."),
+        ("folder/zzz.eq", [], " There is no folder 'folder' that can be read."),
+    ],
+)
+def test_a_misspelt_file_is_answered_with_files(reference, files, answer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in map(Path, files):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("h' = x + h", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_cell(reference)
+    assert str(caught.value) == f"cell '{reference.partition(':')[0]}' is neither in the zoo nor a file.{answer}"
 
 
 def test_files_that_cannot_be_read(tmp_path):
