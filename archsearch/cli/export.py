@@ -14,6 +14,7 @@ from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
+from archsearch.export.copies import as_read
 from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import class_name, module_name
@@ -53,10 +54,11 @@ def run(words: list[str]) -> int:
         layer = _train(*trained)
     else:
         layer = fresh_layer(graph, **sizes, bidirectional=root.flag("bidirectional"), seed=root.integer("seed", 0))
+    layer = as_read(layer)
     width = max(len(str(path)) for path in files.values())
     for name, path in files.items():
         print(f"Wrote {path!s:<{width}}  {_write_and_verify(name, layer, path, called)}", flush=True)
-    lines = usage(files, called, layer, _cell_in_python(root, layer))
+    lines = usage(files, called, layer, _cell_in_python(root, chosen, layer))
     if lines:
         print(lines)
     return 0
@@ -145,7 +147,10 @@ def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
     return evaluation.model.layers
 
 
-def _cell_in_python(root: Section, layer: RecurrentLayer) -> str:
-    if "run" in root:
-        return f"load_run({root.text('run')!r}).cell({layer.cell.digest!r})"
-    return repr(root.text("cell"))
+def _cell_in_python(root: Section, chosen: ChosenCell, layer: RecurrentLayer) -> str:
+    """Returns Python for the cell under whose names the weights are kept."""
+    if chosen.run is None and chosen.graph == layer.cell:
+        return repr(root.text("cell"))
+    if chosen.run is None:
+        return f"CellGraph.from_equations(load_cell({root.text('cell')!r}).equations())"
+    return f"CellGraph.from_equations(load_run({root.text('run')!r}).cell({layer.cell.digest!r}).equations())"

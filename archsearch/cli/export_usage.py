@@ -36,8 +36,9 @@ def _module_lines(files: Mapping[str, Path], class_name: str, layer: RecurrentLa
     if "python" in files:
         lines += [f"  from {files['python'].stem} import {class_name}", f"  layer = {class_name}({sizes})"]
     else:
-        loads = ", load_run" if cell.startswith("load_run") else ""
-        lines += [f"  from archsearch import RecurrentLayer{loads}", f"  layer = RecurrentLayer({cell}, {sizes})"]
+        others = [name for name in ("CellGraph", "load_cell", "load_run") if f"{name}(" in cell or f"{name}." in cell]
+        names = ", ".join(sorted(["RecurrentLayer", *others]))
+        lines += [f"  from archsearch import {names}", f"  layer = RecurrentLayer({cell}, {sizes})"]
     if "safetensors" in files:
         lines += [
             "  from safetensors.torch import load_file",

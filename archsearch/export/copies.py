@@ -29,6 +29,28 @@ def empty_copy(layer: RecurrentLayer, cell: CellGraph | None = None) -> Recurren
         return RecurrentLayer(cell or layer.cell, engine="interpreter", **options_of(layer)).double()
 
 
+def as_read(layer: RecurrentLayer) -> RecurrentLayer:
+    """Returns a layer whose weights have the names that they get when its cell is read from its equations.
+
+    Weights that nobody named are numbered where they stand, which differs between a canonical graph and its equations:
+    files of one export must agree.
+
+    Returns:
+        The layer itself where the names are those already, else one like it with the same weights.
+
+    Raises:
+        ValueError: The equations are not the same cell but for names.
+    """
+    cell = CellGraph.from_equations(layer.cell.equations())
+    if cell == layer.cell:
+        return layer
+    state = respelt_weights(layer, cell)
+    with torch.random.fork_rng(devices=()):
+        other = RecurrentLayer(cell, **options_of(layer), dtype=next(iter(state.values())).dtype if state else None)
+    other.load_state_dict(state)
+    return other.train(layer.training)
+
+
 def respelt_weights(layer: RecurrentLayer, cell: CellGraph) -> dict[str, Tensor]:
     """Returns a layer's `state_dict` under the names that its weights have in another spelling of its cell.
 

@@ -24,7 +24,7 @@ from shared_exports import (
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.export.agreement import Tensors, largest_difference, largest_step_difference
 from archsearch.export.cell_files import difference_of
-from archsearch.export.copies import in_double
+from archsearch.export.copies import as_read, in_double
 from archsearch.export.onnx_model import export_onnx_step, verify_onnx_step
 from archsearch.export.python_file import run
 from archsearch.export.self_test import TOLERANCE
@@ -59,7 +59,11 @@ def test_random_cells_come_back_equal(chunk, tmp_path):
             num_amplifying += 1
             assert difference_in_double(one_way, tmp_path / "step.onnx") <= TOLERANCE, cell.equations()
         layer = (layer_of(cell, num_layers, seed=index, bidirectional=True) if index % 3 == 0 else one_way).double()
-        for copy in (CellGraph.from_equations(cell.equations()), CellGraph.from_json(cell.to_json())):
+        for copy in (
+            CellGraph.from_equations(layer.cell.equations()),
+            CellGraph.from_equations(cell.equations()),
+            CellGraph.from_json(layer.cell.to_json()),
+        ):
             assert difference_of(layer, copy) <= TOLERANCE, cell.equations()
         assert exported_difference(layer) <= TOLERANCE, cell.equations()
     assert num_amplifying <= len(cells) / 3
@@ -68,7 +72,7 @@ def test_random_cells_come_back_equal(chunk, tmp_path):
 def layer_of(cell: CellGraph, num_layers: int, seed: int, **options) -> RecurrentLayer:
     layer = RecurrentLayer(cell, 3, 4, num_layers, engine="interpreter", **options)
     layer.reset_parameters(generator=torch.Generator().manual_seed(seed))
-    return layer
+    return as_read(layer)
 
 
 def assert_texts_give_the_cell(cell: CellGraph) -> None:
