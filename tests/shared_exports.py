@@ -1,7 +1,7 @@
 """Exported sources as modules, and random cells as a search meets them: `from shared_exports import build_module`."""
 
 import random
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -10,13 +10,16 @@ from omegaconf import OmegaConf
 from shared_cells import random_structure
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.export.agreement import largest_difference
+from archsearch.export.copies import in_double
 from archsearch.export.python_source import export_python
 from archsearch.graph.catalog import load_cell, zoo_names
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.mutate import mutate
 from archsearch.mutation.transformation import Transformation
 
-_TRANSFORMATIONS = Path(__file__).parents[1] / "conf" / "transformation"
+_SETTINGS = Path(__file__).parents[1] / "conf"
 
 
 def run_source(source: str) -> dict[str, object]:
@@ -65,24 +68,39 @@ def assert_equal_gradients(layer, expected, module, actual):
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
+def rounding_of(layer):
+    """Returns how far a layer in float32 is from itself in float64, on the inputs of a verification."""
+    return largest_difference(in_double(layer), partial(run_in_float32, layer))
+
+
+def run_in_float32(layer, given):
+    output, after = layer(given[0], given[1] if len(given) == 2 else given[1:])
+    return output, *as_tuple(after)
+
+
 @cache
 def transformations() -> tuple[Transformation, ...]:
     """The transformations that a search draws by default."""
-    read = (OmegaConf.load(path) for path in sorted(_TRANSFORMATIONS.glob("*.yaml")))
+    read = (OmegaConf.load(path) for path in sorted(_SETTINGS.glob("transformation/*.yaml")))
     return tuple(instantiate(configuration) for configuration in read if "_target_" in configuration)
 
 
-def random_cells(seed: int, count: int) -> list[CellGraph]:
-    """Draws cells: in turn one of all primitives, and a mutant of the zoo, up to eight generations on."""
-    rng = random.Random(seed)
-    cells = []
-    for index in range(count):
-        if index % 2:
-            cell = load_cell(rng.choice(zoo_names()))
-            for _ in range(rng.randint(1, 8)):
-                cell = mutate(cell, transformations(), rng).graph
-        else:
-            size = rng.randint(3, 30)
-            cell = CellGraph.from_structure(random_structure(rng, size, 1 + index % 4, all_primitives=True))
-        cells.append(cell)
-    return cells
+@cache
+def bounds() -> Bounds:
+    """How large a child a search keeps by default."""
+    return Bounds(**OmegaConf.load(_SETTINGS / "search.yaml").bounds)
+
+
+def draw_mutant(rng: random.Random) -> CellGraph:
+    """Draws a cell as a search of the zoo meets it, one to eight generations on; a child out of bounds is redrawn."""
+    cell = load_cell(rng.choice(zoo_names()))
+    for _ in range(rng.randint(1, 8)):
+        child = None
+        while child is None or bounds().violation(child.structure):
+            child = mutate(cell, transformations(), rng).graph
+        cell = child
+    return cell
+
+
+def draw_cell_of_all_primitives(rng: random.Random, num_states: int) -> CellGraph:
+    return CellGraph.from_structure(random_structure(rng, rng.randint(3, 30), num_states, all_primitives=True))

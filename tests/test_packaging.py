@@ -83,8 +83,17 @@ def test_every_dependency_is_pinned():
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
     assert "torch==2.13.0" in pins
     project = PROJECT["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    assert {name_of(requirement) for requirement in needed} <= {name_of(pin) for pin in pins}
+    needed = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    assert {name_of(requirement) for requirement in needed} - {"archsearch"} <= {name_of(pin) for pin in pins}
+
+
+def test_tests_have_every_extra():
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert set(extras) - {"dev"} == {"onnx"}
+    assert "archsearch[onnx]" in extras["dev"]
 
 
 def test_commands_of_the_makefile_are_there():

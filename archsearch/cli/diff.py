@@ -1,5 +1,6 @@
 """`archsearch diff`: what changed from one cell to another."""
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
@@ -8,6 +9,7 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.new_files import check_writable
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
+from archsearch.drawing.markup import to_dot, to_mermaid
 from archsearch.drawing.svg import to_svg
 from archsearch.drawing.terminal import draw_text
 from archsearch.errors import ConfigError
@@ -15,6 +17,13 @@ from archsearch.graph.catalog import zoo_names
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.difference import Difference, changed_lines, find_difference
 from archsearch.graph.names import paired_values
+
+# by the ending of the file's name
+_PICTURES: dict[str, Callable[[CellGraph, Collection[str]], str]] = {
+    ".svg": to_svg,
+    ".dot": to_dot,
+    ".mmd": to_mermaid,
+}
 
 
 def run(words: list[str]) -> int:
@@ -25,7 +34,7 @@ def run(words: list[str]) -> int:
     difference = find_difference(before.graph, after.graph)
     facts = {**_made_by(before, after), **_cost_changes(difference, root)}
     if out is not None:
-        out.write_text(to_svg(difference.after, difference.changed_after), encoding="utf-8")
+        out.write_text(_PICTURES[out.suffix](difference.after, difference.changed_after), encoding="utf-8")
     print(f"from {before.name} to {after.name}\n")
     if before.graph.digest == after.graph.digest:
         print(_how_written(before, after))
@@ -73,8 +82,9 @@ def _picture_path(root: Section) -> Path | None:
     if "out" not in root:
         return None
     path = Path(root.text("out"))
-    if path.suffix != ".svg":
-        raise ConfigError(f"out: expected a file name that ends in .svg, got '{path}'. 'archsearch export' has others.")
+    if path.suffix not in _PICTURES:
+        endings = " or ".join(_PICTURES)
+        raise ConfigError(f"out: expected a file name that ends in {endings}, got '{path}'. Rename it.")
     check_writable(path)
     return path
 

@@ -66,6 +66,8 @@ def _formats(root: Section) -> tuple[str, ...]:
     formats = root.texts("format")
     if formats == (ALL,):
         return tuple(FORMATS)
+    if ALL in formats:
+        raise ConfigError(f"format: expected {ALL} alone, as it has every format, got {list(formats)}.")
     for name in formats:
         if name not in FORMATS:
             known = (*FORMATS, ALL)

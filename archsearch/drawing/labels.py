@@ -1,5 +1,6 @@
 """What a drawing writes at a node."""
 
+from archsearch.graph.number_text import affine_text, number_text
 from archsearch.graph.structure import Node
 
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*"}
@@ -11,18 +12,15 @@ def typeset(text: str) -> str:
     return text.translate(_TYPESET)
 
 
-def affine_text(node: Node, operand: str) -> str:
+def affine_label(node: Node, operand: str) -> str:
     """Returns the value of an `affine` in terms of its operand: `1 - z`, `0.5 * z`, `-z`."""
-    scale, shift = node.scale, node.shift
-    size = operand if abs(scale) == 1 else f"{abs(scale):g} * {operand}"
-    if not shift:
-        return f"-{size}" if scale < 0 else size
-    return f"{shift:g} - {size}" if scale < 0 else f"{size} {'-' if shift < 0 else '+'} {abs(shift):g}"
+    text, _ = affine_text(node.scale, node.shift, lambda _: operand)
+    return text
 
 
 def start_texts(node: Node) -> list[str]:
     """Returns what is known of a node's weights before training: a bias, a diagonal."""
-    texts = [f"diagonal {node.diagonal:g}"] if node.diagonal else []
+    texts = [f"diagonal {number_text(node.diagonal)}"] if node.diagonal else []
     if node.primitive == "linear" and node.bias:
-        texts.append(f"bias {node.bias_init:g}" if node.bias_init else "bias")
+        texts.append(f"bias {number_text(node.bias_init)}" if node.bias_init else "bias")
     return texts

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from archsearch.drawing.labels import SYMBOLS, affine_text, start_texts
+from archsearch.drawing.labels import SYMBOLS, affine_label, start_texts
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import INPUT, Node
 
@@ -59,7 +59,7 @@ def _label(node: Node) -> str:
         texts = [text for text in start_texts(node) if text != "bias"]  # said where it is missing
         return " ".join([node.primitive, *([node.weights] if node.weights else []), *texts, *no_bias])
     if node.primitive == "affine":
-        return affine_text(node, "a")
+        return affine_label(node, "a")
     return SYMBOLS.get(node.primitive, node.primitive)
 
 

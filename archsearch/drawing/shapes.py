@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from archsearch.drawing.labels import affine_text, start_texts, typeset
+from archsearch.drawing.labels import affine_label, start_texts, typeset
 from archsearch.drawing.layers import sink
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.graph.names import is_given, printed_names
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import printed_names
 from archsearch.graph.structure import INPUT, Node
 
 SIGNS = {"add": "+", "sub": "\N{MINUS SIGN}", "mul": "\N{MULTIPLICATION SIGN}"}
@@ -96,7 +97,7 @@ def _shape(name: str, node: Node, printed: str) -> Shape:
     if node.primitive in SIGNS:
         return Shape("elementwise", SIGNS[node.primitive], name=shown, title=title)
     if node.primitive == "affine":
-        return Shape("affine", typeset(affine_text(node, "a")), name=shown, title=title)
+        return Shape("affine", typeset(affine_label(node, "a")), name=shown, title=title)
     return Shape("activation", node.primitive, name=shown, title=title)
 
 

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from archsearch.drawing.labels import SYMBOLS, affine_text
+from archsearch.drawing.labels import SYMBOLS, affine_label
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.equations import parse_equations
-from archsearch.graph.names import is_given, printed_names
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import printed_names
+from archsearch.graph.number_text import number_text
 from archsearch.graph.structure import INPUT, Node, Structure
 
 
@@ -111,9 +113,9 @@ class _Wirer:
         elif node.primitive in SYMBOLS:
             text = f"{operands[0]} {SYMBOLS[node.primitive]} {operands[1]}"
         elif node.primitive == "affine":
-            text = affine_text(node, operands[0])
+            text = affine_label(node, operands[0])
         elif node.primitive == "peephole":
-            text = f"peephole({operands[0]}{f', diagonal={node.diagonal:g}' if node.diagonal else ''})"
+            text = f"peephole({operands[0]}{f', diagonal={number_text(node.diagonal)}' if node.diagonal else ''})"
         else:
             text = f"{node.primitive}({operands[0]})"
         self._names[name] = self._name(name)
@@ -136,11 +138,11 @@ class _Wirer:
 def _linear_text(first: Node, operands: list[str]) -> str:
     keywords = []
     if first.diagonal:
-        keywords.append(f"diagonal={first.diagonal:g}")
+        keywords.append(f"diagonal={number_text(first.diagonal)}")
     if not first.bias:
         keywords.append("bias=no")
     if first.bias_init:
-        keywords.append(f"bias_init={first.bias_init:g}")
+        keywords.append(f"bias_init={number_text(first.bias_init)}")
     return f"linear({', '.join([*operands, *keywords])})"
 
 

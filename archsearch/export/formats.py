@@ -6,7 +6,6 @@ Each is written, and then read back and compared with the layer that it was made
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from archsearch.compiler.layer import RecurrentLayer
@@ -16,9 +15,9 @@ from archsearch.errors import ConfigError
 from archsearch.export.cell_files import verify_equations, verify_json, write_equations, write_json
 from archsearch.export.drawn_files import verify_dot, verify_latex, verify_mermaid, verify_svg, write_drawing
 from archsearch.export.latex import to_latex
-from archsearch.export.onnx_model import export_onnx, export_onnx_step, verify_onnx, verify_onnx_step
+from archsearch.export.onnx_model import check_onnx, export_onnx, export_onnx_step, verify_onnx, verify_onnx_step
 from archsearch.export.python_file import verify_python, write_python
-from archsearch.export.torch_program import export_torch_program, verify_torch_program
+from archsearch.export.torch_program import check_torch_program, export_torch_program, verify_torch_program
 from archsearch.export.weight_files import verify_safetensors, write_safetensors
 
 
@@ -28,38 +27,32 @@ class Format:
 
     Attributes:
         ending: Of the file's name.
-        contents: What the file holds, in a few words.
         write: Writes a layer, or its cell, to a file.
         verify: Reads the file back; returns the largest difference from the layer, or says what was checked where
             there are no numbers.
-        packages: What must be installed besides the dependencies of archsearch.
+        check: Raises `ConfigError` where it cannot be written.
         is_one_way: Whether it cannot hold a bidirectional layer.
     """
 
     ending: str
-    contents: str
     write: Callable[[RecurrentLayer, Path], None]
     verify: Callable[[RecurrentLayer, Path], float | str]
-    packages: tuple[str, ...] = ()
+    check: Callable[[], None] | None = None
     is_one_way: bool = False
 
 
-_ONNX = ("onnx", "onnxruntime")
-
 FORMATS = {
-    "python": Format(".py", "a module that needs torch alone", write_python, verify_python),
-    "safetensors": Format(".safetensors", "weights", write_safetensors, verify_safetensors),
-    "onnx": Format(".onnx", "a model of whole sequences", export_onnx, verify_onnx, _ONNX),
-    "onnx_step": Format(
-        "_step.onnx", "a model of one time step", export_onnx_step, verify_onnx_step, _ONNX, is_one_way=True
-    ),
-    "torch_program": Format(".pt2", "a torch.export program", export_torch_program, verify_torch_program),
-    "json": Format(".json", "the graph", write_json, verify_json),
-    "equations": Format(".eq", "the graph as text", write_equations, verify_equations),
-    "latex": Format(".tex", "the equations in mathematical letters", partial(write_drawing, to_latex), verify_latex),
-    "svg": Format(".svg", "a drawing", partial(write_drawing, to_svg), verify_svg),
-    "dot": Format(".dot", "a drawing for Graphviz", partial(write_drawing, to_dot), verify_dot),
-    "mermaid": Format(".mmd", "a drawing for Markdown", partial(write_drawing, to_mermaid), verify_mermaid),
+    "python": Format(".py", write_python, verify_python),
+    "safetensors": Format(".safetensors", write_safetensors, verify_safetensors),
+    "onnx": Format(".onnx", export_onnx, verify_onnx, check_onnx),
+    "onnx_step": Format("_step.onnx", export_onnx_step, verify_onnx_step, check_onnx, is_one_way=True),
+    "torch_program": Format(".pt2", export_torch_program, verify_torch_program, check_torch_program),
+    "json": Format(".json", write_json, verify_json),
+    "equations": Format(".eq", write_equations, verify_equations),
+    "latex": Format(".tex", partial(write_drawing, to_latex), verify_latex),
+    "svg": Format(".svg", partial(write_drawing, to_svg), verify_svg),
+    "dot": Format(".dot", partial(write_drawing, to_dot), verify_dot),
+    "mermaid": Format(".mmd", partial(write_drawing, to_mermaid), verify_mermaid),
 }
 
 
@@ -67,16 +60,12 @@ def check_formats(names: Iterable[str], bidirectional: bool) -> None:
     """Checks that formats can be written here.
 
     Raises:
-        ConfigError: A package is missing, or a format cannot hold both directions.
+        ConfigError: A package is missing, torch is too old, or a format cannot hold both directions.
     """
     for name in names:
         kind = FORMATS[name]
-        missing = [package for package in kind.packages if find_spec(package) is None]
-        if missing:
-            raise ConfigError(
-                f"format {name}: expected {' and '.join(missing)} to be installed. Install the extra: "
-                "pip install 'archsearch[onnx]', from a checkout pip install -c constraints.txt -e '.[onnx]'."
-            )
+        if kind.check is not None:
+            kind.check()
         if bidirectional and kind.is_one_way:
             raise ConfigError(
                 f"format {name}: expected bidirectional=no; a file of this format runs in one direction. Leave the "

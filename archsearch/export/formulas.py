@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from archsearch.compiler.program import AFFINE, PEEPHOLE
-
-SUM, PRODUCT, ATOM = 1, 2, 3  # how tightly an expression holds together
+from archsearch.graph.number_text import ATOM, PRODUCT, SUM, affine_text
 
 _FUNCTIONS = {
     "tanh": "torch.tanh({})",
@@ -37,7 +36,8 @@ def write_formula(operation: str, operands: tuple[Expression, ...], constants: t
     if operation in _FUNCTIONS:
         return Expression(_FUNCTIONS[operation].format(operands[0].text))
     if operation == AFFINE:
-        return _affine(operands[0], *constants)
+        scale, shift = constants
+        return Expression(*affine_text(scale, shift, operands[0].within))
     if operation == PEEPHOLE:
         value, weight = operands
         return Expression(f"{weight.text} * {value.within(ATOM)}", PRODUCT)
@@ -45,19 +45,3 @@ def write_formula(operation: str, operands: tuple[Expression, ...], constants: t
     first, second = operands
     # reading goes from left to right, so a right operand that binds no tighter needs its brackets
     return Expression(f"{first.within(binding)} {symbol} {second.within(binding + 1)}", binding)
-
-
-def _affine(value: Expression, scale: float, shift: float) -> Expression:
-    """Writes `1 - z`, `0.5 * a`, `2 * a + 1`, `-a`, as a person would."""
-    size = value.within(PRODUCT) if abs(scale) == 1 else f"{_number(abs(scale))} * {value.within(ATOM)}"
-    if scale < 0 and shift:
-        return Expression(f"{_number(shift)} - {size}", SUM)
-    if scale < 0:
-        size = f"-{value.within(ATOM)}" if scale == -1 else f"-{size}"
-    if not shift:
-        return Expression(size, PRODUCT)
-    return Expression(f"{size} {'+' if shift > 0 else '-'} {_number(abs(shift))}", SUM)
-
-
-def _number(value: float) -> str:
-    return repr(float(value)).removesuffix(".0")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.number_text import number_text
 from archsearch.graph.source_text import Token, tokenize
 from archsearch.graph.structure import INPUT
 
@@ -202,5 +203,5 @@ def _upright(name: str) -> str:
 
 
 def _number(value: float) -> str:
-    mantissa, _, exponent = repr(value).removesuffix(".0").partition("e")
+    mantissa, _, exponent = number_text(value).partition("e")
     return rf"({mantissa} \cdot 10^{{{int(exponent)}}})" if exponent else mantissa

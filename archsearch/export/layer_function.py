@@ -2,18 +2,18 @@
 
 import builtins
 import keyword
-import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
 
 from archsearch.compiler.program import DELAY, GATHER, PEEPHOLE, PRODUCT, PROJECT, CellProgram, Instruction
-from archsearch.export.formulas import ATOM, SUM, Expression, write_formula
+from archsearch.export.formulas import Expression, write_formula
 from archsearch.export.line_breaks import MAX_LINE, bracketed, targets
+from archsearch.graph.given_names import is_given
+from archsearch.graph.number_text import ATOM, SUM
 
 _MAX_INLINED = 36
 _MAX_NAME = 24  # of a variable, so that no line with two of them is too long
-_UNNAMED = re.compile(r"[a-z]+_?\d+")  # as nodes are called that nobody named
 _TAKEN = frozenset({"weights", "states", "torch", "linear", "math", "nn", "Tensor", "new_states", "_"})
 _AMBIGUOUS = frozenset({"l", "O", "I"})  # look like digits, or like each other
 
@@ -157,7 +157,7 @@ class _Writer:
                 lines += self._weights(instruction, pad, transposed=False)
             expression = self._expression(instruction, names)
             result = instruction.results[0]
-            is_passing = self._reads[result] == 1 and result in here and _UNNAMED.fullmatch(result) is not None
+            is_passing = self._reads[result] == 1 and result in here and not is_given(result)
             if len(instruction.results) > 1:
                 given = targets(pad, [names[name] for name in instruction.results])
                 chunks = f"{expression.within(ATOM)}.chunk({len(instruction.results)}, -1)"

@@ -4,6 +4,7 @@ Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L`
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,6 +18,17 @@ from archsearch.export.agreement import Tensors, largest_difference, largest_ste
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+
+def check_onnx() -> None:
+    """Checks that files can be written and run here.
+
+    Raises:
+        ConfigError: onnx or onnxruntime is not installed.
+    """
+    missing = [package for package in ("onnx", "onnxruntime") if find_spec(package) is None]
+    if missing:
+        raise _not_installed(" and ".join(missing))
 
 
 def export_onnx(layer: RecurrentLayer, path: Path) -> None:
@@ -107,10 +119,10 @@ def _runtime() -> ModuleType:
     return runtime
 
 
-def _not_installed(package: str) -> ConfigError:
+def _not_installed(packages: str) -> ConfigError:
     return ConfigError(
-        f"export onnx: expected the package {package}, but it is not installed. Install it: "
-        "pip install 'archsearch[onnx]'; from a checkout: pip install -c constraints.txt -e '.[onnx]'."
+        f"export onnx: expected {packages} to be installed. Install the extra: pip install 'archsearch[onnx]'; "
+        "from a checkout: pip install -c constraints.txt -e '.[onnx]'."
     )
 
 

@@ -21,6 +21,18 @@ from archsearch.export.directions import count_rows
 from archsearch.export.scanned_program import run_scanned
 
 
+def check_torch_program() -> None:
+    """Checks that a program can be written here.
+
+    Raises:
+        ConfigError: This torch is too old.
+    """
+    if not hasattr(torch._higher_order_ops, "scan"):
+        raise ConfigError(
+            f"export torch: expected a torch that has the operator scan, got {torch.__version__}. Install torch 2.13."
+        )
+
+
 def export_torch_program(layer: RecurrentLayer, path: Path) -> None:
     """Writes a program that runs a layer over sequences of any length, in batches of any size.
 
@@ -35,10 +47,7 @@ def export_torch_program(layer: RecurrentLayer, path: Path) -> None:
     Raises:
         ConfigError: This torch is too old, or the file cannot be written.
     """
-    if not hasattr(torch._higher_order_ops, "scan"):
-        raise ConfigError(
-            f"export torch: expected a torch that has the operator scan, got {torch.__version__}. Install torch 2.13."
-        )
+    check_torch_program()
     program = _trace(layer)
     texts = {"digest": layer.cell.digest, "equations": layer.cell.equations()}
     try:

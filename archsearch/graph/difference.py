@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import networkx as nx
 
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.given_names import is_given
 from archsearch.graph.matching import match
-from archsearch.graph.names import is_given, printed_names
+from archsearch.graph.names import printed_names
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import INPUT, Node, Structure
 

@@ -1,18 +1,16 @@
 """A cell as equations, short enough to read; `equations` reads them back into the same graph."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.given_names import is_given
+from archsearch.graph.number_text import ATOM, PRODUCT, SUM, affine_text, number_text
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 MAX_INLINE = 60  # characters of an expression that still stands inside another
 MAX_DEPTH = 5
 
-_SYMBOLS = {"add": (" + ", 1), "sub": (" - ", 1), "mul": (" * ", 2)}
-_ATOM = 3
-_MACHINE_NAME = re.compile(rf"(?:{'|'.join(PRIMITIVES)})_?\d+")
+_SYMBOLS = {"add": (" + ", SUM), "sub": (" - ", SUM), "mul": (" * ", PRODUCT)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class _Formatter:
         # reading folds the numbers of one expression into one node; two nodes need two lines
         affines = {name: node for name, node in structure.nodes.items() if node.primitive == "affine"}
         self._folded = affines.keys() & {node.operands[0] for node in affines.values()}
-        self._pieces = {name: _Piece(name, _ATOM, 0) for name in (INPUT, *structure.states)}
+        self._pieces = {name: _Piece(name, ATOM, 0) for name in (INPUT, *structure.states)}
         self._lines: list[str] = []
         self._defined: list[str] = []
 
@@ -85,17 +83,16 @@ class _Formatter:
 
     def _settle(self, name: str, piece: _Piece) -> _Piece:
         """Gives a value its own line where it needs one, and returns what its users write."""
-        given = not _MACHINE_NAME.fullmatch(name)
-        if given and not (name in self._primed and self._uses[name] == 1):
+        if is_given(name) and not (name in self._primed and self._uses[name] == 1):
             self._lines.append(f"{name} = {piece.text}")
-            return _Piece(name, _ATOM, 0)
+            return _Piece(name, ATOM, 0)
         if name in self._primed:
             self._define_state(self._primed[name], piece.text)
-            return _Piece(f"{self._primed[name]}'", _ATOM, 0)
+            return _Piece(f"{self._primed[name]}'", ATOM, 0)
         if self._uses[name] > 1 or name in self._folded or _is_long(self._structure.nodes[name], piece):
             short = self._short_name()
             self._lines.append(f"{short} = {piece.text}")
-            return _Piece(short, _ATOM, 0)
+            return _Piece(short, ATOM, 0)
         return piece
 
     def _short_name(self) -> str:
@@ -110,11 +107,11 @@ class _Formatter:
         if node.primitive == "linear":
             return _linear((node,), (operands[0].text,), operands[0].depth + 1)
         if node.primitive == "peephole":
-            return _Piece(f"peephole({', '.join([operands[0].text, *_keywords(node)])})", _ATOM, operands[0].depth + 1)
+            return _Piece(f"peephole({', '.join([operands[0].text, *_keywords(node)])})", ATOM, operands[0].depth + 1)
         if node.primitive == "affine":
             return _affine(node, operands[0])
         if node.primitive not in _SYMBOLS:
-            return _Piece(f"{node.primitive}({operands[0].text})", _ATOM, operands[0].depth + 1)
+            return _Piece(f"{node.primitive}({operands[0].text})", ATOM, operands[0].depth + 1)
         left, right = operands
         depth = max(left.depth, right.depth) + 1
         if node.primitive == "add" and _joins(left.matrices, right.matrices):
@@ -147,42 +144,29 @@ def _linear(matrices: tuple[Node, ...], arguments: tuple[str, ...], depth: int) 
     first = matrices[0]
     weights = first.weights if len(matrices) == 1 else first.weights.removesuffix("_1")
     keywords = _keywords(replace(first, weights=weights))
-    return _Piece(f"linear({', '.join([*arguments, *keywords])})", _ATOM, depth, matrices, arguments)
+    return _Piece(f"linear({', '.join([*arguments, *keywords])})", ATOM, depth, matrices, arguments)
 
 
 def _keywords(node: Node) -> list[str]:
     keywords = []
     if node.diagonal:
-        keywords.append(f"diagonal={_number(node.diagonal)}")
+        keywords.append(f"diagonal={number_text(node.diagonal)}")
     if node.primitive == "linear" and not node.bias:
         keywords.append("bias=no")
     if node.primitive == "linear" and node.bias_init:
-        keywords.append(f"bias_init={_number(node.bias_init)}")
+        keywords.append(f"bias_init={number_text(node.bias_init)}")
     if node.weights:
         keywords.append(f"name={node.weights}")
     return keywords
 
 
 def _affine(node: Node, operand: _Piece) -> _Piece:
-    """Returns `scale * a + shift` as a person writes it: `1 - a`, `-a`, `2 * a - 1`."""
     if (node.scale, node.shift) == (1.0, 0.0):
         return operand
-    depth = operand.depth + 1
-    size = f"{_number(abs(node.scale))} * " if abs(node.scale) != 1.0 else ""
-    if node.scale < 0 < node.shift:
-        return _Piece(f"{_number(node.shift)} - {size}{_enclosed(operand, 2 if size else 1)}", 1, depth)
-    sign = "-" if node.scale < 0 else ""
-    scaled = f"{sign}{size}{_enclosed(operand, 2)}" if sign or size else operand.text
-    if not node.shift:
-        # a sign in front needs parentheses wherever a sum does
-        return _Piece(scaled, 1 if sign else 2, depth)
-    return _Piece(f"{scaled} {'-' if node.shift < 0 else '+'} {_number(abs(node.shift))}", 1, depth)
+    text, binding = affine_text(node.scale, node.shift, lambda least: _enclosed(operand, least - 1))
+    return _Piece(text, binding, operand.depth + 1)
 
 
 def _enclosed(piece: _Piece, binding: int) -> str:
     """Returns a piece in parentheses where it binds no tighter than its surroundings."""
     return f"({piece.text})" if piece.binding <= binding else piece.text
-
-
-def _number(value: float) -> str:
-    return repr(float(value)).removesuffix(".0")

@@ -8,7 +8,8 @@ Source: Melnik, Garcia-Molina and Rahm 2002, "Similarity flooding"; https://doi.
 
 from collections.abc import Mapping, Sequence
 
-from archsearch.graph.names import is_given, what_is_computed
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import what_is_computed
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Structure
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import networkx as nx
 
 from archsearch.graph.formatting import format_equations
-from archsearch.graph.names import is_given, printed_names
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import printed_names
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Structure
 
 

@@ -1,14 +1,8 @@
-"""Which names of a cell are a person's, and which names its printed equations give."""
+"""Which names the printed equations of a cell give, and values paired across spellings."""
 
 from archsearch.graph.equations import parse_equations
 from archsearch.graph.formatting import format_equations
-from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import Structure
-
-
-def is_given(name: str) -> bool:
-    """Tells whether a person chose a name; those that a program gives are a primitive and a number."""
-    return name.rstrip("0123456789").removesuffix("_") not in PRIMITIVES
 
 
 def printed_names(structure: Structure) -> dict[str, str]:

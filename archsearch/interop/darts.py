@@ -18,11 +18,11 @@ from archsearch.interop.highway_steps import (
     HighwayStep,
     highway_cell,
     needed_steps,
-    shown,
     split_first,
     split_step,
     whole_number,
 )
+from archsearch.interop.shown_values import shown
 
 _ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity": ""}
 _WEIGHT_KEY = re.compile(r"(?:.*\.)?(?P<place>_W0|_Ws\.[0-9]+)", re.DOTALL)
@@ -47,7 +47,7 @@ def from_darts(genotype: Genotype | Mapping[str, Any]) -> CellGraph:
     not are left out, and their weights with them.
 
     Args:
-        genotype: The authors' named tuple, or a mapping with the same two fields.
+        genotype: The authors' named tuple, or a mapping with the same two fields, neither longer than 64.
 
     Raises:
         InvalidGraphError: The genotype breaks a rule. All broken rules are listed.
@@ -88,7 +88,8 @@ def _read(genotype: Any) -> tuple[list[HighwayStep], list[int]]:
         raise InvalidGraphError((f"{message}; got {shown(genotype)}. Give both.",))
     if len(recurrent) > MAX_STEPS or len(concat) > MAX_STEPS:
         got = f"{len(recurrent):,} and {len(concat):,}"
-        raise InvalidGraphError((f"genotype: expected at most {MAX_STEPS} steps and states to average, got {got}.",))
+        expected = f"expected at most {MAX_STEPS} steps and states to average"
+        raise InvalidGraphError((f"genotype: {expected}, got {got}. Cut the cell down.",))
     violations: list[str] = []
     steps = [HighwayStep("tanh", 0, "W0_gate", "W0_new")]
     for index, pair in enumerate(recurrent):

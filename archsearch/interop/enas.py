@@ -18,11 +18,11 @@ from archsearch.interop.highway_steps import (
     HighwayStep,
     highway_cell,
     needed_steps,
-    shown,
     split_first,
     split_step,
     whole_number,
 )
+from archsearch.interop.shown_values import shown
 
 _ACTIVATIONS = ("tanh", "relu", "", "sigmoid")  # by id; the third is the identity
 _WEIGHT_KEY = re.compile(r"(?:.*/)?(?P<place>w_prev|layer_[0-9]+/w)(?::0)?", re.DOTALL)
@@ -41,7 +41,7 @@ def from_enas(arc: Sequence[int] | str) -> CellGraph:
     `w_prev_gate_2`; for node 1 `w_1_new` and `w_1_gate`; see `enas_weights`.
 
     Args:
-        arc: Numbers, or text with the numbers between spaces, as the authors write it.
+        arc: Numbers, or text with the numbers between spaces, as the authors write it; for at most 64 nodes.
 
     Raises:
         InvalidGraphError: The arc breaks a rule. All broken rules are listed.
@@ -80,8 +80,11 @@ def _read(arc: Sequence[int] | str) -> tuple[list[HighwayStep], list[int]]:
         numbers = arc
     else:
         raise InvalidGraphError((f"arc: expected a list of numbers, got {shown(arc)}. Give one.",))
-    if len(numbers) % 2 == 0 or len(numbers) > 2 * MAX_STEPS:
-        expected = f"expected 2 N - 1 numbers for N nodes, at most {MAX_STEPS}"
+    num_nodes = (len(numbers) + 1) // 2
+    if num_nodes > MAX_STEPS:
+        raise InvalidGraphError((f"arc: expected at most {MAX_STEPS} nodes, got {num_nodes:,}. Cut the cell down.",))
+    if len(numbers) % 2 == 0:
+        expected = "expected 2 N - 1 numbers for N nodes"
         raise InvalidGraphError((f"arc: {expected}, got {len(numbers):,} numbers. Add or remove one.",))
     violations: list[str] = []
     steps = [HighwayStep(_activation(0, numbers[0], violations), 0, "w_prev_gate", "w_prev_new")]

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from archsearch.errors import InvalidGraphError
 from archsearch.graph.checks import MAX_NODES, MAX_STATES
 from archsearch.graph.structure import INPUT, OUTPUT_STATE
+from archsearch.interop.shown_values import shown
 
 # for each op the fewest and the most inputs
 _ARITIES = {
@@ -74,7 +75,17 @@ def read_recipe(recipe: object) -> Recipe:
         )
     states = {f"h_prev_{index}": OUTPUT_STATE if index == 0 else f"h_{index}" for index in range(num_states)}
     needed = _reached(reader.nodes, [f"h_new_{index}" for index in range(num_states)])
+    size = sum(_num_primitives(reader.nodes[name]) for name in needed)
+    if size > MAX_NODES:
+        reason = "a linear of N inputs is 2 N - 1 of them, a sum or product N - 1, a blend 3"
+        expected = f"expected a cell of at most {MAX_NODES:,} primitives, got {size:,}"
+        raise InvalidGraphError((f"recipe: {expected}; {reason}. Cut the cell down.",))
     return Recipe(reader.nodes, tuple(name for name in order if name in needed), states)
+
+
+def _num_primitives(node: RecipeNode) -> int:
+    num_inputs = len(node.inputs)
+    return {"linear": 2 * num_inputs - 1, "blend": 3}.get(node.op, max(1, num_inputs - 1))
 
 
 class _Reader:
@@ -85,7 +96,7 @@ class _Reader:
         self.violations: list[str] = []
         for name, spec in recipe.items():
             if not isinstance(name, str):
-                self.violations.append(f"recipe: expected names of type str, got {_shown(name)}. Rename the node.")
+                self.violations.append(f"recipe: expected names of type str, got {shown(name)}. Rename the node.")
                 continue
             if name == INPUT or _OLD_STATE.fullmatch(name):
                 self._note(name, "this is the name of an input and cannot be computed. Rename the node.")
@@ -118,30 +129,30 @@ class _Reader:
             for value in dict.fromkeys(node.inputs):
                 match = _OLD_STATE.fullmatch(value)
                 if match and int(match[1]) >= num_states:
-                    yield f"node {_shown(name)}: no node 'h_new_{match[1]}' sets the state {value!r}. Add it."
+                    yield f"node {shown(name)}: no node 'h_new_{match[1]}' sets the state {value!r}. Add it."
                 elif not match and value != INPUT and value not in self.nodes:
                     close = get_close_matches(value[:64], [INPUT, *list(self.nodes)[:500]], n=1)
-                    hint = f" Did you mean {_shown(close[0])}?" if close else ""
+                    hint = f" Did you mean {shown(close[0])}?" if close else ""
                     yield (
-                        f"node {_shown(name)}: input {_shown(value)} is neither 'x' nor 'h_prev_k' nor a node.{hint}"
+                        f"node {shown(name)}: input {shown(value)} is neither 'x' nor 'h_prev_k' nor a node.{hint}"
                         " Add it or correct the name."
                     )
 
     def _note(self, name: str, message: str) -> None:
-        self.violations.append(f"node {_shown(name)}: {message}")
+        self.violations.append(f"node {shown(name)}: {message}")
 
     def _read_op(self, name: str, spec: object) -> str:
         if not isinstance(spec, Mapping):
-            self._note(name, f"expected a dict with 'op' and 'input', got {_shown(spec)}. Correct it.")
+            self._note(name, f"expected a dict with 'op' and 'input', got {shown(spec)}. Correct it.")
             return ""
         for field in spec:
             if field not in _FIELDS:
-                self._note(name, f"unknown field {_shown(field)}. A node has 'op' and 'input'.")
+                self._note(name, f"unknown field {shown(field)}. A node has 'op' and 'input'.")
         op = spec.get("op")
         if not isinstance(op, str) or op not in _ARITIES:
             close = get_close_matches(op[:64], _ARITIES, n=1) if isinstance(op, str) else []
             hint = f" Did you mean '{close[0]}'?" if close else ""
-            got = _shown(op) if "op" in spec else "none"
+            got = shown(op) if "op" in spec else "none"
             self._note(name, f"expected an op, got {got}.{hint} Ops: {', '.join(_ARITIES)}.")
             return ""
         return op
@@ -151,7 +162,7 @@ class _Reader:
             return ()
         inputs = spec.get("input")
         if not isinstance(inputs, list | tuple) or not all(isinstance(value, str) for value in inputs):
-            got = _shown(inputs) if "input" in spec else "none"
+            got = shown(inputs) if "input" in spec else "none"
             self._note(name, f"expected 'input', a list of names, got {got}. Correct it.")
             return ()
         return tuple(inputs)
@@ -188,8 +199,8 @@ def _in_order(nodes: Mapping[str, RecipeNode]) -> tuple[list[str], list[str]]:
 
 
 def _explain_cycle(cycle: list[str]) -> str:
-    shown = " reads ".join(map(_shown, cycle[:10])) + (" reads …" if len(cycle) > 10 else "")
-    return f"node {_shown(cycle[0])}: a cycle, {shown}. Only a state, h_prev_k, carries a value to the next step."
+    loop = " reads ".join(map(shown, cycle[:10])) + (" reads …" if len(cycle) > 10 else "")
+    return f"node {shown(cycle[0])}: a cycle, {loop}. Only a state, h_prev_k, carries a value to the next step."
 
 
 def _reached(nodes: Mapping[str, RecipeNode], roots: Iterable[str]) -> set[str]:
@@ -201,12 +212,3 @@ def _reached(nodes: Mapping[str, RecipeNode], roots: Iterable[str]) -> set[str]:
                 reached.add(value)
                 stack.append(value)
     return reached
-
-
-def _shown(value: object) -> str:
-    """Returns a value for a message: short, and printable on any terminal."""
-    if isinstance(value, str):
-        return ascii(value[:80])
-    if value is None or isinstance(value, int | float):
-        return ascii(value)[:80]
-    return type(value).__name__

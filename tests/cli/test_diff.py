@@ -5,7 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from archsearch.drawing.markup import to_dot, to_mermaid
 from archsearch.graph.catalog import zoo_cell
+from archsearch.graph.difference import find_difference
 from archsearch.run.reading import load_run
 
 RENAMED = "a = sigmoid(linear(x, h))\nz = sigmoid(linear(x, h))\nn = tanh(linear(x, a * h))\nh' = n + z * (h - n)\n"
@@ -46,6 +48,15 @@ def test_the_picture_marks_what_changed(archsearch):
     again = archsearch("diff", "cell=gru", "other=mut1", "out=pictures/changes.svg")
     assert again.code == 2
     assert "exists" in again.err
+
+
+@pytest.mark.parametrize(("name", "draw"), [("changes.dot", to_dot), ("changes.mmd", to_mermaid)])
+def test_drawing_programs_get_the_marks_too(name, draw, archsearch):
+    assert archsearch("diff", "cell=gru", "other=mut1", f"out={name}").code == 0
+    text = Path(name).read_text(encoding="utf-8")
+    difference = find_difference(zoo_cell("gru"), zoo_cell("mut1"))
+    assert text == draw(difference.after, difference.changed_after)
+    assert text != draw(difference.after)
 
 
 def test_other_names(archsearch):
@@ -110,7 +121,7 @@ def test_a_founder_has_no_parent(archsearch, tiny_run):
         (["cell=gru", "other=./none.eq"], ["none.eq"]),
         (["cell=none", "other=gru"], ["'none'"]),
         (["cell=gru", "other=c_0123456789abcdef"], ["run="]),
-        (["cell=gru", "other=mut1", "out=picture.png"], ["out", ".svg"]),
+        (["cell=gru", "other=mut1", "out=picture.png"], ["out", ".svg or .dot or .mmd"]),
         (["cell=gru", "other=mut1", "hidden_size=0"], ["hidden_size"]),
         (["cell=gru", "othr=mut1"], ["Did you mean other?"]),
     ],

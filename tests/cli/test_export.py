@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from archsearch.export import formats
+from archsearch.export import formats, onnx_model
 from archsearch.export.formats import FORMATS
 from archsearch.run.reading import load_run
 
@@ -130,6 +130,13 @@ def test_all_formats(archsearch):
         assert "equal to the layer within" in line or "well-formed" in line
 
 
+def test_all_stands_alone(archsearch):
+    outcome = archsearch("export", "cell=gru", "format=[all,python]")
+    assert outcome.code == 2
+    assert "format: expected all alone" in outcome.err
+    assert "Did you mean" not in outcome.err
+
+
 def test_drawings_alone_need_no_advice(archsearch):
     outcome = archsearch("export", "cell=gru", "format=[svg,dot,mermaid]")
     assert outcome.code == 0
@@ -161,7 +168,7 @@ def test_a_file_that_cannot_be_read_back_is_reported(archsearch, monkeypatch):
 
 
 def test_a_missing_package_is_said_before_anything_is_written(archsearch, monkeypatch):
-    monkeypatch.setattr(formats, "find_spec", lambda _name: None)
+    monkeypatch.setattr(onnx_model, "find_spec", lambda _name: None)
     outcome = archsearch("export", "cell=gru", "format=[python,onnx]")
     assert outcome.code == 2
     assert "archsearch[onnx]" in outcome.err

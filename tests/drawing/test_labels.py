@@ -2,7 +2,7 @@
 
 import pytest
 
-from archsearch.drawing.labels import affine_text, start_texts, typeset
+from archsearch.drawing.labels import affine_label, start_texts, typeset
 from archsearch.graph.structure import Node
 
 
@@ -16,14 +16,15 @@ from archsearch.graph.structure import Node
         (1.0, 1.0, "z + 1"),
         (1.0, -1.0, "z - 1"),
         (2.0, -0.5, "2 * z - 0.5"),
-        (-2.0, -1.0, "-1 - 2 * z"),
+        (-2.0, -1.0, "-2 * z - 1"),
+        (1 / 3, 0.0, "0.3333333333333333 * z"),
         (0.0, 1.0, "0 * z + 1"),
         (1.0, 0.0, "z"),
     ],
 )
 def test_affine(scale, shift, text):
     node = Node("affine", ("z",), scale=scale, shift=shift)
-    assert affine_text(node, "z") == text
+    assert affine_label(node, "z") == text
     value = 0.375
     assert eval(text, {"z": value}) == scale * value + shift  # noqa: S307 - the texts above
 
@@ -37,3 +38,4 @@ def test_start():
     assert start_texts(Node("linear", ("x",))) == ["bias"]
     assert start_texts(Node("linear", ("x",), bias=False)) == []
     assert start_texts(Node("peephole", ("x",), 1.0)) == ["diagonal 1"]
+    assert start_texts(Node("peephole", ("x",), 1 / 3)) == ["diagonal 0.3333333333333333"]

@@ -1,13 +1,15 @@
 """Every registered format: written, verified, and found out where the file is not what the layer is."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from archsearch.cli.configuration_files import settings_text
 from archsearch.errors import ConfigError, FileFormatError
-from archsearch.export import formats
+from archsearch.export import onnx_model
 from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.self_test import TOLERANCE
@@ -114,10 +116,27 @@ def is_found_out(name, layer, path):
 
 
 def test_what_is_missing_is_said_before_anything_is_written(monkeypatch):
-    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    monkeypatch.setattr(onnx_model, "find_spec", lambda name: None if name == "onnxruntime" else object())
     check_formats(["python", "json"], bidirectional=False)
-    with pytest.raises(ConfigError, match=r"format onnx: expected onnxruntime to be installed. Install the extra"):
+    with pytest.raises(ConfigError, match=r"export onnx: expected onnxruntime to be installed. Install the extra"):
         check_formats(["python", "onnx"], bidirectional=False)
+
+
+def test_a_torch_that_is_too_old_is_said_before_anything_is_written(monkeypatch):
+    monkeypatch.delattr(torch._higher_order_ops, "scan")
+    check_formats(["python", "onnx"], bidirectional=False)
+    with pytest.raises(ConfigError, match="expected a torch that has the operator scan"):
+        check_formats(["python", "torch_program"], bidirectional=False)
+
+
+def test_settings_and_documentation_name_every_format():
+    comment = " ".join(settings_text("export").replace("#", " ").split())
+    listed = comment.partition("Any of ")[2].partition(", or all of them")[0]
+    assert {name.split()[0] for name in listed.split(", ")} == set(FORMATS)
+    table = (Path(__file__).parents[2] / "docs" / "cells.md").read_text()
+    assert all(
+        f"`{name}`" in table and f"`{kind.ending.removeprefix('_step')}`" in table for name, kind in FORMATS.items()
+    )
 
 
 def test_formats_of_one_direction_refuse_two():

@@ -10,10 +10,10 @@ import onnxruntime
 import pytest
 import torch
 from shared_cells import random_structure
+from shared_exports import rounding_of
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
-from archsearch.export.agreement import largest_difference
 from archsearch.export.onnx_graph import FORMAT, OPSET
 from archsearch.export.onnx_model import export_onnx, export_onnx_step, verify_onnx, verify_onnx_step
 from archsearch.graph.catalog import zoo_names
@@ -34,19 +34,6 @@ def assert_equals_layer(layer, path, bound=1e-5):
     for export, verify in WAYS.values():
         export(layer, path)
         assert verify(layer, path) <= bound
-
-
-def rounding_of(layer):
-    """Returns how far the layer in float32 is from itself in float64, on the inputs of a verification."""
-    exact = build_layer(layer.cell, layer.input_size, layer.hidden_size, layer.num_layers).double()
-    exact.load_state_dict(layer.state_dict())
-
-    def run(given):
-        states = given[1:] if len(given) > 2 else given[1]
-        output, after = layer(given[0], states)
-        return output, *(after if isinstance(after, tuple) else (after,))
-
-    return largest_difference(exact, run)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -207,11 +194,11 @@ def test_mistakes_are_explained(tmp_path, monkeypatch):
     export_onnx(layer, tmp_path / "cell.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     advice = re.escape("pip install 'archsearch[onnx]'")
-    with pytest.raises(ConfigError, match=f"the package onnxruntime, .* {advice}"):
+    with pytest.raises(ConfigError, match=f"expected onnxruntime to be .* {advice}"):
         verify_onnx(layer, tmp_path / "cell.onnx")
     for module in [name for name in sys.modules if name.startswith("archsearch.export.onnx_")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.delattr("archsearch.export.onnx_graph", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ConfigError, match=f"the package onnx, .* {advice}"):
+    with pytest.raises(ConfigError, match=f"expected onnx to be .* {advice}"):
         export_onnx_step(layer, tmp_path / "cell.onnx")

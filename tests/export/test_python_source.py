@@ -203,6 +203,13 @@ def test_the_global_generator_stays_as_it_was(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_what_a_person_named_has_a_line_of_its_own():
+    source = export_python(CellGraph.from_equations("n1 = tanh(h)\nh' = linear(x) + n1 * sigmoid(n1)"))
+    assert "        n1 = torch.tanh(h)\n        h_new = linear_1 + n1 * torch.sigmoid(n1)\n" in source
+    source = export_python(CellGraph.from_equations("n1 = tanh(h)\nh' = linear(x) + n1"))
+    assert "        n1 = torch.tanh(h)\n        h_new = linear_1 + n1\n" in source
+
+
 def test_the_class_is_named_by_the_digest_or_the_user():
     digest = load_cell("gru").digest
     assert f"class Cell{digest.removeprefix('c_')}(nn.Module)" in export_python("gru")

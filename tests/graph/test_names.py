@@ -10,18 +10,27 @@ from shared_cells import random_structure
 from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.equations import parse_equations
 from archsearch.graph.formatting import format_equations
-from archsearch.graph.names import is_given, paired_values, printed_names
+from archsearch.graph.given_names import is_given
+from archsearch.graph.names import paired_values, printed_names
 from archsearch.graph.structure import Node, Structure
 
 
-@pytest.mark.parametrize("name", ["z", "g1", "reset", "n0", "linear_gate", "tanh2x"])
+@pytest.mark.parametrize("name", ["z", "g1", "reset", "n0", "linear_gate", "tanh2x", "tanh_", "linear_1_2"])
 def test_given(name):
     assert is_given(name)
 
 
-@pytest.mark.parametrize("name", ["linear_1", "tanh_20", "add3"])
+@pytest.mark.parametrize("name", ["linear_1", "tanh_20", "add3", "leaky_relu_1", "tanh"])
 def test_not_given(name):
     assert not is_given(name)
+
+
+def test_a_value_named_as_its_primitive_gets_no_line():
+    """No equation can define `tanh`, so a structure with such a node, which code can make, is printed without it."""
+    structure = Structure(("h",), {"tanh": Node("tanh", ("x",)), "b": Node("add", ("tanh", "h"))}, {"h": "b"})
+    printed = format_equations(structure)
+    assert printed == "h' = tanh(x) + h\n"
+    assert paired_values(structure, parse_equations(printed)) is not None
 
 
 def test_canonical_cells_have_the_names_of_their_lines():

@@ -1,6 +1,7 @@
 """ENAS arcs against a function that computes them as the paper and the authors' fixed arc do."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import torch
 from shared_unrolling import why_not_native
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.compiler.lower import lower
+from archsearch.compiler.native.engine import MAX_INSTRUCTIONS
 from archsearch.errors import ConfigError, InvalidGraphError, ShapeError
 from archsearch.graph.cost import count_parameters
 from archsearch.interop import darts_weights, enas_weights, from_darts, from_enas
@@ -75,9 +78,19 @@ def test_the_published_cell_equals_the_foreign_one(engine):
     assert_equals_foreign(PUBLISHED, [int(word) for word in PUBLISHED.split()], 0, engine)
 
 
+def test_the_documentation_tells_how_long_the_canonical_form_is():
+    page = (Path(__file__).parents[2] / "docs/zoo.md").read_text(encoding="utf-8")
+    cell = from_enas(PUBLISHED)
+    assert f"| the arc of Pham 2018 | {len(cell.nodes)} | {len(cell.canonical().nodes):,} |" in page
+    assert "that of the arc is too long for the native engine" in page
+    program = lower(cell.canonical().structure)
+    assert len(program.prologue) + len(program.step) + len(program.epilogue) > MAX_INSTRUCTIONS
+
+
 def test_arcs_are_read_from_text_lists_and_arrays():
     numbers = [int(word) for word in PUBLISHED.split()]
     assert from_enas(PUBLISHED) == from_enas(numbers) == from_enas(tuple(numbers)) == from_enas(np.array(numbers))
+    assert len(from_enas([0] * 127).nodes) < 2000, "the longest"
 
 
 def test_an_arc_that_begins_with_tanh_is_also_a_genotype():
@@ -92,14 +105,15 @@ def test_an_arc_that_begins_with_tanh_is_also_a_genotype():
     [
         (None, ["expected a list of numbers, got None"]),
         ({0: 1}, ["got dict"]),
-        ([], ["expected 2 N - 1 numbers for N nodes, at most 200, got 0 numbers"]),
+        ([], ["expected 2 N - 1 numbers for N nodes, got 0 numbers"]),
         ([0, 0], ["got 2 numbers"]),
-        ([0] * 401, ["got 401 numbers"]),
+        ([0] * 129, ["expected at most 64 nodes, got 65. Cut the cell down"]),
         ([4], ["arc[0]: expected an activation, 0 tanh, 1 relu, 2 identity, 3 sigmoid, got 4"]),
         ([0, 1, 0], ["arc[1]: expected the predecessor of node 1, an earlier node, 0 to 0, got 1"]),
         ([0, -1, 0], ["got -1"]),
         ([0, 0, True], ["arc[2]: expected an activation"]),
         ([1.0], ["got 1.0"]),
+        ("0 " + "z" * 90 + " 0", [f"got '{'z' * 80}'."]),
         ("0 zero 0", ["arc[1]: expected the predecessor of node 1, an earlier node, 0 to 0, got 'zero'"]),
         ([9, 7, 8, "x", None], ["arc[0]", "arc[1]", "arc[2]", "arc[3]", "arc[4]"]),
     ],

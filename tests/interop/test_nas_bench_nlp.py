@@ -342,3 +342,32 @@ def test_huge_recipes_are_refused_or_read():
     with pytest.raises(InvalidGraphError) as caught:
         from_nas_bench_nlp({f"n{k}": {} for k in range(1000)})
     assert len(caught.value.violations) == 51
+
+
+@pytest.mark.parametrize(
+    ("op", "num_inputs"),
+    [
+        ("linear", 7),
+        ("linear", 1),
+        ("blend", 3),
+        ("elementwise_sum", 2),
+        ("elementwise_prod", 9),
+        ("activation_sigm", 1),
+    ],
+)
+def test_recipes_may_become_as_many_primitives_as_a_cell_may_have(op, num_inputs):
+    def recipe(length):
+        nodes = {"n0": {"op": op, "input": ["h_prev_0"] * num_inputs}, "dead": linear(*["x"] * 1900)}
+        nodes |= {f"n{k}": {"op": "activation_tanh", "input": [f"n{k - 1}"]} for k in range(1, length)}
+        return nodes | {"h_new_0": {"op": "elementwise_sum", "input": [f"n{length - 1}"] * 1001}}
+
+    length = 2000 - len(from_nas_bench_nlp(recipe(1)).nodes) + 1
+    assert len(from_nas_bench_nlp(recipe(length)).nodes) == 2000
+    with pytest.raises(InvalidGraphError, match=r"^recipe: expected a cell of at most 2,000 primitives, got 2,001"):
+        from_nas_bench_nlp(recipe(length + 1))
+
+
+def test_wide_recipes_are_refused_before_they_are_written():
+    wide = {f"n{k}": linear(*["x"] * 2000) for k in range(100)}
+    with pytest.raises(InvalidGraphError, match="recipe: expected a cell of at most 2,000 primitives, got 400,099"):
+        from_nas_bench_nlp({**wide, "h_new_0": linear(*wide)})

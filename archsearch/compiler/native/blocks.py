@@ -69,7 +69,7 @@ class Plan:
         prologue: Blocks on all time steps at once.
         step: Blocks on one time step.
         epilogue: Blocks on all time steps at once.
-        last: Blocks on the last time step alone, after all others; see `with_last_step_apart`.
+        last: Blocks on the last time step alone, after all others; see `narrowing`.
         gathers: The step or state value that stands behind each gathered time value.
         projects: The name of `x` made as wide as the state, if it is read so.
         recurrent: States that the step carries.
@@ -97,39 +97,6 @@ class Plan:
     def delays(self) -> tuple[Delay, ...]:
         """The delays, in order."""
         return tuple(block for block in self.epilogue if isinstance(block, Delay))
-
-    def leading_to_output(self) -> "Plan":
-        """Returns the part of the plan that the output depends on, at this or a later time step."""
-        program = self.program
-        wanted = _leading_to(program, {program.output})
-        return replace(
-            self,
-            prologue=_narrow_part(self.prologue, wanted),
-            step=_narrow_part(self.step, wanted),
-            epilogue=_narrow_part(self.epilogue, wanted),
-            last=_narrow_part(self.last, wanted),
-            gathers={alias: value for alias, value in self.gathers.items() if alias in wanted},
-            projects=self.projects if self.projects in wanted else None,
-            recurrent=tuple(state for state in self.recurrent if state in wanted),
-        )
-
-    def with_last_step_apart(self) -> "Plan":
-        """Returns the plan with what only leads to a state that nothing reads computed at the last time step alone."""
-        program = self.program
-        delayed = (delay.result for delay in self.delays)
-        at_all_times = _leading_to(program, {program.output, *self.recurrent, *self.gathers.values(), *delayed})
-        rest = program.by_name.keys() - at_all_times
-        last = _narrow_part(self.prologue, rest) + _narrow_part(self.epilogue, rest)
-        first_free = len(self.products)
-        return replace(
-            self,
-            prologue=_narrow_part(self.prologue, at_all_times),
-            epilogue=_narrow_part(self.epilogue, at_all_times),
-            last=tuple(
-                replace(block, number=first_free + place) if isinstance(block, Products) else block
-                for place, block in enumerate(last)
-            ),
-        )
 
     @cached_property
     def products(self) -> tuple[Products, ...]:
@@ -170,12 +137,12 @@ def plan_blocks(program: CellProgram) -> Plan:
 
 def _live_instructions(program: CellProgram) -> dict[Instruction, None]:
     """Returns, in order, the instructions that the output or a new state depends on."""
-    wanted = _leading_to(program, {program.output, *program.new_states})
+    wanted = leading_to(program, {program.output, *program.new_states})
     instructions = (*program.prologue, *program.step, *program.epilogue)
     return dict.fromkeys(instruction for instruction in instructions if wanted.intersection(instruction.results))
 
 
-def _leading_to(program: CellProgram, names: Iterable[str]) -> set[str]:
+def leading_to(program: CellProgram, names: Iterable[str]) -> set[str]:
     """Returns the values that some values depend on, themselves among them, through any number of time steps."""
     instructions = (*program.prologue, *program.step, *program.epilogue)
     operands_of = {result: instruction.operands for instruction in instructions for result in instruction.results}
@@ -188,22 +155,6 @@ def _leading_to(program: CellProgram, names: Iterable[str]) -> set[str]:
             wanted.add(name)
             stack.extend(operands_of.get(name, ()))
     return wanted
-
-
-def _narrow_part(part: tuple[Block, ...], wanted: set[str]) -> tuple[Block, ...]:
-    narrowed = (_narrow(block, wanted) for block in part)
-    return tuple(block for block in narrowed if block is not None)
-
-
-def _narrow(block: Block, wanted: set[str]) -> Block | None:
-    """Returns the part of a block that computes wanted values, if there is any."""
-    if isinstance(block, Products):
-        members = tuple(member for member in block.members if member.result in wanted)
-        return replace(block, members=members) if members else None
-    if isinstance(block, Elementwise):
-        instructions = tuple(instruction for instruction in block.instructions if instruction.results[0] in wanted)
-        return Elementwise(instructions) if instructions else None
-    return block if block.result in wanted else None
 
 
 def _count_uses(program: CellProgram, live: Iterable[Instruction]) -> Counter[str]:

@@ -7,6 +7,7 @@ from archsearch.compiler.native.backward import BackwardWriter
 from archsearch.compiler.native.blocks import plan_blocks
 from archsearch.compiler.native.call_table import FIXED, SIZES, CallTable
 from archsearch.compiler.native.forward import ForwardWriter
+from archsearch.compiler.native.narrowing import leading_to_output, with_last_step_apart
 from archsearch.compiler.native.storage import SLOTS, Array, plan_storage
 from archsearch.compiler.program import CellProgram
 
@@ -43,8 +44,8 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
     with `is_training` left in the arena.
     """
     plan = plan_blocks(program)
-    plan = plan if with_after else plan.with_last_step_apart()
-    derived = plan if with_after else plan.leading_to_output()
+    plan = plan if with_after else with_last_step_apart(plan)
+    derived = plan if with_after else leading_to_output(plan)
     storage = plan_storage(plan, derived)
     table = CallTable(program)
     forward = ForwardWriter(plan, storage, table)
