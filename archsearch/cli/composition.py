@@ -78,18 +78,23 @@ def _check_choices(command: str, typed: list[TypedSetting]) -> None:
 
 def _explain(command: str, typed: list[TypedSetting], error: Exception) -> str:
     """Returns what is wrong: the first setting that does not exist, or what Hydra says in one line."""
+    choices = [setting.override for setting in typed if is_group(setting.key)]
+    lacks_task = command == "evaluate" and "task" not in {setting.key for setting in typed}
     try:
-        choices = [setting for setting in typed if is_group(setting.key)]
-        known = _flat_keys(_compose(command, [setting.override for setting in choices]))
+        # any task will do to learn the other settings
+        known = _flat_keys(
+            _compose(command, [*choices, f"task=[{option_names('task')[0]}]"] if lacks_task else choices)
+        )
     except (HydraException, OmegaConfBaseException, OSError, ValueError):
         known = []
     for setting in typed:
-        if known and setting.sign == "" and setting.key not in known and not is_group(setting.key):
+        of_task = lacks_task and setting.key.startswith("task.")
+        if known and setting.sign == "" and setting.key not in known and not is_group(setting.key) and not of_task:
             return (
                 f"archsearch {command}: there is no setting '{setting.key}'.{_hint(setting.key, known)} "
                 f"'archsearch {command} --help' lists the settings."
             )
-    if command == "evaluate" and "task" not in {setting.key for setting in typed}:
+    if lacks_task:
         return f"archsearch evaluate: expected task=…, got none. Choose one of: {', '.join(option_names('task'))}."
     return f"archsearch {command}: {str(error).strip().splitlines()[0]}"
 

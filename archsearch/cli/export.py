@@ -20,7 +20,6 @@ from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import class_name, module_name
 from archsearch.export.python_file import write_python
 from archsearch.export.python_source import export_python
-from archsearch.export.self_test import TOLERANCE
 from archsearch.training.evaluate import Evaluator
 from archsearch.trials.trial import Trial
 
@@ -95,9 +94,10 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
         raise LateError(str(error)) from error
     if isinstance(found, str):
         return found
-    if not found <= TOLERANCE:
+    allowed = FORMATS[name].allowed(layer)
+    if not found <= allowed:
         raise LateError(
-            f"{path}: expected the numbers of the layer within {TOLERANCE:g}, got a difference of {found:.1e}. Do not "
+            f"{path}: expected the numbers of the layer within {allowed:.2g}, got a difference of {found:.1e}. Do not "
             f"use this file; please report the cell, {layer.cell.digest}, and the command line."
         )
     return f"equal to the layer within {found:.1e}"

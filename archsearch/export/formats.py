@@ -12,6 +12,7 @@ from archsearch.compiler.layer import RecurrentLayer
 from archsearch.drawing.markup import to_dot, to_mermaid
 from archsearch.drawing.svg import to_svg
 from archsearch.errors import ConfigError
+from archsearch.export.agreement import TOLERANCE, allowed_in_float32
 from archsearch.export.cell_files import verify_equations, verify_json, write_equations, write_json
 from archsearch.export.drawn_files import verify_dot, verify_latex, verify_mermaid, verify_svg, write_drawing
 from archsearch.export.latex import to_latex
@@ -32,6 +33,7 @@ class Format:
             there are no numbers.
         check: Raises `ConfigError` where it cannot be written.
         is_one_way: Whether it cannot hold a bidirectional layer.
+        is_float32: Whether the file calculates in float32; see `allowed_in_float32`.
     """
 
     ending: str
@@ -39,14 +41,19 @@ class Format:
     verify: Callable[[RecurrentLayer, Path], float | str]
     check: Callable[[], None] | None = None
     is_one_way: bool = False
+    is_float32: bool = False
+
+    def allowed(self, layer: RecurrentLayer) -> float:
+        """Returns how large a difference from a layer is no mistake."""
+        return allowed_in_float32(layer) if self.is_float32 else TOLERANCE
 
 
 FORMATS = {
     "python": Format(".py", write_python, verify_python),
     "safetensors": Format(".safetensors", write_safetensors, verify_safetensors),
-    "onnx": Format(".onnx", export_onnx, verify_onnx, check_onnx),
-    "onnx_step": Format("_step.onnx", export_onnx_step, verify_onnx_step, check_onnx, is_one_way=True),
-    "torch_program": Format(".pt2", export_torch_program, verify_torch_program, check_torch_program),
+    "onnx": Format(".onnx", export_onnx, verify_onnx, check_onnx, is_float32=True),
+    "onnx_step": Format("_step.onnx", export_onnx_step, verify_onnx_step, check_onnx, is_one_way=True, is_float32=True),
+    "torch_program": Format(".pt2", export_torch_program, verify_torch_program, check_torch_program, is_float32=True),
     "json": Format(".json", write_json, verify_json),
     "equations": Format(".eq", write_equations, verify_equations),
     "latex": Format(".tex", partial(write_drawing, to_latex), verify_latex),

@@ -78,12 +78,12 @@ def verify_onnx(layer: RecurrentLayer, path: Path) -> float:
     Raises:
         ConfigError: onnxruntime is not installed.
     """
-    return largest_difference(layer, _Session(layer, path))
+    return largest_difference(layer, _Session(layer, path), in_float32=True)
 
 
 def verify_onnx_step(layer: RecurrentLayer, path: Path) -> float:
     """Does the same for a file of `export_onnx_step`, time step after time step."""
-    return largest_step_difference(layer, _Session(layer, path))
+    return largest_step_difference(layer, _Session(layer, path), in_float32=True)
 
 
 class _Session:

@@ -8,10 +8,10 @@ from string import Template
 import torch
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.export.agreement import TOLERANCE
 from archsearch.export.probe import numbers, probe
 from archsearch.graph.cell_graph import CellGraph
 
-TOLERANCE = 1e-5
 _NUMBERS_PER_LINE = 8
 _INPUT_SIZE, _HIDDEN_SIZE, _NUM_LAYERS, _NUM_SEQUENCES = 3, 2, 2, 2
 _STATE_SHAPE = (2 * _NUM_LAYERS, _NUM_SEQUENCES, _HIDDEN_SIZE)  # both directions

@@ -74,7 +74,7 @@ def verify_torch_program(layer: RecurrentLayer, path: Path) -> float:
         output, after = program(x, states[0] if len(states) == 1 else tuple(states))
         return (output, *(after if isinstance(after, tuple) else (after,)))
 
-    return largest_difference(layer, run)
+    return largest_difference(layer, run, in_float32=True)
 
 
 class _TracedLayer(nn.Module):

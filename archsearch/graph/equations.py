@@ -18,7 +18,7 @@ from archsearch.errors import InvalidGraphError
 from archsearch.graph.checks import MAX_NAME, is_name
 from archsearch.graph.expressions import MAX_MISTAKES, ExpressionReader
 from archsearch.graph.primitives import PRIMITIVES
-from archsearch.graph.source_text import MistakeError, Token, check_characters, point_at, tokenize
+from archsearch.graph.source_text import MistakeError, Token, check_characters, point_at, straighten, tokenize
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 MAX_TEXT = 200_000
@@ -61,21 +61,24 @@ class _EquationsReader:
         self._nodes: dict[str, Node] = {}
         self._numbers: Counter[str] = Counter()
         self._reserved: set[str] = set()
+        self._broken: set[str] = set()
 
     def read(self) -> Structure:
         self._split()
+        is_whole = len(self._mistakes) < MAX_MISTAKES
         self._reserved = {equation.name for equation in self._equations}
         states = self._find_states()
         values: dict[str, str | None] = {INPUT: INPUT, **{state: state for state in states}}
+        if OUTPUT_STATE not in self._reserved:
+            # where h' is missing, that alone is said, not every place that reads h
+            values.setdefault(OUTPUT_STATE, None)
         for equation in self._equations:
             self._read_equation(equation, values)
         self._find_unused()
         self._find_repeated_weights()
         order = self._state_order(states)
-        if OUTPUT_STATE not in states:
-            self._mistakes.append(
-                (len(self._lines) + 1, MistakeError(1, "nothing defines h', the output. Add a line \"h' = …\"."))
-            )
+        if OUTPUT_STATE not in states and is_whole and f"{OUTPUT_STATE}'" not in self._broken:
+            self._mistakes.append((0, MistakeError(1, self._missing_output())))
         if self._mistakes:
             raise InvalidGraphError(self._messages())
         new_states = {state: values[f"{state}'"] for state in order}
@@ -85,16 +88,20 @@ class _EquationsReader:
         for number, line in enumerate(self._lines, start=1):
             if len(self._mistakes) >= MAX_MISTAKES:
                 return
+            straight, mistake = straighten(line)
+            if mistake:
+                self._mistakes.append((number, mistake))
+            tokens = tokenize(straight)
             try:
-                tokens = tokenize(line)
                 if tokens[0].kind == "end":
                     continue
                 if tokens[0].text == "states" and tokens[1].text == ":":
                     self._take_order(number, tokens)
                 else:
                     self._equations.append(_split_equation(number, tokens))
-            except MistakeError as mistake:
-                self._mistakes.append((number, mistake))
+            except MistakeError as error:
+                self._mistakes.append((number, error))
+                self._broken.add(tokens[0].text)
 
     def _take_order(self, number: int, tokens: tuple[Token, ...]) -> None:
         if self._order is not None:
@@ -152,6 +159,9 @@ class _EquationsReader:
             message = f'nothing defines {place.text}. Add a line "{place.text} = …" above, or read the old state.'
         elif later is None:
             message = f'{mistake.message} If it is a state, add a line "{place.text}\' = …" that says its next value.'
+            behind = equation.expression[equation.expression.index(place) + 1 :]
+            if behind[0].text == "*" and behind[1].kind == "name":
+                message += f" If it is a matrix, write linear({behind[1].text[:80]})."
         elif later.line == equation.line and equation.state is None:
             message = f"'{place.text}' is used in its own definition. A state, {place.text}', carries a value over."
         elif later.line == equation.line:
@@ -162,6 +172,11 @@ class _EquationsReader:
                 f"'{equation.name}' in turn, that is a cycle: let a state, {place.text}', carry the value over."
             )
         return MistakeError(mistake.column, message)
+
+    def _missing_output(self) -> str:
+        line = next((equation.line for equation in self._equations if equation.name == OUTPUT_STATE), None)
+        also = "" if line is None else f", or write h' for h on line {line}"
+        return f"nothing defines h', the output. Add a line \"h' = …\"{also}."
 
     def _emit(self, node: Node) -> str:
         """Adds a node under the next free name of its primitive."""
@@ -237,7 +252,7 @@ class _EquationsReader:
         ordered = sorted(self._mistakes, key=lambda pair: (pair[0], pair[1].column))
         messages = []
         for number, mistake in ordered[:MAX_MISTAKES]:
-            if number > len(self._lines):
+            if number == 0:
                 messages.append(f"equations: {mistake.message}")
             else:
                 messages.append(point_at(number, self._lines[number - 1], mistake))

@@ -1,6 +1,7 @@
 """Lines of equations cut into tokens that know their place, and mistakes that show it."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,13 @@ _TOKEN = re.compile(
     r"|(?P<symbol>[-+*(),=:])"
     r"|(?P<unknown>.)"
 )
+# What papers, keyboards and word processors write in place of the plain characters.
+_APOSTROPHES = "’‘′ʼ´`"
+_SPELLINGS = {
+    **dict.fromkeys("×·⋅∙⊙⊗∘∗", "'*'"),
+    **dict.fromkeys("−–—‐‑", "'-'"),
+    **dict.fromkeys("σ𝜎", "sigmoid(…)"),
+}
 _EXCERPT = 100  # characters of an offending line that a message shows
 
 
@@ -54,6 +62,16 @@ def tokenize(line: str) -> tuple[Token, ...]:
     return (*tokens, Token("end", "", len(code) + 1))
 
 
+def straighten(line: str) -> tuple[str, MistakeError | None]:
+    """Returns a line with plain apostrophes, each in its old column, and a mistake at the first that was none."""
+    code = line.partition("#")[0]
+    column = next((column for column, character in enumerate(code, start=1) if character in _APOSTROPHES), None)
+    if column is None:
+        return line, None
+    mistake = MistakeError(column, f"{_shown(code[column - 1])} is no prime. Write h' with a plain apostrophe.")
+    return code.translate(dict.fromkeys(map(ord, _APOSTROPHES), "'")), mistake
+
+
 def check_characters(tokens: Sequence[Token]) -> None:
     """Goes through a line for characters that mean nothing in equations.
 
@@ -70,14 +88,29 @@ def _unknown_character(character: str) -> str:
         return "a prime stands directly behind a state's name, once: h'."
     if character == "/":
         return "'/' is not known. A cell can add, subtract and multiply: + - *."
-    return f"{character!a} is not known here. Equations use names, + - * ( ) , = and # for comments."
+    if character in _SPELLINGS:
+        return f"{_shown(character)} is not known here. Write {_SPELLINGS[character]}."
+    return f"{_shown(character)} is not known here. Equations use names, + - * ( ) , = and # for comments."
 
 
 def point_at(line_number: int, line: str, mistake: MistakeError) -> str:
     """Returns the message with its place, the offending line and a caret under the place."""
     start = max(0, mistake.column - 1 - _EXCERPT // 2) if len(line) > _EXCERPT else 0
     excerpt = line[start : start + _EXCERPT]
-    # whatever would move the caret or spoil a terminal is shown as one space or question mark
-    shown = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in excerpt)
+    shown = "".join(c if _takes_one_place(c) else " " if c.isspace() else "?" for c in excerpt)
     caret = " " * (mistake.column - 1 - start) + "^"
     return f"line {line_number}, column {mistake.column}: {mistake.message}\n    {shown}\n    {caret}"
+
+
+def _shown(character: str) -> str:
+    return f"'{character}'" if _takes_one_place(character) else ascii(character)
+
+
+def _takes_one_place(character: str) -> bool:
+    """Tells whether a terminal shows a character, in one column and from left to right, so that carets fit."""
+    return (
+        character.isprintable()
+        and not unicodedata.combining(character)
+        and unicodedata.east_asian_width(character) not in {"W", "F"}
+        and unicodedata.bidirectional(character) not in {"R", "AL"}
+    )

@@ -67,6 +67,8 @@ MISTAKES = {
     "rank without a run": (["show", "rank=1"], ["run=", "rank"]),
     "id without a run": (["show", "cell=c_0123456789abcdef"], ["run="]),
     "no task to train on": (["evaluate", "cell=gru"], ["task=", "xml"]),
+    "misspelt task to train on": (["evaluate", "cell=gru", "tsk=xml"], ["'tsk'", "Did you mean task?"]),
+    "option of no task": (["evaluate", "cell=gru", "task.xml.num_letters=4"], ["expected task=…", "xml"]),
     "two tasks to train on": (["evaluate", "cell=gru", "task=[xml,words]"], ["one task"]),
     "setting that cannot work": (["evaluate", "cell=gru", "task=xml", "setting.learning_rate=0"], ["learning_rate"]),
     "model below one unit": (["evaluate", "cell=gru", "task=xml", "setting.max_parameters=3"], ["one unit"]),

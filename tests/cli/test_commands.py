@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from archsearch.cli import running
 from archsearch.cli.tables import leaderboard_table
 from archsearch.errors import SearchStateError
+from archsearch.graph.catalog import load_cell
+from archsearch.graph.cost import count_multiply_adds
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped
 from archsearch.search.leaderboard import leaderboard_rows
@@ -90,6 +92,21 @@ def test_show_of_the_zoo_and_of_a_run(archsearch, tiny_run):
     outcome = archsearch("show", f"cell={found}", f"run={tiny_run}")
     assert outcome.code == 0
     assert "ratio on xml" in outcome.out
+
+
+def test_show_gives_the_costs_of_a_search_beside_those_as_written(archsearch, tmp_path):
+    (tmp_path / "long.eq").write_text(
+        "n = tanh(linear(x, h))\nz = sigmoid(x)\nh' = n + z * h - z * n\n", encoding="utf-8"
+    )
+    written = load_cell("long.eq")
+    canonical = written.canonical().structure
+    assert len(canonical.nodes) < len(written.structure.nodes), "the two forms would differ in nothing"
+    rows = dict(line.split("  ", 1) for line in archsearch("show", "cell=long.eq").out.splitlines() if "  " in line)
+    assert rows["nodes"].strip() == (
+        f"{len(written.structure.nodes)}; {len(canonical.nodes)} in canonical form, as a search trains it"
+    )
+    assert f"; {count_multiply_adds(canonical, 128, 128):,} in" in rows["multiply-adds per step at 128"]
+    assert "canonical" not in rows["matrices"] + archsearch("show", "cell=gru").out
 
 
 def test_a_founder_of_a_run_is_shown_by_its_name_there(archsearch, tiny_words, tmp_path):

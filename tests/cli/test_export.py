@@ -130,6 +130,12 @@ def test_all_formats(archsearch):
         assert "equal to the layer within" in line or "well-formed" in line
 
 
+def test_a_cell_that_amplifies_rounding_is_exported(archsearch, tmp_path):
+    (tmp_path / "steep.eq").write_text("h' = tanh(1000*x - 999*h)\n")
+    outcome = archsearch("export", "cell=steep.eq", "format=all", "hidden_size=4", "input_size=4")
+    assert outcome.code == 0, outcome.err
+
+
 def test_all_stands_alone(archsearch):
     outcome = archsearch("export", "cell=gru", "format=[all,python]")
     assert outcome.code == 2

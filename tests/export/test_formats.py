@@ -10,11 +10,13 @@ from safetensors.torch import load_file, save_file
 from archsearch.cli.configuration_files import settings_text
 from archsearch.errors import ConfigError, FileFormatError
 from archsearch.export import onnx_model
+from archsearch.export.agreement import TOLERANCE
 from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
-from archsearch.export.self_test import TOLERANCE
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
+
+AMPLIFYING = "h' = tanh(1000*x - 999*h)"
 
 
 def layer_of(cell="lstm", num_layers=2, **options):
@@ -54,6 +56,37 @@ def test_cells_without_weights_and_with_words_of_python(name, cell, tmp_path):
     FORMATS[name].write(layer, path)
     found = FORMATS[name].verify(layer, path)
     assert isinstance(found, str) or found <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["python", "safetensors", "json", "equations"])
+def test_a_cell_without_weights_is_compared_in_float64(name, tmp_path):
+    layer = fresh_layer(CellGraph.from_equations(AMPLIFYING), 4, 4, 1, seed=1)
+    assert not list(layer.parameters())
+    path = tmp_path / f"cell{FORMATS[name].ending}"
+    FORMATS[name].write(layer, path)
+    assert FORMATS[name].verify(layer, path) <= 1e-9
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnx_step", "torch_program"])
+def test_float32_may_have_a_few_roundings_of_the_layer(name, tmp_path):
+    """And no changed formula: what is allowed is far below that."""
+    kind = FORMATS[name]
+    layer = fresh_layer(CellGraph.from_equations(AMPLIFYING), 4, 4, 1, seed=1)
+    path = tmp_path / f"cell{kind.ending}"
+    kind.write(layer, path)
+    assert TOLERANCE < kind.verify(layer, path) <= kind.allowed(layer) < 1e-3
+    other = fresh_layer(CellGraph.from_equations(AMPLIFYING.replace("999", "990")), 4, 4, 1, seed=1)
+    assert kind.verify(other, path) > kind.allowed(other)
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnx_step", "torch_program"])
+def test_what_float32_cannot_hold_is_no_mistake(name, tmp_path):
+    layer = fresh_layer(
+        CellGraph.from_equations("a = 1e6 * x\nb = a * a\nc = b * b\nh' = tanh(h) + c * c"), 4, 4, 1, seed=1
+    )
+    path = tmp_path / f"cell{FORMATS[name].ending}"
+    FORMATS[name].write(layer, path)
+    assert FORMATS[name].verify(layer, path) <= TOLERANCE
 
 
 def replaced(old, new):

@@ -385,6 +385,20 @@ def test_long_chains_and_deep_nesting_are_read_and_printed():
         ("h' = h''", "a prime stands directly behind a state's name, once"),
         ("n = x", "equations: nothing defines h'"),
         ("", "equations: nothing defines h'"),
+        (
+            "h = tanh(x)",
+            "equations: nothing defines h', the output. Add a line \"h' = …\", or write h' for h on line 1.",
+        ),
+        ("h' = σ(x)", "column 6: 'σ' is not known here. Write sigmoid(…).\n    h' = σ(x)\n         ^"),
+        ("h' = x × h", "column 8: '×' is not known here. Write '*'."),
+        ("h' = x ⊙ h", "column 8: '⊙' is not known here. Write '*'."),
+        ("h' = x · h", "column 8: '·' is not known here. Write '*'."),
+        ("h' = x − h", "column 8: '−' is not known here. Write '-'."),
+        ("h' = é + 中 + א", "column 6: 'é' is not known here. Equations use"),
+        ("h' = é + 中 + א", "    h' = é + ? + ?\n         ^"),
+        ("h' = 中", "column 6: '\\u4e2d' is not known here."),
+        ("h' = tanh(W_z*x)", "column 11: unknown name 'W_z'. Known here: h, x. If it is a state,"),
+        ("h' = tanh(W_z*x)", "If it is a matrix, write linear(x)."),
         ("h' = x\nx = h", "'x' is the input"),
         ("h' = x\ntanh = h", "'tanh' is a function and cannot be a name"),
         ("h' = x\nh = x", "'h' is a state: its next value is h'"),
@@ -406,6 +420,24 @@ def test_long_chains_and_deep_nesting_are_read_and_printed():
 def test_mistakes_teach(text, expected):
     found = "\n".join(mistakes(text))
     assert expected in found
+
+
+@pytest.mark.parametrize("prime", "’‘′´`")
+def test_a_typographic_quote_is_one_mistake_and_read_as_a_prime(prime):
+    (message,) = mistakes(f"c' = tanh(linear(x, c))  # Cho’s\nh{prime} = c' * tanh(linear(x, h))")
+    line = f"    h{prime} = c' * tanh(linear(x, h))\n     ^"
+    assert message == f"line 2, column 2: '{prime}' is no prime. Write h' with a plain apostrophe.\n{line}"
+    assert parse_equations("h' = tanh(x)  # Cho’s").states == ("h",)
+
+
+def test_a_missing_output_is_said_first_and_once():
+    found = mistakes("z = sigmoid(linear(x, h))\nc' = z * h + q")
+    assert [message.partition(",")[0] for message in found] == ["equations: nothing defines h'", "line 2"]
+    assert [message.partition(".")[0] for message in mistakes("h' : tanh(h)\nc' = tanh(h)")] == [
+        "line 1, column 4: expected '=' behind h', got ':'"
+    ]
+    flood = mistakes("\n".join(f"a{i} + b" for i in range(30)) + "\nh' = x")
+    assert not any("nothing defines h'" in message for message in flood), "the line of h' was not looked for"
 
 
 def test_a_mistake_shows_its_place():

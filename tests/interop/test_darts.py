@@ -1,6 +1,7 @@
 """DARTS genotypes against a module that computes them as the paper says."""
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from torch import nn
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError, InvalidGraphError, ShapeError
+from archsearch.graph.catalog import load_cell
 from archsearch.graph.cost import count_parameters
 from archsearch.interop import darts_weights, from_darts
 
@@ -178,3 +180,17 @@ def test_missing_arrays_are_all_named():
     assert set(darts_weights(unneeded, {key: arrays[key] for key in ("_W0", "_Ws.0")})) == {
         *("W0_gate_1", "W0_gate_2", "W0_new_1", "W0_new_2", "Ws_0_gate", "Ws_0_new")
     }
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs/zoo.md").read_text(encoding="utf-8")
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "from_darts(" in block]
+    monkeypatch.chdir(tmp_path)
+    tensors = {"rnns.0._W0": torch.randn(1700, 1700)} | {f"rnns.0._Ws.{k}": torch.randn(850, 1700) for k in range(8)}
+    torch.save(tensors, "darts.pt")
+    names: dict = {}
+    exec(example, names)  # noqa: S102 - our own page
+    assert load_cell("darts.eq").digest == from_darts(DARTS).digest
+    halves = tensors["rnns.0._Ws.7"].t().chunk(2)
+    loaded = list(names["layer"].state_dict().values())
+    assert all(any(torch.equal(half, weights) for weights in loaded) for half in halves)
