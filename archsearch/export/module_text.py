@@ -11,7 +11,7 @@ $equations
 $imports
 
 
-class $name(nn.Module):$name_remark
+class $name(nn.Module):
     """Runs stacked layers of the cell; called as `$stands_for` is.
 
     Weights are called `layers.K.NAME.weight` and `.bias`, backwards `reverse_layers.K.NAME`.
@@ -41,11 +41,13 @@ class $name(nn.Module):$name_remark
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if min(input_size, hidden_size, num_layers) < 1 or not 0 <= dropout <= 1:
+        if min(input_size, hidden_size, num_layers) < 1 or isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(
                 f"expected sizes of at least 1 and a dropout between 0 and 1, got input_size={input_size}, "
                 f"hidden_size={hidden_size}, num_layers={num_layers}, dropout={dropout}"
             )
+        if dropout and num_layers == 1:
+            warnings.warn("dropout zeroes outputs between layers; with num_layers=1 it does nothing", stacklevel=2)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -73,7 +75,7 @@ class $name(nn.Module):$name_remark
 
     def forward(
         self,
-        input: Tensor | PackedSequence,  # noqa: A002
+        input: Tensor | PackedSequence,
         hx: $hx_type | None = None,
     ) -> tuple[Tensor | PackedSequence, $hx_type]:
         """Runs all layers over the input.

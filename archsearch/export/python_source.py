@@ -1,6 +1,7 @@
 """A cell as the source of a torch module that needs nothing of archsearch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 
@@ -14,6 +15,7 @@ from archsearch.export.names import is_class_name
 from archsearch.export.self_test import write_self_test
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.primitives import PRIMITIVES
 
 
 def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -> str:
@@ -42,10 +44,9 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
     weights = "\n".join(_weights(program))
     source = Template(MODULE).substitute(
         name=name,
-        name_remark="" if name[0].isupper() and "_" not in name else "  # noqa: N801",
         digest=cell.digest,
         # names have letters, digits and underscores: nothing in the equations ends the docstring
-        equations="\n".join(f"    {line}".rstrip() for line in cell.equations().strip().splitlines()),
+        equations="\n".join(f"    {line}".rstrip() for line in _with_names(cell).equations().strip().splitlines()),
         imports=_imports(uses_linear="linear(" in layer),
         stands_for="nn.GRU" if len(program.states) == 1 else "nn.LSTM",
         layer=layer,
@@ -53,22 +54,36 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
         self_test=write_self_test(cell, name).strip(),
         **_state_texts(program.states),
     )
-    exempt = list(_exemptions(source, layer, weights))
-    return f"# ruff: noqa: {', '.join(exempt)}\n{source}" if exempt else source
+    return f"# ruff: noqa: {', '.join(_exemptions(name, source, layer, weights))}\n{source}"
 
 
-def _exemptions(source: str, layer: str, weights: str) -> Iterator[str]:
-    """Yields the rules of ruff that a module cannot keep: equations are long, or the cell has no use for something."""
+def _with_names(cell: CellGraph) -> CellGraph:
+    """Returns the cell with every weight named as it is kept, so that its equations say which is which."""
+    structure = cell.structure
+    nodes = {
+        name: replace(node, weights=node.weights or name) if PRIMITIVES[node.primitive].has_weights else node
+        for name, node in structure.nodes.items()
+    }
+    return CellGraph.from_structure(replace(structure, nodes=nodes))
+
+
+def _exemptions(name: str, source: str, layer: str, weights: str) -> Iterator[str]:
+    """Yields the rules of ruff that a module cannot keep, the last one being that these are all needed."""
+    yield "A002"  # `input`, as torch calls it
     if ("weights." not in layer and "getattr(weights" not in layer) or " = states\n" not in layer:
         yield "ARG001"
     if "input_size" not in weights or "hidden_size" not in weights:
         yield "ARG002"
     if any(len(line.partition("  # noqa")[0]) > MAX_LINE for line in source.splitlines()):
         yield "E501"
+    if not name[0].isupper() or "_" in name:
+        yield "N801"
+    yield "RUF100"
 
 
 def _imports(*, uses_linear: bool) -> str:
-    lines = ["import math", "from typing import cast", "", "import torch", "from torch import Tensor, nn"]
+    lines = ["import math", "import warnings", "from typing import cast", ""]
+    lines += ["import torch", "from torch import Tensor, nn"]
     lines += ["from torch.nn.functional import linear"] if uses_linear else []
     return "\n".join([*lines, "from torch.nn.utils.rnn import PackedSequence"])
 

@@ -92,20 +92,25 @@ def _exists(ref: str) -> bool:
 
 def _read(path: Path, ref: str) -> str:
     try:
-        if path.is_dir():
-            raise ConfigError(f"cell {ref!a} is a folder. Expected a zoo name or a file of equations or JSON.")
-        with path.open("rb") as file:
-            content = file.read(MAX_TEXT + 1)
+        is_folder = path.is_dir()
+        content = b"" if is_folder else _first_bytes(path)
     except FileNotFoundError:
         raise ConfigError(_unknown_cell(ref)) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise ConfigError(f"cell {ref!a} cannot be read: {error}. Check the path and its permissions.") from error
+    if is_folder:
+        raise ConfigError(f"cell {ref!a} is a folder. Expected a zoo name or a file of equations or JSON.")
     if len(content) > MAX_TEXT:
         raise FileFormatError(f"{path}: expected a cell file of at most {MAX_TEXT:,} bytes; this one is larger.")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path}: expected UTF-8 text, got other bytes at {error.start}.") from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_TEXT + 1)
 
 
 def _unknown_cell(ref: str) -> str:

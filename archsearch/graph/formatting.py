@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from archsearch.graph.given_names import is_given
 from archsearch.graph.number_text import ATOM, PRODUCT, SUM, affine_text, number_text
+from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 MAX_INLINE = 60  # characters of an expression that still stands inside another
@@ -137,7 +138,9 @@ def _joins(left: tuple[Node, ...], right: tuple[Node, ...]) -> bool:
     if not any(names):
         return True
     base = names[0].removesuffix("_1")
-    return bool(base) and names == [f"{base}_{number}" for number in range(1, len(names) + 1)]
+    if not base or base in PRIMITIVES:  # linear_1 and linear_2: no name can be `linear`
+        return False
+    return names == [f"{base}_{number}" for number in range(1, len(names) + 1)]
 
 
 def _linear(matrices: tuple[Node, ...], arguments: tuple[str, ...], depth: int) -> _Piece:

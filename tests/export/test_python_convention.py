@@ -91,7 +91,8 @@ def test_dropout_zeroes_between_layers_in_training_alone():
     module.eval()
     assert not torch.allclose(module(x)[0], outputs[1])
     torch.testing.assert_close(module(x)[0], layer.eval()(x)[0])
-    top = build_module("gru", 3, 4, dropout=1.0)
+    with pytest.warns(UserWarning, match="num_layers=1 it does nothing"):
+        top = build_module("gru", 3, 4, dropout=1.0)
     assert top(x)[0].abs().sum() > 0
 
 
@@ -146,3 +147,9 @@ def test_copies_pickles_and_flattening(tmp_path, monkeypatch):
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):  # noqa: S301
         torch.testing.assert_close(other(x), module(x), rtol=0, atol=0)
     assert "bidirectional=False" in repr(module)
+
+
+def test_the_positional_call_of_nn_gru_is_refused():
+    """`nn.GRU(16, 32, 2, True, True)` has `bias` in fourth place: dropout would be True, and so 1."""
+    with pytest.raises(ValueError, match="dropout=True"):
+        build_module("gru", 16, 32, 2, True, True)

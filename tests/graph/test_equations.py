@@ -485,3 +485,13 @@ def test_one_changed_character_gives_a_cell_or_the_one_error(seed, position, cha
     text = text[:position] + character + text[position + 1 :]
     with contextlib.suppress(InvalidGraphError):
         assert not find_violations(parse_equations(text).to_networkx())
+
+
+def test_weights_called_linear_1_and_linear_2_are_not_joined_under_a_name_that_cannot_be():
+    nodes = {
+        "a": Node("linear", ("x",), weights="linear_1"),
+        "b": Node("linear", ("h",), bias=False, weights="linear_2"),
+    }
+    structure = Structure(("h",), nodes | {"s": Node("add", ("a", "b"))}, {"h": "s"})
+    text = format_equations(structure)
+    assert {node.weights for node in parse_equations(text).nodes.values() if node.weights} == {"linear_1", "linear_2"}
