@@ -15,7 +15,7 @@ def run(words: list[str]) -> int:
     root = Section(compose_settings("show", parse_words("show", words)).values)
     chosen = choose_cell(root)
     graph = chosen.graph
-    costs = _with_canonical(cost_facts(graph.structure, root), cost_facts(graph.canonical().structure, root))
+    costs = _with_canonical(cost_facts(graph.structure, root), cost_facts(graph.canonical_form.structure, root))
     print(f"{chosen.name}\n\n{graph.equations().rstrip()}\n\n{draw_text(graph).rstrip()}\n")
     print_facts({"id": graph.digest, **flow_facts(graph.structure), **costs, **_in_run(chosen)})
     return 0

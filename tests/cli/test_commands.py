@@ -17,9 +17,10 @@ from safetensors.torch import load_file
 
 from archsearch.cli import running
 from archsearch.cli.tables import leaderboard_table
-from archsearch.errors import SearchStateError
+from archsearch.errors import InvalidGraphError, SearchStateError
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cost import count_multiply_adds
+from archsearch.interop import from_darts
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped
 from archsearch.search.leaderboard import leaderboard_rows
@@ -107,6 +108,15 @@ def test_show_gives_the_costs_of_a_search_beside_those_as_written(archsearch, tm
     )
     assert f"; {count_multiply_adds(canonical, 128, 128):,} in" in rows["multiply-adds per step at 128"]
     assert "canonical" not in rows["matrices"] + archsearch("show", "cell=gru").out
+
+
+def test_show_of_a_cell_too_long_in_canonical_form_for_a_search(archsearch, tmp_path):
+    cell = from_darts({"recurrent": [("relu", step) for step in range(32)], "concat": [32]})
+    (tmp_path / "chain.eq").write_text(cell.equations(), encoding="utf-8")
+    with pytest.raises(InvalidGraphError, match="nodes"):
+        cell.canonical()
+    outcome = archsearch("show", "cell=chain.eq")
+    assert (outcome.code, outcome.err) == (0, "")
 
 
 def test_a_founder_of_a_run_is_shown_by_its_name_there(archsearch, tiny_words, tmp_path):
