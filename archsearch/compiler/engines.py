@@ -72,7 +72,7 @@ def choose_engine(name: str) -> str:
     """
     if name == "auto":
         return _fastest()
-    if name not in ENGINES:
+    if not isinstance(name, str) or name not in ENGINES:
         raise ConfigError(f"engine {name!r} is not known. Expected one of: auto, {', '.join(ENGINES)}.")
     if name == "native":
         check_native()
