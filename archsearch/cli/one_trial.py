@@ -10,7 +10,8 @@ from archsearch.cli.planning import build_task, read_recipe
 from archsearch.cli.run_configuration import chosen_tasks, from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting
-from archsearch.compiler.engines import check_precision
+from archsearch.compiler.engines import check_precision, choose_engine_for
+from archsearch.compiler.lower import lower
 from archsearch.errors import ConfigError
 from archsearch.run.reading import Run
 from archsearch.training.evaluate import Evaluator
@@ -89,7 +90,9 @@ def plan_trial(values: Mapping[str, Any], chosen: ChosenCell) -> tuple[Trial, Ta
     )
     hidden_size_for(graph.structure, len(task.symbols), trial.setting.num_layers, trial.setting.max_parameters)
     time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
-    evaluator = Evaluator({name: task}, root.text("engine"), time_limit)
+    # for this cell alone: a search settles on one engine for all its cells
+    engine = choose_engine_for(lower(graph.structure), root.text("engine"))
+    evaluator = Evaluator({name: task}, engine, time_limit)
     check_precision(evaluator.engine, trial.recipe.precision)
     return trial, task, evaluator
 

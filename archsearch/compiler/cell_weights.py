@@ -141,9 +141,13 @@ def load_by_name(layers: Mapping[str, CellWeights], arrays: Mapping[str, ArrayLi
             dot where there are several layers. Weights that are not named stay as they are.
 
     Raises:
-        ConfigError: A key names no weight.
-        ShapeError: An array has another shape than its weight.
+        ConfigError: The arrays are no mapping, or a key names no weight.
+        ShapeError: An array is none, or has another shape than its weight.
     """
+    if not isinstance(arrays, Mapping):
+        raise ConfigError(
+            f"load_weights: expected a dict of arrays by the names of weights, got {type(arrays).__name__}. Give one."
+        )
     targets = {
         f"{layer}.{name}": (linear, kind)
         for layer, weights in layers.items()
@@ -157,7 +161,7 @@ def load_by_name(layers: Mapping[str, CellWeights], arrays: Mapping[str, ArrayLi
         if place is None:
             known = ", ".join(name.removeprefix(only) for name in targets)
             raise ConfigError(f"load_weights: no weight is called {key!r}. Expected some of: {known}.")
-        source, expected = torch.as_tensor(array), getattr(*place).shape
+        source, expected = _tensor_of(key, array), getattr(*place).shape
         if source.shape != expected:
             raise ShapeError(
                 f"load_weights: {key!r} has shape {list(source.shape)}, expected {list(expected)}. "
@@ -166,6 +170,15 @@ def load_by_name(layers: Mapping[str, CellWeights], arrays: Mapping[str, ArrayLi
         copies.append((place, source))
     for (linear, kind), source in copies:
         _assign(linear, kind, source)
+
+
+def _tensor_of(key: str, array: object) -> Tensor:
+    try:
+        return torch.as_tensor(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(
+            f"load_weights: expected for {key!r} an array of numbers, got {type(array).__name__} ({error}). Give one."
+        ) from error
 
 
 def _places(weights: CellWeights) -> Iterator[tuple[str, LinearWeights, str]]:

@@ -72,11 +72,27 @@ def choose_engine(name: str) -> str:
     """
     if name == "auto":
         return _fastest()
-    if name not in ENGINES:
+    if not isinstance(name, str) or name not in ENGINES:
         raise ConfigError(f"engine {name!r} is not known. Expected one of: auto, {', '.join(ENGINES)}.")
     if name == "native":
         check_native()
     return name
+
+
+def choose_engine_for(program: CellProgram, name: str) -> str:
+    """Returns the name of the engine for one cell; `auto` is the fastest that takes the cell, saying so if not native.
+
+    Raises:
+        ConfigError: As for `choose_engine`.
+    """
+    chosen = choose_engine(name)
+    if name == "auto" and chosen == "native":
+        try:
+            NativeEngine(program)
+        except EngineError as error:
+            _say_once(str(error))
+            return "interpreter"
+    return chosen
 
 
 def prepare(name: str, program: CellProgram, precision: str = "full") -> Unroll:

@@ -21,10 +21,17 @@ from archsearch.compiler.cell_weights import (
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.lower import lower
 from archsearch.compiler.sequences import EqualSequences, sequences_of
-from archsearch.compiler.shapes import check_dropout, check_input, check_sizes, check_states, check_switches
+from archsearch.compiler.shapes import (
+    check_cell,
+    check_dropout,
+    check_dtype,
+    check_input,
+    check_sizes,
+    check_states,
+    check_switches,
+)
 from archsearch.compiler.stack import run_stack
 from archsearch.errors import ShapeError
-from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
 
 States = Tensor | tuple[Tensor, ...]
@@ -83,7 +90,8 @@ class RecurrentLayer(nn.Module):
         super().__init__()
         check_sizes("RecurrentLayer", input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_switches("RecurrentLayer", batch_first=batch_first, bidirectional=bidirectional)
-        self.cell = cell if isinstance(cell, CellGraph) else load_cell(cell)
+        check_dtype("RecurrentLayer", dtype)
+        self.cell = check_cell("RecurrentLayer", cell)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers

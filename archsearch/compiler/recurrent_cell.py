@@ -20,8 +20,7 @@ from archsearch.compiler.cell_weights import (
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.layer import States
 from archsearch.compiler.lower import lower
-from archsearch.compiler.shapes import check_input, check_sizes, check_states
-from archsearch.graph.catalog import load_cell
+from archsearch.compiler.shapes import check_cell, check_dtype, check_input, check_sizes, check_states
 from archsearch.graph.cell_graph import CellGraph
 
 
@@ -43,7 +42,7 @@ class RecurrentCell(nn.Module):
         dtype: Their type; torch's default if None.
 
     Raises:
-        ConfigError: A size is below 1, or the cell or the engine is not known.
+        ConfigError: A size is below 1, an argument has a wrong type, or the cell or the engine is not known.
     """
 
     def __init__(
@@ -57,7 +56,8 @@ class RecurrentCell(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes("RecurrentCell", input_size=input_size, hidden_size=hidden_size)
-        self.cell = cell if isinstance(cell, CellGraph) else load_cell(cell)
+        check_dtype("RecurrentCell", dtype)
+        self.cell = check_cell("RecurrentCell", cell)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.engine = choose_engine(engine)

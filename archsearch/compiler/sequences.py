@@ -128,7 +128,14 @@ def sequences_of(packed: PackedSequence) -> PackedSequences:
     Raises:
         ShapeError: Its batch sizes are none, or are not those of its data.
     """
-    batch_sizes = packed.batch_sizes.tolist()
+    given = packed.batch_sizes
+    if given.dim() != 1 or given.dtype != torch.int64:
+        raise ShapeError(
+            "RecurrentLayer: expected a PackedSequence whose batch_sizes are a vector of torch.int64, got "
+            f"{given.dtype} of shape {list(given.shape)}. Build it with torch.nn.utils.rnn.pack_padded_sequence or "
+            "pack_sequence."
+        )
+    batch_sizes = given.tolist()
     if sum(batch_sizes) != packed.data.shape[0]:
         raise ShapeError(
             f"RecurrentLayer: expected a PackedSequence of {sum(batch_sizes)} time steps, the sum of its batch_sizes, "

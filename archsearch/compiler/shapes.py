@@ -5,12 +5,44 @@ Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L`
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from archsearch.errors import ConfigError, ShapeError
+from archsearch.graph.catalog import load_cell
+from archsearch.graph.cell_graph import CellGraph
+
+_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+def check_cell(owner: str, cell: object) -> CellGraph:
+    """Checks what should be a cell, the name of one or a file, and returns the cell.
+
+    Raises:
+        ConfigError: It is none of them, or there is no such cell.
+    """
+    if isinstance(cell, CellGraph):
+        return cell
+    if not isinstance(cell, str | Path):
+        raise ConfigError(
+            f"{owner}: expected for cell a CellGraph, the name of one in the zoo or the path of a file, got "
+            f"{type(cell).__name__}. Give one, such as 'gru'."
+        )
+    return load_cell(cell)
+
+
+def check_dtype(owner: str, dtype: object) -> None:
+    """Checks the type of weights; None, for torch's default, will do.
+
+    Raises:
+        ConfigError: It is not one that weights can be drawn and trained in.
+    """
+    if dtype is not None and dtype not in _DTYPES:
+        known = ", ".join(map(str, _DTYPES))
+        raise ConfigError(f"{owner}: expected for dtype one of {known}, or None, got {dtype!r}. Give one of them.")
 
 
 def check_sizes(owner: str, **sizes: object) -> None:

@@ -25,6 +25,7 @@ from archsearch.interop.highway_steps import (
 from archsearch.interop.shown_values import shown
 
 _ACTIVATIONS = ("tanh", "relu", "", "sigmoid")  # by id; the third is the identity
+_NUMBER = re.compile(r"[0-9]{1,9}")  # ASCII, and of no more digits than int takes
 _WEIGHT_KEY = re.compile(r"(?:.*/)?(?P<place>w_prev|layer_[0-9]+/w)(?::0)?", re.DOTALL)
 
 
@@ -75,7 +76,7 @@ def enas_weights(arc: Sequence[int] | str, arrays: Mapping[str, ArrayLike]) -> d
 def _read(arc: Sequence[int] | str) -> tuple[list[HighwayStep], list[int]]:
     numbers: Sequence[object]
     if isinstance(arc, str):
-        numbers = [int(word) if word.isdecimal() else word for word in arc.split()]
+        numbers = [int(word) if _NUMBER.fullmatch(word) else word for word in arc.split()]
     elif isinstance(arc, Sequence | np.ndarray) and not isinstance(arc, bytes):
         numbers = arc
     else:

@@ -20,8 +20,9 @@ _ARITIES = {
     "activation_sigm": (1, 1),
     "activation_leaky_relu": (1, 1),
 }
-_NEW_STATE = re.compile(r"h_new_(0|[1-9][0-9]{0,3})")
-_OLD_STATE = re.compile(r"h_prev_(0|[1-9][0-9]{0,3})")
+_NEW_STATE = re.compile(r"h_new_([0-9]+)")
+_OLD_STATE = re.compile(r"h_prev_([0-9]+)")
+_STATE_NUMBERS = f"expected a state's number from 0 to {MAX_STATES - 1}, without leading zeros. Renumber the states."
 _FIELDS = {"op", "input"}
 MAX_SHOWN = 50
 
@@ -100,6 +101,8 @@ class _Reader:
                 continue
             if name == INPUT or _OLD_STATE.fullmatch(name):
                 self._note(name, "this is the name of an input and cannot be computed. Rename the node.")
+            if (match := _NEW_STATE.fullmatch(name)) and _state_number(match) is None:
+                self._note(name, _STATE_NUMBERS)
             found = len(self.violations)
             op, inputs = self._read_op(name, spec), self._read_inputs(name, spec)
             if len(self.violations) == found:
@@ -108,14 +111,12 @@ class _Reader:
 
     def num_states(self, violations: list[str]) -> int:
         """Returns how many states there are, adding a violation for each that is missing between the others."""
-        indices = {int(match[1]) for name in self.nodes if (match := _NEW_STATE.fullmatch(name))}
+        matches = filter(None, map(_NEW_STATE.fullmatch, self.nodes))
+        indices = {index for match in matches if (index := _state_number(match)) is not None}
         if 0 not in indices:
             violations.append("recipe: expected a node 'h_new_0', which is the output, got none. Add it or rename one.")
         if not indices:
             return 0
-        if max(indices) >= MAX_STATES:
-            violations.append(f"node 'h_new_{max(indices)}': expected at most {MAX_STATES} states, h_new_0 and on.")
-            return MAX_STATES
         violations += [
             f"recipe: 'h_new_{max(indices)}' needs a node 'h_new_{index}', got none. Add it."
             for index in range(1, max(indices))
@@ -128,7 +129,10 @@ class _Reader:
         for name, node in self.nodes.items():
             for value in dict.fromkeys(node.inputs):
                 match = _OLD_STATE.fullmatch(value)
-                if match and int(match[1]) >= num_states:
+                index = _state_number(match) if match else None
+                if match and index is None:
+                    yield f"node {shown(name)}: input {shown(value)}: {_STATE_NUMBERS}"
+                elif match and index is not None and index >= num_states:
                     yield f"node {shown(name)}: no node 'h_new_{match[1]}' sets the state {value!r}. Add it."
                 elif not match and value != INPUT and value not in self.nodes:
                     close = get_close_matches(value[:64], [INPUT, *list(self.nodes)[:500]], n=1)
@@ -174,6 +178,13 @@ class _Reader:
                 str(fewest) if fewest == most else f"at least {fewest}" if len(inputs) < fewest else f"at most {most:,}"
             )
             self._note(name, f"'{op}' takes {expected} inputs, got {len(inputs):,}. Give it as many.")
+
+
+def _state_number(match: re.Match[str]) -> int | None:
+    digits = match[1]
+    if len(digits) > len(str(MAX_STATES)) or (digits[0] == "0" and digits != "0"):
+        return None
+    return int(digits) if int(digits) < MAX_STATES else None
 
 
 def _in_order(nodes: Mapping[str, RecipeNode]) -> tuple[list[str], list[str]]:

@@ -14,9 +14,11 @@ import pytest
 import yaml
 from rich.console import Console
 from safetensors.torch import load_file
+from shared_unrolling import why_not_native
 
 from archsearch.cli import running
 from archsearch.cli.tables import leaderboard_table
+from archsearch.compiler.native import engine as native_engine
 from archsearch.errors import InvalidGraphError, SearchStateError
 from archsearch.graph.catalog import load_cell
 from archsearch.graph.cost import count_multiply_adds
@@ -302,6 +304,20 @@ def test_evaluate_with_a_run_repeats_its_best_trial(archsearch, tiny_run):
     changed = archsearch("evaluate", f"run={tiny_run}", "rank=1", "task=xml", "steps=1", "setting.learning_rate=0.25")
     assert "at most 1 steps" in changed.out
     assert "lr0.25" in changed.out
+
+
+@pytest.mark.skipif(why_not_native() is not None, reason=str(why_not_native()))
+def test_evaluate_runs_a_cell_that_is_too_large_for_native_on_the_interpreter(archsearch, monkeypatch, caplog):
+    monkeypatch.setattr(native_engine, "MAX_INSTRUCTIONS", 4)
+    words = ("cell=gru", "task=xml", "task.xml.validation_size=700", "steps=1", "setting.max_parameters=2000")
+    settled = archsearch("evaluate", *words)
+    assert settled.code == 0, settled.out + settled.err
+    assert "best validation accuracy" in settled.out
+    (line,) = [record.getMessage() for record in caplog.records if "expected at most 4" in record.getMessage()]
+    assert line.startswith("engine auto: the slower interpreter runs instead. Reason: engine native: the cell has")
+    refused = archsearch("evaluate", *words, "engine=native")
+    assert refused.code != 0, "an engine that was asked for is not exchanged"
+    assert "Use engine=interpreter" in refused.out + refused.err
 
 
 def test_one_thread_per_trial(archsearch, monkeypatch):

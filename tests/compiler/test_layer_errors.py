@@ -6,7 +6,9 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.compiler.recurrent_cell import RecurrentCell
 from archsearch.errors import ConfigError, ShapeError
+from archsearch.graph.cell_graph import CellGraph
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,36 @@ def test_building(arguments, message):
         RecurrentLayer(**({"cell": "gru", "input_size": 3, "hidden_size": 4} | arguments))
 
 
+@pytest.mark.parametrize("module", [RecurrentLayer, RecurrentCell])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cell": None}, "expected for cell a CellGraph, the name .* got NoneType. Give one, such as 'gru'"),
+        ({"cell": CellGraph}, "expected for cell .* got type"),
+        ({"cell": {"h": "tanh(x)"}}, "expected for cell .* got dict"),
+        ({"cell": b"gru"}, "expected for cell .* got bytes"),
+        ({"engine": ["native"]}, r"engine \['native'\] is not known. Expected one of: auto, interpreter"),
+        ({"dtype": torch.int64}, "expected for dtype one of torch.float32, .* got torch.int64"),
+        ({"dtype": torch.complex64}, "expected for dtype .* got torch.complex64"),
+        ({"dtype": torch.float8_e5m2}, "expected for dtype .* got torch.float8_e5m2"),
+        ({"dtype": "float32"}, "expected for dtype .* got 'float32'"),
+    ],
+)
+def test_building_with_wrong_types(module, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        module(**({"cell": "gru", "input_size": 3, "hidden_size": 4} | arguments))
+
+
+@pytest.mark.parametrize("module", [RecurrentLayer, RecurrentCell])
+def test_arrays_of_wrong_types(module):
+    built = module("tanh", 3, 4, engine="interpreter")
+    with pytest.raises(ConfigError, match="load_weights: expected a dict of arrays by the names of weights, got list"):
+        built.load_weights([1])
+    name = next(iter(built.state_dict()))
+    with pytest.raises(ShapeError, match=f"load_weights: expected for '{name}' an array of numbers, got str"):
+        built.load_weights({name: "ones"})
+
+
 X = torch.zeros(5, 2, 3)
 
 
@@ -52,6 +84,8 @@ X = torch.zeros(5, 2, 3)
             PackedSequence(torch.zeros(4, 3), torch.tensor([2, 1])),
             r"3 time steps, the sum of its batch_sizes, got data",
         ),
+        (PackedSequence(torch.zeros(3, 3), torch.tensor([[2, 1]])), r"a vector of torch.int64, got .* shape \[1, 2\]"),
+        (PackedSequence(torch.zeros(3, 3), torch.tensor([2.0, 1.0])), "a vector of torch.int64, got torch.float32"),
         (PackedSequence(torch.zeros(3, 3), torch.tensor([1, 2])), r"never grow and are at least 1, got \[1, 2\]"),
         (PackedSequence(torch.zeros(1, 3), torch.tensor([1, 0])), r"never grow and are at least 1, got \[1, 0\]"),
         (PackedSequence(torch.zeros(0, 3), torch.tensor([], dtype=torch.int64)), r"at least 1, got \[\]"),

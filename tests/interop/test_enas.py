@@ -115,6 +115,8 @@ def test_an_arc_that_begins_with_tanh_is_also_a_genotype():
         ([1.0], ["got 1.0"]),
         ("0 " + "z" * 90 + " 0", [f"got '{'z' * 80}'."]),
         ("0 zero 0", ["arc[1]: expected the predecessor of node 1, an earlier node, 0 to 0, got 'zero'"]),
+        ("1" * 5000, ["arc[0]: expected an activation, 0 tanh, 1 relu, 2 identity, 3 sigmoid, got '1111"]),
+        ("\N{ARABIC-INDIC DIGIT THREE}", ["arc[0]: expected an activation"]),
         ([9, 7, 8, "x", None], ["arc[0]", "arc[1]", "arc[2]", "arc[3]", "arc[4]"]),
     ],
 )

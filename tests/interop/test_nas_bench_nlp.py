@@ -211,8 +211,8 @@ def test_their_gru_and_lstm_are_those_of_the_zoo():
 def test_states_are_the_nodes_called_h_new_and_a_number():
     recipe = {
         "h_new_1_part": {"op": "linear", "input": ["x", "h_prev_1"]},
-        "h_new_01": {"op": "activation_sigm", "input": ["h_new_1_part"]},
-        "h_new_1": {"op": "activation_tanh", "input": ["h_new_01"]},
+        "h_new_1_": {"op": "activation_sigm", "input": ["h_new_1_part"]},
+        "h_new_1": {"op": "activation_tanh", "input": ["h_new_1_"]},
         "h_new_0": {"op": "elementwise_sum", "input": ["h_new_1", "h_prev_0"]},
     }
     cell = from_nas_bench_nlp(recipe)
@@ -280,13 +280,21 @@ def linear(*inputs):
             ["input 'nod' is neither 'x' nor 'h_prev_k' nor a node. Did you mean 'node'"],
         ),
         ({"h_new_0": linear("x", "h_prev_1")}, ["no node 'h_new_1' sets the state 'h_prev_1'"]),
-        ({"h_new_0": linear("x", "h_prev_00")}, ["'h_prev_00' is neither"]),
+        ({"h_new_0": linear("x", "h_prev_00")}, ["input 'h_prev_00': expected a state's number from 0 to 63"]),
+        ({"h_new_0": linear("x", "h_prev_12345")}, ["'h_prev_12345': expected a state's number from 0 to 63"]),
+        ({"h_new_0": linear("x", "h_prev_" + "1" * 5000)}, ["node 'h_new_0': input 'h_prev_1111"]),
         ({"h_new_0": linear("a"), "a": linear("b"), "b": linear("a")}, ["a cycle, 'a' reads 'b' reads 'a'"]),
         ({"h_new_0": linear("h_new_0")}, ["a cycle, 'h_new_0' reads 'h_new_0'"]),
         ({"h_new_0": linear("x"), "x": linear("h_prev_0")}, ["node 'x': this is the name of an input"]),
         ({"h_new_0": linear("x"), "h_prev_0": linear("x")}, ["node 'h_prev_0': this is the name of an input"]),
         ({"h_new_0": linear("x"), 3: linear("x")}, ["names of type str, got 3"]),
-        ({"h_new_0": linear("x"), "h_new_9999": linear("x")}, ["at most 64 states"]),
+        (
+            {"h_new_0": linear("x"), "h_new_64": linear("x")},
+            ["node 'h_new_64': expected a state's number from 0 to 63"],
+        ),
+        ({"h_new_0": linear("x"), "h_new_12345": linear("x")}, ["node 'h_new_12345': expected a state's number"]),
+        ({"h_new_0": linear("x"), "h_new_01": linear("x")}, ["node 'h_new_01': expected a state's number from 0"]),
+        ({"h_new_0": linear("x"), "h_new_" + "1" * 5000: linear("x")}, ["node 'h_new_1111"]),
         (
             {"h_new_0": linear("nowhere"), "a": {"op": "soft", "input": []}, "b": linear()},
             ["'nowhere'", "'soft'", "'linear' takes"],
