@@ -1,5 +1,6 @@
 """`archsearch export`: takes a cell away."""
 
+import os
 from pathlib import Path
 
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
@@ -13,7 +14,7 @@ from archsearch.cli.one_trial import plan_trial, values_of_run
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.compiler.layer import RecurrentLayer
-from archsearch.errors import ConfigError, FileFormatError, InvalidGraphError
+from archsearch.errors import ArchSearchError, ConfigError
 from archsearch.export.copies import as_read
 from archsearch.export.formats import FORMATS, check_formats
 from archsearch.export.fresh_layer import fresh_layer
@@ -79,28 +80,48 @@ def _formats(root: Section) -> tuple[str, ...]:
 
 
 def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str) -> str:
-    """Writes one file and returns how it compares.
+    """Writes one file, under its name only once it is seen to be right, and returns how it compares.
 
     Raises:
-        LateError: It is not what the layer is.
+        LateError: It is not what the layer is, or cannot be written.
     """
-    if name == "python":
-        write_python(layer, path, called)
-    else:
-        FORMATS[name].write(layer, path)
+    unfinished = path.with_name(f".unfinished_{os.getpid()}{FORMATS[name].ending}")
     try:
-        found = FORMATS[name].verify(layer, path)
-    except (FileFormatError, InvalidGraphError) as error:
-        raise LateError(str(error)) from error
+        if name == "python":
+            write_python(layer, unfinished, called)
+        else:
+            FORMATS[name].write(layer, unfinished)
+        compared = _compare(name, layer, unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+    except ArchSearchError as error:
+        if isinstance(error.__cause__, OSError):
+            raise _cannot_be_written(path, error.__cause__) from error
+        raise LateError(str(error).replace(str(unfinished), str(path))) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return compared
+
+
+def _compare(name: str, layer: RecurrentLayer, path: Path) -> str:
+    found = FORMATS[name].verify(layer, path)
     if isinstance(found, str):
         return found
     allowed = FORMATS[name].allowed(layer)
     if not found <= allowed:
         raise LateError(
-            f"{path}: expected the numbers of the layer within {allowed:.2g}, got a difference of {found:.1e}. Do not "
-            f"use this file; please report the cell, {layer.cell.digest}, and the command line."
+            f"{path}: expected the numbers of the layer within {allowed:.2g}, got a difference of {found:.1e}. No file "
+            f"was left; please report the cell, {layer.cell.digest}, and the command line."
         )
     return f"equal to the layer within {found:.1e}"
+
+
+def _cannot_be_written(path: Path, error: OSError) -> LateError:
+    return LateError(
+        f"{path}: cannot be written: {error.strerror or error}. Nothing was left of it. Make room, or choose another "
+        "folder with out=…"
+    )
 
 
 def _refuse_fresh(typed: list[TypedSetting]) -> None:

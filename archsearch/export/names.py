@@ -3,6 +3,7 @@
 import builtins
 import keyword
 import sys
+from unicodedata import combining, normalize
 
 _TAKEN_CLASSES = frozenset({"math", "torch", "cast", "linear", "nn", "PackedSequence", "Tensor"})
 _TAKEN_MODULES = frozenset({"archsearch", "networkx", "numpy", "onnx", "onnxruntime", "safetensors", "torch"})
@@ -10,7 +11,9 @@ _TAKEN_MODULES = frozenset({"archsearch", "networkx", "numpy", "onnx", "onnxrunt
 
 def module_name(cell: str) -> str:
     """Returns a name that can be imported and hides nobody else's module."""
-    plain = "".join(character if character.isalnum() else "_" for character in cell)
+    # Python reads identifiers in this form: in any other, a file is not found, or hides what it must not
+    letters = (character for character in normalize("NFKD", cell) if not combining(character))
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in letters)
     taken = keyword.iskeyword(plain) or plain in sys.stdlib_module_names or plain in _TAKEN_MODULES
     return f"cell_{plain}" if taken or not plain.isidentifier() else plain
 
@@ -26,4 +29,4 @@ def class_name(cell: str) -> str:
 def is_class_name(name: str) -> bool:
     """Tells whether an exported class may be called so: it hides nothing that its module needs."""
     taken = keyword.iskeyword(name) or hasattr(builtins, name) or name in _TAKEN_CLASSES
-    return name.isidentifier() and not taken and not name.startswith("_")
+    return name.isascii() and name.isidentifier() and not taken and not name.startswith("_")

@@ -5,6 +5,7 @@ Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units.
 
 import keyword
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -50,9 +51,10 @@ def export_torch_program(layer: RecurrentLayer, path: Path) -> None:
     check_torch_program()
     program = _trace(layer)
     texts = {"digest": layer.cell.digest, "equations": layer.cell.equations()}
+    content = BytesIO()  # where a disk is full, torch ends the process that writes straight to the file
+    torch.export.save(program, content, extra_files=texts)
     try:
-        with path.open("wb") as file:
-            torch.export.save(program, file, extra_files=texts)
+        path.write_bytes(content.getvalue())
     except OSError as error:
         raise ConfigError(
             f"export torch {path}: the file cannot be written: {error.strerror}. Name a file in a folder that exists "

@@ -1,6 +1,7 @@
 """`archsearch export`: every combination that a person types, on a run of a second."""
 
 import importlib.util
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -162,6 +163,7 @@ def test_a_file_that_is_not_the_layer_is_reported(archsearch, monkeypatch):
     assert "report" in outcome.err
     assert "Wrote exported/gru.py" in outcome.out
     assert "Wrote exported/gru.json" not in outcome.out
+    assert [path.name for path in Path("exported").iterdir()] == ["gru.py"]
 
 
 def test_a_file_that_cannot_be_read_back_is_reported(archsearch, monkeypatch):
@@ -171,6 +173,27 @@ def test_a_file_that_cannot_be_read_back_is_reported(archsearch, monkeypatch):
     outcome = archsearch("export", "cell=gru", "format=svg")
     assert outcome.code == 1
     assert "exported/gru.svg: expected well-formed XML" in outcome.err
+    assert not list(Path("exported").iterdir())
+
+
+@pytest.mark.parametrize("name", ["safetensors", "onnx", "torch_program", "json"])
+def test_a_full_disk_is_said_and_leaves_nothing(name, archsearch, monkeypatch):
+    """A limit on the size of files stands in for it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write_without_room(layer, path):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            kind.write(layer, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    kind = FORMATS[name]
+    monkeypatch.setitem(formats.FORMATS, name, replace(kind, write=write_without_room))
+    outcome = archsearch("export", "cell=gru", f"format={name}", "hidden_size=4", "input_size=3")
+    assert outcome.code == 1
+    assert f"exported/gru{kind.ending}: cannot be written: " in outcome.err
+    assert not list(Path("exported").iterdir())
 
 
 def test_a_missing_package_is_said_before_anything_is_written(archsearch, monkeypatch):
