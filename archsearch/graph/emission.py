@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
+from archsearch.graph.checks import MAX_CONSTANT
 from archsearch.graph.factoring import Rectangle, find_alike_atoms, merge_alike_atoms, take_out_rectangles
 from archsearch.graph.polynomials import (
     CONSTANT,
@@ -28,8 +29,10 @@ from archsearch.graph.polynomials import (
 from archsearch.graph.products import MAX_COEFFICIENT_BITS, MAX_POWER, MAX_TERMS
 from archsearch.graph.structure import OUTPUT_STATE, Node
 
-# a number before a sum of products leaves multiples in it, each of which takes a few additions
+# a number before a sum of products leaves multiples in it, each of which takes an addition or more
 MAX_MULTIPLE = 64
+# a whole factor that two additions make; a larger one is a number of its own
+MAX_ADDED = 4
 
 
 class Emission:
@@ -152,12 +155,24 @@ class Emission:
         return result
 
     def _multiple(self, name: str, factor: int) -> str:
+        if factor > MAX_ADDED:
+            return self._scaled(name, factor)
         result = name
         for bit in bin(factor)[3:]:
             result = self._binary("add", result, result)
             if bit == "1":
                 result = self._binary("add", result, name)
         return result
+
+    def _scaled(self, name: str, factor: int) -> str:
+        """Scales by what a node can have; a larger number is put together digit by digit, as `q * base + r`."""
+        base = int(MAX_CONSTANT)
+        if factor > base:
+            quotient, remainder = divmod(factor, base)
+            total = self._scaled(self._multiple(name, quotient), base)
+            return self._binary("add", total, self._multiple(name, remainder)) if remainder else total
+        node = Node("affine", (name,), scale=float(factor))
+        return self._shared(("affine", name, node.scale, node.shift), node)
 
     def _negative(self, name: str) -> str:
         return self._binary("sub", self._binary("sub", name, name), name)

@@ -248,3 +248,29 @@ def test_peepholes_are_never_shared_and_keep_their_names():
     assert canonical.structure.nodes[name] == Node("peephole", ("h",), 1.0, weights="w")
     assert sorted(canonical.matrices.values()) == ["a", "b"]
     assert canonical.biases == {}
+
+
+@pytest.mark.parametrize(
+    ("expression", "num_nodes"),
+    [
+        ("tanh(1000000 * x)", 2),
+        ("100 * h + x", 2),
+        ("4 * x", 2),
+        ("5 * x", 1),
+        ("1000000 * x + 1000000 * x + 1000000 * x + x", 4),
+    ],
+)
+def test_whole_factors_take_few_nodes(expression, num_nodes):
+    structure = parse_equations(f"h' = {expression}")
+    canonical = canonicalize(structure)
+    assert len(canonical.structure.nodes) == num_nodes
+    assert form(canonicalize(canonical.structure)) == form(canonical)
+    assert error_of(structure, canonical, random.Random(0)) < 1e-12
+
+
+def test_powers_of_sums_with_large_factors_stay_valid():
+    structure = parse_equations("a = 1001 * x + 999 * h + 777 * tanh(x)\nh' = a * a * a * a * a * a")
+    canonical = canonicalize(structure)
+    assert not find_violations(canonical.structure.to_networkx())
+    assert form(canonicalize(canonical.structure)) == form(canonical)
+    assert error_of(structure, canonical, random.Random(0)) < 1e-12
