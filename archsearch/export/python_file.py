@@ -1,5 +1,6 @@
 """An exported module on disk: written, and read back to compare it with the layer."""
 
+import math
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.compiler.layer import RecurrentLayer
+from archsearch.errors import FileFormatError
 from archsearch.export.agreement import Tensors, largest_difference
 from archsearch.export.copies import in_double, options_of
 from archsearch.export.names import class_name
@@ -33,12 +35,20 @@ def verify_python(layer: RecurrentLayer, path: Path) -> float:
 
     Returns:
         The largest difference of any two numbers, relative beyond 1.
+
+    Raises:
+        FileFormatError: No stored number is finite.
     """
     module = load_module(path)
     exported = build_exported(module, layer)
     exported.load_state_dict(layer.state_dict())
     with torch.random.fork_rng(devices=()):
         stored = float(module._test())
+    if math.isnan(stored):
+        raise FileFormatError(
+            f"{path}: expected numbers that the file can be compared with, but the cell gave none that is finite, even "
+            "in one small step. Look at the cell: something in it overflows."
+        )
     return max(stored, largest_difference(in_double(layer), partial(run, exported.double())))
 
 

@@ -1,14 +1,20 @@
 """Exported files run as programs, and imported."""
 
 import ast
+import re
 import subprocess
 import sys
 
 import pytest
 from shared_exports import run_source
 
+from archsearch.errors import FileFormatError
+from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import is_class_name
+from archsearch.export.python_file import verify_python
 from archsearch.export.python_source import export_python
+from archsearch.graph.catalog import load_cell
+from archsearch.graph.cell_graph import CellGraph
 
 
 def run_file(path):
@@ -21,7 +27,7 @@ def test_a_file_tests_itself(name, tmp_path):
     path.write_text(export_python(name, "Found"))
     done = run_file(path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Found: largest difference from the stored numbers ")
+    assert re.match(r"Found: (\d+) of \1 numbers compared, largest difference from the stored ones ", done.stdout)
     assert done.stdout.count("\n") == 1
     assert float(done.stdout.split()[-1]) < 1e-8
 
@@ -45,6 +51,37 @@ def test_a_changed_file_fails(right, wrong, tmp_path):
     assert done.returncode == 1
     assert float(done.stdout.split()[-1]) > 1e-5
     assert not done.stderr
+
+
+GROWING = "a = 1000000 * (x + h)\n" + "".join(f"{b} = {a} * {a}\n" for a, b in zip("abcde", "bcdef", strict=True))
+
+
+def test_a_cell_that_overflows_is_compared_where_it_does_not(tmp_path):
+    """The 32nd power of a million times x, in the second layer of it again, is beyond float64."""
+    source = export_python(CellGraph.from_equations(GROWING + "h' = f + linear(x)"), "Found")
+    path = tmp_path / "cell.py"
+    path.write_text(source)
+    done = run_file(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compared, of, total = done.stdout.split()[1:4]
+    assert (of, compared) == ("of", total)
+    right = "f = e * e"
+    assert right in source
+    path.write_text(source.replace(right, "f = e * a"))
+    assert run_file(path).returncode == 1
+
+
+def test_nothing_compared_is_no_success(tmp_path):
+    source = export_python("gru", "Found")
+    start = source.index('_STORED = """') + len('_STORED = """')
+    end = source.index('"""', start)
+    path = tmp_path / "cell.py"
+    path.write_text(source[:start] + " ".join("nan" for _ in source[start:end].split()) + source[end:])
+    done = run_file(path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("Found: 0 of ")
+    with pytest.raises(FileFormatError, match="none that is finite"):
+        verify_python(fresh_layer(load_cell("gru"), 3, 4, 1, seed=1), path)
 
 
 def test_a_class_may_be_called_as_any_name_in_the_file(tmp_path):
