@@ -18,7 +18,8 @@ from archsearch.graph.polynomials import Polynomial, renumbered
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 CANONICAL_VERSION = 1
-# a cell with numbers, or whose reading had to stop short, is canonicalized again until it stays; each time is at most as good as the last
+# a cell with numbers, or whose reading had to stop short, is canonicalized again until it stays; each time is at most
+# as good as the last
 MAX_REPETITIONS = 16
 
 
