@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_cells import random_structure
 
-from archsearch.errors import InvalidGraphError
+from archsearch.errors import ConfigError, InvalidGraphError
+from archsearch.graph.bias_inits import split_reference
 from archsearch.graph.canonical import canonicalize
 from archsearch.graph.catalog import zoo_cell, zoo_names
 from archsearch.graph.checks import find_violations
@@ -453,3 +454,39 @@ def test_one_changed_character_gives_a_cell_or_the_one_error(seed, position, cha
     text = text[:position] + character + text[position + 1 :]
     with contextlib.suppress(InvalidGraphError):
         assert not find_violations(parse_equations(text).to_networkx())
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "message"),
+    [
+        ("h' = \u0663 * x", 6, r"'\\u0663' is not known here"),
+        (
+            f"h' = linear(x, h, name={'a' * 63})",
+            24,
+            "name: each operand has its own number.* 65 characters: at most 64",
+        ),
+        ("h' = linear(x, name=tanh)", 21, "name: 'tanh' is the name of a primitive"),
+        ("h' = peephole(x, name=mul)", 23, "name: 'mul' is the name of a primitive"),
+    ],
+)
+def test_numbers_and_names_that_no_cell_can_have_are_shown_where_they_stand(line, place, message):
+    with pytest.raises(InvalidGraphError, match=f"^line 1, column {place}: {message}"):
+        parse_equations(line)
+
+
+def test_the_longest_names_of_weights_leave_room_for_their_numbers():
+    nodes = parse_equations(f"h' = linear(x, h, name={'a' * 62})").nodes.values()
+    assert sorted(len(node.weights) for node in nodes) == [0, 64, 64]
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0663", "nan", "", "1e", "--1"])
+def test_first_values_of_biases_are_numbers_as_equations_have_them(number):
+    assert split_reference("lstm_torch:forget=-1.5e-2,input=+.5")[1] == {"forget": -0.015, "input": 0.5}
+    with pytest.raises(ConfigError, match="is no number"):
+        split_reference(f"lstm_torch:forget={number}")
+
+
+def test_weights_named_like_a_primitive_are_told_so():
+    nodes = {"a": Node("linear", ("x",), weights="tanh")}
+    violations = find_violations(Structure(("h",), nodes, {"h": "a"}).to_networkx())
+    assert violations == ("node 'a': weights: 'tanh' is the name of a primitive. Choose another.",)
