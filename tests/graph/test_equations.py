@@ -375,7 +375,7 @@ def test_long_chains_and_deep_nesting_are_read_and_printed():
         ("h' = linear(x, diagonal=h)", "diagonal: expected a number such as 0.9, got 'h'"),
         ("h' = linear(x, diagonal=1e999)", "diagonal: expected a number of at most"),
         ("h' = linear(x, h, diagonal=1)", "diagonal belongs to one matrix"),
-        ("h' = linear(x, name=tanh)", "name: expected a name"),
+        ("h' = linear(x, name=tanh)", "name: 'tanh' is the name of a primitive"),
         ("h' = linear(x, name=w) + linear(h, name=w)", "2 weights have the name 'w'"),
         ("h' = (x + h", "expected ')' for the '(' in column 6, got the end of the line"),
         ("h' = x)", "this ')' closes nothing"),
