@@ -9,6 +9,7 @@ from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.checks import MAX_CONSTANT
 from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.source_text import is_number
 from archsearch.graph.structure import Node
 
 
@@ -51,10 +52,9 @@ def split_reference(reference: str) -> tuple[str, dict[str, float]]:
             raise ConfigError(_misread(reference, f"got {assignment!a}"))
         if name in values:
             raise ConfigError(_misread(reference, f"got {name!a} twice"))
-        try:
-            values[name] = float(number)
-        except ValueError:
-            raise ConfigError(_misread(reference, f"{number!a} is no number")) from None
+        if not is_number(number):
+            raise ConfigError(_misread(reference, f"{number!a} is no number"))
+        values[name] = float(number)
     return cell, values
 
 

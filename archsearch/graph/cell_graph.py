@@ -9,7 +9,7 @@ import networkx as nx
 
 from archsearch.errors import InvalidGraphError
 from archsearch.graph.canonical import Canonical, canonicalize
-from archsearch.graph.checks import find_violations
+from archsearch.graph.checks import MAX_NODES, find_violations
 from archsearch.graph.equations import parse_equations
 from archsearch.graph.files import structure_from_json, structure_to_json
 from archsearch.graph.formatting import format_equations
@@ -111,8 +111,15 @@ class CellGraph:
         """Returns the canonical graph of this cell: equal for equal digests.
 
         Names of weights, which are no part of a cell's identity, are left out.
+
+        Raises:
+            InvalidGraphError: The graph has more nodes than a cell may have, since products are written as sums there.
         """
         canonical = self.canonical_form.structure
+        if len(canonical.nodes) > MAX_NODES:
+            what = f"cell {self.digest}: its canonical form has {len(canonical.nodes):,} nodes"
+            advice = "Use the cell as it is written, or cut its products down"
+            raise InvalidGraphError([f"{what}, expected at most {MAX_NODES:,}. {advice}."])
         nodes = {name: replace(node, weights="") for name, node in canonical.nodes.items()}
         return CellGraph.from_structure(replace(canonical, nodes=nodes))
 

@@ -230,7 +230,9 @@ def _values(node: Any, attributes: dict[Any, Any]) -> Iterator[str]:
     if attributes.get("scale", 1.0) == 0:
         yield f"node {_shown(node)}: scale is 0, so that it depends on nothing. Remove the node or correct it."
     weights = attributes.get("weights", "")
-    if not isinstance(weights, str) or (weights and not is_name(weights)):
+    if isinstance(weights, str) and weights in PRIMITIVES:
+        yield f"node {_shown(node)}: weights: {_shown(weights)} is the name of a primitive. Choose another."
+    elif not isinstance(weights, str) or (weights and not is_name(weights)):
         yield f"node {_shown(node)}: weights: expected a name or empty text, got {_shown(weights)}. Correct it."
 
 

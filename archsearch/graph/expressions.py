@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 
-from archsearch.graph.checks import is_name
+from archsearch.graph.checks import MAX_NAME, is_name
 from archsearch.graph.constants import Operand, checked_constant, operand_of_number, operand_of_value
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.source_text import MistakeError, Token, check_characters
@@ -162,7 +162,7 @@ class ExpressionReader:
         keywords: dict[str, bool | float | str] = {}
         while self._next.text != ")":
             if self._next.kind == "name" and self._tokens[self._position + 1].text == "=":
-                self._keyword(function, keywords)
+                self._keyword(function, keywords, len(operands))
             elif keywords:
                 raise MistakeError(self._next.column, "operands stand before keywords: linear(x, h, bias=no).")
             else:
@@ -192,7 +192,7 @@ class ExpressionReader:
             return f"unknown function '{name}'. Write '{_OTHER_SPELLINGS[name]}'."
         return unknown("function", name, FUNCTIONS)
 
-    def _keyword(self, function: Token, keywords: dict[str, bool | float | str]) -> None:
+    def _keyword(self, function: Token, keywords: dict[str, bool | float | str], num_operands: int) -> None:
         keyword = self._take()
         self._take()
         if function.text not in FUNCTIONS:
@@ -210,7 +210,7 @@ class ExpressionReader:
         if keyword.text == "bias":
             keywords["bias"] = self._yes_or_no()
         elif keyword.text == "name":
-            keywords["name"] = self._weights_name()
+            keywords["name"] = self._weights_name(num_operands)
         else:
             keywords[keyword.text] = self._number(keyword.text)
 
@@ -221,12 +221,18 @@ class ExpressionReader:
             raise MistakeError(token.column, f"bias: expected yes or no, got {token.shown}.")
         return token.text == "yes"
 
-    def _weights_name(self) -> str:
+    def _weights_name(self, num_operands: int) -> str:
         token = self._take()
+        longest = f"{token.text}_{num_operands}" if num_operands > 1 else token.text
+        if token.text in PRIMITIVES:
+            raise MistakeError(token.column, f"name: '{token.text}' is the name of a primitive. Choose another.")
         if not is_name(token.text):
             self._position -= 1
             message = f"name: expected a name for the weights (letters, digits, underscore), got {token.shown}."
             raise MistakeError(token.column, message)
+        if len(longest) > MAX_NAME:
+            message = f"name: each operand has its own number behind the name, '{longest}', {len(longest)} characters:"
+            raise MistakeError(token.column, f"{message} at most {MAX_NAME}. Shorten it.")
         return token.text
 
     def _number(self, keyword: str) -> float:

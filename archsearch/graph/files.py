@@ -76,7 +76,8 @@ def _load(text: str) -> Any:
     if len(text) > MAX_TEXT:
         _fail(f"expected at most {MAX_TEXT:,} characters, got {len(text):,}", "Is it a cell file?")
     try:
-        return json.loads(text, object_pairs_hook=_distinct_fields, parse_constant=_no_constant)
+        # as editors on Windows write it
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_distinct_fields, parse_constant=_no_constant)
     except RecursionError:
         raise FileFormatError("cell file: nested too deeply to be one. Is it a cell file?") from None
     except ValueError as error:

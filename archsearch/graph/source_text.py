@@ -5,9 +5,12 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# digits of ASCII alone: Python's \d and float know those of every script
+_NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_SIGNED_NUMBER = re.compile(rf"[+-]?{_NUMBER}")
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    rf"|(?P<number>{_NUMBER})"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*'?)"
     r"|(?P<symbol>[-+*(),=:])"
     r"|(?P<unknown>.)"
@@ -70,6 +73,11 @@ def straighten(line: str) -> tuple[str, MistakeError | None]:
         return line, None
     mistake = MistakeError(column, f"{_shown(code[column - 1])} is no prime. Write h' with a plain apostrophe.")
     return code.translate(dict.fromkeys(map(ord, _APOSTROPHES), "'")), mistake
+
+
+def is_number(text: str) -> bool:
+    """Tells whether a text is one number as equations write it, with or without a sign."""
+    return _SIGNED_NUMBER.fullmatch(text) is not None
 
 
 def check_characters(tokens: Sequence[Token]) -> None:

@@ -274,3 +274,11 @@ def test_powers_of_sums_with_large_factors_stay_valid():
     assert not find_violations(canonical.structure.to_networkx())
     assert form(canonicalize(canonical.structure)) == form(canonical)
     assert error_of(structure, canonical, random.Random(0)) < 1e-12
+
+
+def test_numbers_written_otherwise_than_they_were_read_are_one_cell():
+    """What is written has numbers that stay apart, what was read had none."""
+    cell = parse_equations("a = 1e-6 - 0.7 * h\nb = 1000 * a\nh' = 1000000 * b")
+    canonical = canonicalize(cell)
+    assert form(canonicalize(canonical.structure)) == form(canonical)
+    assert error_of(cell, canonical, random.Random(0)) < 1e-12

@@ -111,3 +111,14 @@ def test_canonical_graphs_are_equal_for_equal_digests_whatever_the_weights_are_c
     assert named.digest == plain.digest
     assert named.canonical() == plain.canonical()
     assert named.canonical().canonical() == named.canonical()
+
+
+def test_a_canonical_form_too_large_for_a_cell_is_named():
+    powers = [
+        f"b{i} = 1001 * x + 999 * h + 777 * tanh(x) + {i}01 * tanh(h)\np{i} = b{i} * b{i} * b{i} * b{i} * b{i} * b{i}"
+        for i in range(1, 10)
+    ]
+    total = " + ".join(f"tanh(p{i})" for i in range(1, 10))
+    cell = CellGraph.from_equations("\n".join([*powers, f"h' = {total}"]))
+    with pytest.raises(InvalidGraphError, match=rf"^cell {cell.digest}: its canonical form has [\d,]+ nodes.*2,000"):
+        cell.canonical()

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_cells import random_structure
 
-from archsearch.errors import InvalidGraphError
+from archsearch.errors import ConfigError, InvalidGraphError
+from archsearch.graph.bias_inits import split_reference
 from archsearch.graph.canonical import canonicalize
 from archsearch.graph.catalog import zoo_cell, zoo_names
 from archsearch.graph.checks import find_violations
@@ -374,7 +375,7 @@ def test_long_chains_and_deep_nesting_are_read_and_printed():
         ("h' = linear(x, diagonal=h)", "diagonal: expected a number such as 0.9, got 'h'"),
         ("h' = linear(x, diagonal=1e999)", "diagonal: expected a number of at most"),
         ("h' = linear(x, h, diagonal=1)", "diagonal belongs to one matrix"),
-        ("h' = linear(x, name=tanh)", "name: expected a name"),
+        ("h' = linear(x, name=tanh)", "name: 'tanh' is the name of a primitive"),
         ("h' = linear(x, name=w) + linear(h, name=w)", "2 weights have the name 'w'"),
         ("h' = (x + h", "expected ')' for the '(' in column 6, got the end of the line"),
         ("h' = x)", "this ')' closes nothing"),
@@ -495,3 +496,39 @@ def test_weights_called_linear_1_and_linear_2_are_not_joined_under_a_name_that_c
     structure = Structure(("h",), nodes | {"s": Node("add", ("a", "b"))}, {"h": "s"})
     text = format_equations(structure)
     assert {node.weights for node in parse_equations(text).nodes.values() if node.weights} == {"linear_1", "linear_2"}
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "message"),
+    [
+        ("h' = \u0663 * x", 6, "'\u0663' is not known here"),
+        (
+            f"h' = linear(x, h, name={'a' * 63})",
+            24,
+            "name: each operand has its own number.* 65 characters: at most 64",
+        ),
+        ("h' = linear(x, name=tanh)", 21, "name: 'tanh' is the name of a primitive"),
+        ("h' = peephole(x, name=mul)", 23, "name: 'mul' is the name of a primitive"),
+    ],
+)
+def test_numbers_and_names_that_no_cell_can_have_are_shown_where_they_stand(line, place, message):
+    with pytest.raises(InvalidGraphError, match=f"^line 1, column {place}: {message}"):
+        parse_equations(line)
+
+
+def test_the_longest_names_of_weights_leave_room_for_their_numbers():
+    nodes = parse_equations(f"h' = linear(x, h, name={'a' * 62})").nodes.values()
+    assert sorted(len(node.weights) for node in nodes) == [0, 64, 64]
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0663", "nan", "", "1e", "--1"])
+def test_first_values_of_biases_are_numbers_as_equations_have_them(number):
+    assert split_reference("lstm_torch:forget=-1.5e-2,input=+.5")[1] == {"forget": -0.015, "input": 0.5}
+    with pytest.raises(ConfigError, match="is no number"):
+        split_reference(f"lstm_torch:forget={number}")
+
+
+def test_weights_named_like_a_primitive_are_told_so():
+    nodes = {"a": Node("linear", ("x",), weights="tanh")}
+    violations = find_violations(Structure(("h",), nodes, {"h": "a"}).to_networkx())
+    assert violations == ("node 'a': weights: 'tanh' is the name of a primitive. Choose another.",)

@@ -152,3 +152,8 @@ def test_any_value_in_any_field_gives_a_cell_or_our_error(field, value):
 @given(st.sampled_from(["name", "primitive", "operands", "diagonal", "bias", "bias_init", "weights", "new"]), JSON)
 def test_any_value_in_any_field_of_a_node_gives_a_cell_or_our_error(field, value):
     check_read(with_node(**{field: value}))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_cell():
+    structure = zoo_cell("gru").structure
+    assert structure_from_json("\ufeff" + structure_to_json(structure)) == structure
