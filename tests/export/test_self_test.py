@@ -118,7 +118,7 @@ def test_importing_runs_definitions_only():
             assert isinstance(definition, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)
     imported = {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}
     imported |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in imported} == {"math", "torch", "typing"}
+    assert {name.partition(".")[0] for name in imported} == {"math", "torch", "typing", "warnings"}
 
 
 def test_the_same_cell_gives_the_same_file():

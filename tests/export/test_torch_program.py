@@ -49,7 +49,7 @@ def test_the_zoo_equals_the_layer(name, tmp_path):
 )
 def test_awkward_cells(equations, tmp_path):
     cell = CellGraph.from_equations(equations)
-    assert difference(build_layer(cell, 3, 4, 2), tmp_path / "cell.pt2") <= 1e-6
+    assert difference(build_layer(cell, 3, 4, 2), tmp_path / "cell.pt2") <= TOLERANCE  # in float32, of float64
 
 
 def test_other_layouts_types_and_engines(tmp_path):
