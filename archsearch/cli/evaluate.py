@@ -11,7 +11,7 @@ from archsearch.cli.one_trial import overlay, plan_trial, typed_values, values_o
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ArchSearchError
-from archsearch.export.weights import save_weights
+from archsearch.export.weights import save_weights, texts_of_cell
 from archsearch.training.evaluate import Evaluation
 from archsearch.training.trainer import CurvePoint
 from archsearch.trials.task import Task
@@ -67,10 +67,10 @@ def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float
 
 
 def _save(evaluation: Evaluation, trial: Trial, target: Path) -> None:
+    """Writes the model's weights and what they are of; the cell as `save_weights` does for a layer."""
     assert evaluation.model is not None  # the caller has looked
     metadata = {
-        "digest": trial.cell,
-        "equations": trial.graph.equations(),
+        **texts_of_cell(trial.graph),
         "task": trial.task,
         "setting": trial.setting.key,
         "steps": str(evaluation.result.steps),

@@ -129,4 +129,7 @@ def _trace(layer: RecurrentLayer) -> ExportedProgram:
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, GraphModule) else ():
             node.meta.pop("stack_trace", None)  # it names folders of this machine
+    # a trained layer's weights are slices of one tensor: torch would write all that is before them, and warn
+    for name, weight in program.state_dict.items():
+        program.state_dict[name] = nn.Parameter(weight.detach().clone(), weight.requires_grad)
     return program

@@ -14,6 +14,7 @@ from torch import Tensor
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.recurrent_cell import RecurrentCell
 from archsearch.errors import ConfigError, FileFormatError
+from archsearch.graph.cell_graph import CellGraph
 
 Source = torch.nn.Module | Mapping[str, Tensor]
 
@@ -24,7 +25,7 @@ class SavedWeights:
 
     Attributes:
         tensors: A `state_dict`, on the CPU.
-        metadata: Texts by name, such as `digest`, `equations` and `setting`.
+        metadata: Texts by name, such as `digest`, `graph`, `equations` and `setting`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -35,7 +36,9 @@ def save_weights(source: Source, path: Path | str, metadata: Mapping[str, str] |
     """Writes weights to a safetensors file, whole or not at all; an older file of the same name is replaced.
 
     Args:
-        source: A module or its `state_dict`. A layer's or cell's `digest` and `equations` are put into the metadata.
+        source: A module or its `state_dict`. A layer's or cell's `digest`, `graph` and `equations` are put into the
+            metadata. `graph` is its JSON form, of which the weights have their names; read back from `equations`,
+            weights that nobody named are numbered anew.
         path: The file; its folder exists.
         metadata: More texts to keep with the weights.
 
@@ -87,7 +90,12 @@ def load_weights(path: Path | str) -> SavedWeights:
         raise ConfigError(f"weights {path}: cannot be read: {error}. Check its permissions.") from error
 
 
+def texts_of_cell(cell: CellGraph) -> dict[str, str]:
+    """Returns what a file of weights says of their cell: see `save_weights`."""
+    return {"digest": cell.digest, "graph": cell.to_json(), "equations": cell.equations()}
+
+
 def _texts_of(source: Source) -> dict[str, str]:
     if not isinstance(source, RecurrentLayer | RecurrentCell):
         return {}
-    return {"digest": source.cell.digest, "equations": source.cell.equations()}
+    return texts_of_cell(source.cell)

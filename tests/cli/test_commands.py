@@ -13,14 +13,15 @@ import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
-from safetensors.torch import load_file
 from shared_unrolling import why_not_native
 
 from archsearch.cli import running
 from archsearch.cli.tables import leaderboard_table
 from archsearch.compiler.native import engine as native_engine
 from archsearch.errors import InvalidGraphError, SearchStateError
+from archsearch.export.weights import load_weights
 from archsearch.graph.catalog import load_cell
+from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_multiply_adds
 from archsearch.interop import from_darts
 from archsearch.run.reading import load_run
@@ -288,7 +289,13 @@ def test_evaluate_trains_and_keeps_weights(archsearch):
     assert "chance" in first.out
     assert "ceiling" in first.out
     assert first.out.count("step  ") == 2
-    assert any(name.startswith("readout") for name in load_file("new/gru.safetensors"))
+    saved = load_weights("new/gru.safetensors")
+    assert any(name.startswith("readout") for name in saved.tensors)
+    cell = CellGraph.from_json(saved.metadata["graph"])
+    assert saved.metadata["digest"] == cell.digest
+    assert saved.metadata["equations"] == cell.equations()
+    parts = {node.weights or name for name, node in cell.nodes.items()}
+    assert {name.split(".")[3] for name in saved.tensors if name.startswith("layers.")} <= parts
     again = archsearch("evaluate", "cell=gru", *words)
     assert [line for line in again.out.splitlines() if line.startswith("step")] == [
         line for line in first.out.splitlines() if line.startswith("step")

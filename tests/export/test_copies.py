@@ -1,13 +1,18 @@
 """Names of weights that nobody named: files of one export agree on them."""
 
+import random
+
 import pytest
 import torch
+from shared_exports import draw_mutant
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.export.cell_files import difference_of
 from archsearch.export.copies import as_read
 from archsearch.export.self_test import TOLERANCE
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.names import paired_values
+from archsearch.graph.primitives import PRIMITIVES
 
 PLAIN = """z = sigmoid(linear(x) + linear(h))
 n = tanh(linear(x) + linear(z * h))
@@ -39,3 +44,21 @@ def test_equations_under_other_names_are_found_out(canonical):
     assert set(RecurrentLayer(read, 4, 4, 2, bidirectional=True).state_dict()) == set(canonical.state_dict())
     assert difference_of(canonical, read) > 1000 * TOLERANCE
     assert difference_of(as_read(canonical), read) <= TOLERANCE
+
+
+def test_names_of_the_equations_stay_when_read_again():
+    """Of 300 canonical cells; many had other names, or nothing would be tested."""
+    rng = random.Random(0)
+    num_renamed = 0
+    for _ in range(300):
+        cell = draw_mutant(rng).canonical()
+        read = CellGraph.from_equations(cell.equations())
+        assert CellGraph.from_equations(read.equations()) == read, cell.equations()
+        pairs = paired_values(cell.structure, read.structure)
+        assert pairs is not None, cell.equations()
+        num_renamed += any(
+            (node.weights or name) != (read.nodes[pairs[name]].weights or pairs[name])
+            for name, node in cell.nodes.items()
+            if PRIMITIVES[node.primitive].has_weights
+        )
+    assert num_renamed >= 30

@@ -179,6 +179,9 @@ def test_sources_are_formatted_and_typed(tmp_path):
     configuration = str(ROOT / "pyproject.toml")
     for command in (
         ["ruff", "check", "--config", configuration, str(tmp_path)],
+        ["ruff", "check", "--isolated", str(tmp_path)],
+        ["ruff", "check", "--isolated", "--extend-select=RUF100", str(tmp_path)],
+        ["ruff", "format", "--check", "--isolated", "--line-length=120", str(tmp_path)],
         ["ruff", "format", "--check", "--config", configuration, str(tmp_path)],
         ["mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path / "cache"), *typed],
     ):

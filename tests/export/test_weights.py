@@ -6,6 +6,7 @@ import torch
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError, FileFormatError
 from archsearch.export.weights import load_weights, save_weights
+from archsearch.graph.cell_graph import CellGraph
 
 
 def test_a_layer_comes_back_with_its_cell(tmp_path):
@@ -20,6 +21,21 @@ def test_a_layer_comes_back_with_its_cell(tmp_path):
     x = torch.randn(5, 2, 3)
     assert torch.equal(layer(x)[0], other(x)[0])
     assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_the_graph_gives_back_the_names_of_weights_that_nobody_named(tmp_path):
+    """A canonical graph numbers them otherwise than its equations do."""
+    written = "z = sigmoid(linear(x) + linear(h))\nn = tanh(linear(x) + linear(z * h))\nh' = (1 - z) * n + z * h"
+    layer = RecurrentLayer(CellGraph.from_equations(written).canonical(), 4, 4)
+    saved = load_weights(save_weights(layer, tmp_path / "w"))
+    x = torch.randn(5, 2, 4)
+    differences = []
+    for cell in (CellGraph.from_json(saved.metadata["graph"]), CellGraph.from_equations(saved.metadata["equations"])):
+        other = RecurrentLayer(cell, 4, 4)
+        other.load_state_dict(saved.tensors)
+        differences.append((other(x)[0] - layer(x)[0]).abs().max().item())
+    assert differences[0] == 0
+    assert differences[1] > 0.01
 
 
 def test_a_state_dict_of_shared_and_strided_tensors(tmp_path):
