@@ -11,6 +11,7 @@ from torch import nn
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
+from archsearch.export.agreement import TOLERANCE
 from archsearch.export.torch_program import export_torch_program, verify_torch_program
 from archsearch.graph.catalog import zoo_names
 from archsearch.graph.cell_graph import CellGraph
