@@ -18,8 +18,7 @@ from archsearch.graph.polynomials import Polynomial, renumbered
 from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 
 CANONICAL_VERSION = 1
-# a cell with numbers, or whose reading had to stop short, is canonicalized again until it stays; each time is at most
-# as good as the last
+# a cell whose reading had to stop short is canonicalized again until it stays; each time is at most as good as the last
 MAX_REPETITIONS = 16
 
 
@@ -56,8 +55,7 @@ def canonicalize(structure: Structure) -> Canonical:
     one digest; two cells never share one. The form of a canonical structure is that structure.
     """
     canonical = _canonicalize_once(structure)
-    has_numbers = any(node.primitive == "affine" for node in structure.nodes.values())
-    if canonical.is_exact and not has_numbers:
+    if canonical.is_exact:
         return canonical
     forms = [canonical]
     for _ in range(MAX_REPETITIONS):
@@ -68,8 +66,7 @@ def canonicalize(structure: Structure) -> Canonical:
                 # forms that lead to one another in a circle: the same one whichever comes first
                 return min([*forms[index + 1 :], canonical], key=lambda form: form.digest)
         forms.append(canonical)
-        # what is written of numbers may stay apart where what was read did not: 1e6 * (1000 * (1e-6 * a))
-        if latest.is_exact and not has_numbers:
+        if latest.is_exact:
             break
     return canonical
 

@@ -276,8 +276,8 @@ def test_powers_of_sums_with_large_factors_stay_valid():
     assert error_of(structure, canonical, random.Random(0)) < 1e-12
 
 
-def test_numbers_written_otherwise_than_they_were_read_are_one_cell():
-    """What is written has numbers that stay apart, what was read had none."""
+def test_large_factors_before_numbers_that_stay_apart_are_written_as_they_were_read():
+    """As additions they open the sum behind them at every step, and each form leads to another one."""
     cell = parse_equations("a = 1e-6 - 0.7 * h\nb = 1000 * a\nh' = 1000000 * b")
     canonical = canonicalize(cell)
     assert form(canonicalize(canonical.structure)) == form(canonical)

@@ -125,7 +125,8 @@ def test_references_carry_first_values_of_biases(tmp_path):
         ("lstm:forget=1,forget=2", "'forget' twice"),
         ("lstm:forgt=1", "cell 'lstm:forgt=1': bias 'forgt'"),
         ("none:forget=1", "^cell 'none' is neither in the zoo nor a file"),
-        ("lstm:forget=inf", "is no number"),
+        ("lstm:forget=inf", "'inf' is no number"),
+        ("lstm:forget=1e999", "finite"),
     ],
 )
 def test_references_that_cannot_be_read(reference, message):
