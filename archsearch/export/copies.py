@@ -36,13 +36,11 @@ def as_read(layer: RecurrentLayer) -> RecurrentLayer:
     files of one export must agree.
 
     Returns:
-        The layer itself where the names are those already, else one like it with the same weights.
-
-    Raises:
-        ValueError: The equations are not the same cell but for names.
+        A layer like it with the same weights; the layer itself where the names are those already, or where equations
+        are read with fewer nodes (a factor of 1 is not written): there the check of the written file tells.
     """
     cell = CellGraph.from_equations(layer.cell.equations())
-    if cell == layer.cell:
+    if cell == layer.cell or paired_values(layer.cell.structure, cell.structure) is None:
         return layer
     state = respelt_weights(layer, cell)
     with torch.random.fork_rng(devices=()):

@@ -11,6 +11,7 @@ from archsearch.export.cell_files import difference_of
 from archsearch.export.copies import as_read
 from archsearch.export.self_test import TOLERANCE
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.structure import Node, Structure
 from archsearch.graph.names import paired_values
 from archsearch.graph.primitives import PRIMITIVES
 
@@ -62,3 +63,13 @@ def test_names_of_the_equations_stay_when_read_again():
             if PRIMITIVES[node.primitive].has_weights
         )
     assert num_renamed >= 30
+
+
+def test_a_node_that_equations_leave_out():
+    """A factor of 1 is not written; weights that a person named keep their names."""
+    nodes = {"a": Node("linear", ("x",)), "b": Node("affine", ("a",)), "t": Node("tanh", ("b",))}
+    layer = RecurrentLayer(CellGraph.from_structure(Structure(("h",), nodes, {"h": "t"})), 3, 4)
+    assert as_read(layer) is layer
+    read = CellGraph.from_equations(layer.cell.equations())
+    assert len(read.nodes) == 2
+    assert difference_of(layer, read) <= TOLERANCE
