@@ -11,9 +11,9 @@ from archsearch.export.cell_files import difference_of
 from archsearch.export.copies import as_read
 from archsearch.export.self_test import TOLERANCE
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.graph.structure import Node, Structure
 from archsearch.graph.names import paired_values
 from archsearch.graph.primitives import PRIMITIVES
+from archsearch.graph.structure import Node, Structure
 
 PLAIN = """z = sigmoid(linear(x) + linear(h))
 n = tanh(linear(x) + linear(z * h))
