@@ -15,6 +15,7 @@ from torch import Tensor
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
 from archsearch.export.agreement import Tensors, largest_difference, largest_step_difference
+from archsearch.export.written_bytes import write_bytes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -127,10 +128,4 @@ def _not_installed(packages: str) -> ConfigError:
 
 
 def _write(model: "ModelProto", path: Path) -> None:
-    try:
-        path.write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise ConfigError(
-            f"export onnx {path}: the file cannot be written: {error.strerror}. Name a file in a folder that exists "
-            "and is yours."
-        ) from error
+    write_bytes("onnx", path, model.SerializeToString())

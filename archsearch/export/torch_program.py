@@ -20,6 +20,7 @@ from archsearch.errors import ConfigError
 from archsearch.export.agreement import Tensors, largest_difference
 from archsearch.export.directions import count_rows
 from archsearch.export.scanned_program import run_scanned
+from archsearch.export.written_bytes import write_bytes
 
 
 def check_torch_program() -> None:
@@ -53,13 +54,7 @@ def export_torch_program(layer: RecurrentLayer, path: Path) -> None:
     texts = {"digest": layer.cell.digest, "equations": layer.cell.equations()}
     content = BytesIO()  # where a disk is full, torch ends the process that writes straight to the file
     torch.export.save(program, content, extra_files=texts)
-    try:
-        path.write_bytes(content.getvalue())
-    except OSError as error:
-        raise ConfigError(
-            f"export torch {path}: the file cannot be written: {error.strerror}. Name a file in a folder that exists "
-            "and is yours."
-        ) from error
+    write_bytes("torch", path, content.getvalue())
 
 
 def verify_torch_program(layer: RecurrentLayer, path: Path) -> float:

@@ -56,7 +56,8 @@ def enas_weights(arc: Sequence[int] | str, arrays: Mapping[str, ArrayLike]) -> d
     Args:
         arc: As `from_enas` takes it.
         arrays: By the authors' names of variables in one layer, `w_prev` `[I + H, 2 H]` and `layer_K/w` `[H, 2 H]`,
-            with any scope before them, all that the cell needs. Other entries are passed over.
+            with any scope before them, all that the cell needs and those of one layer. Other entries are passed
+            over.
 
     Raises:
         InvalidGraphError: The arc breaks a rule.

@@ -304,7 +304,7 @@ TORCH_WARNS = pytest.mark.filterwarnings(
 )
 
 
-def run_on_both(behaviour, name, engine):
+def assert_same_on_both(behaviour, name, engine):
     pair = build_pair(name, 2, engine, bidirectional=True, dtype=torch.float64)
     expected, actual = (list(behaviour(module, draw_input("time first", torch.float64)[0])) for module in pair)
     assert len(expected) == len(actual)
@@ -318,14 +318,14 @@ def run_on_both(behaviour, name, engine):
 def test_as_any_module(name, behaviour, engine):
     if engine == "native" and why_not_native() is not None:
         pytest.skip(why_not_native())
-    run_on_both(behaviour, name, engine)
+    assert_same_on_both(behaviour, name, engine)
 
 
 @TORCH_WARNS
 @pytest.mark.parametrize("behaviour", TRANSFORMING)
 @pytest.mark.parametrize("name", NAMES)
 def test_under_transforms(name, behaviour):
-    run_on_both(behaviour, name, "auto")
+    assert_same_on_both(behaviour, name, "auto")
 
 
 @TORCH_WARNS
