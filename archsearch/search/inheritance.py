@@ -1,7 +1,9 @@
 """Which settings a cell is tried with next."""
 
+import heapq
 import random
 from collections.abc import Sequence
+from functools import cached_property
 
 from archsearch.search.knowledge import TaskHistory
 from archsearch.search.plan import Inheritance, TaskPlan
@@ -30,39 +32,56 @@ def draw_fresh_settings(
         rules: The shares of R25.
     """
     used = set(history.tried)
-    everything = task.space.all()
+    pools = _Pools(parent, founders, rules)
     drawn: list[Setting] = []
     for _ in range(min(task.num_settings, task.max_settings - len(used))):
-        pool = _choose_pool(rng, parent, founders, rules)
-        fresh = [setting for setting in pool if setting not in used]
+        fresh = [setting for setting in pools.choose(rng) if setting not in used]
         if not fresh:
-            fresh = [setting for setting in everything if setting not in used]
+            fresh = [setting for setting in task.space.all() if setting not in used]
         setting = rng.choice(fresh)
         used.add(setting)
         drawn.append(setting)
     return tuple(drawn)
 
 
-def _choose_pool(
-    rng: random.Random, parent: TaskHistory | None, founders: Sequence[TaskHistory], rules: Inheritance
-) -> Sequence[Setting]:
-    """Returns one of R25's pools; an empty one stands for fully random."""
-    if parent is None:
+class _Pools:
+    """R25's pools, each made once however many settings are drawn from it."""
+
+    def __init__(self, parent: TaskHistory | None, founders: Sequence[TaskHistory], rules: Inheritance) -> None:
+        self._parent = parent
+        self._founders = founders
+        self._rules = rules
+
+    def choose(self, rng: random.Random) -> Sequence[Setting]:
+        """Draws one of the pools; an empty one stands for fully random."""
+        parent, rules = self._parent, self._rules
+        if parent is None:
+            return ()
+        share = rng.random()
+        if len(parent.tried) >= rules.well_explored:
+            return self._best_of_parent if share < rules.from_well_explored else ()
+        if share < rules.from_founders:
+            return self._best_of_founders
+        if share < rules.from_founders + rules.from_parent:
+            return parent.tried_in_order
         return ()
-    share = rng.random()
-    if len(parent.tried) >= rules.well_explored:
-        return best_settings((parent,), rules.best) if share < rules.from_well_explored else ()
-    if share < rules.from_founders:
-        return best_settings(founders, rules.best)
-    if share < rules.from_founders + rules.from_parent:
-        return sorted(parent.tried)
-    return ()
+
+    @cached_property
+    def _best_of_parent(self) -> list[Setting]:
+        assert self._parent is not None  # checked by `choose`
+        return best_settings((self._parent,), self._rules.best)
+
+    @cached_property
+    def _best_of_founders(self) -> list[Setting]:
+        return best_settings(self._founders, self._rules.best)
 
 
 def best_settings(histories: Sequence[TaskHistory], count: int) -> list[Setting]:
     """Returns the `count` best settings over all histories, best first, each once, ties by setting."""
-    best: dict[Setting, float] = {}
-    for history in histories:
-        for accuracy, setting in history.ranked():
-            best[setting] = max(best.get(setting, accuracy), accuracy)
-    return sorted(best, key=lambda setting: (-best[setting], setting))[:count]
+    ranked = heapq.merge(*(history.ranked() for history in histories), key=lambda pair: (-pair[0], pair[1]))
+    best: dict[Setting, None] = {}  # a setting that comes again was better where it came first
+    for _, setting in ranked:
+        if len(best) == count:
+            break
+        best[setting] = None
+    return list(best)

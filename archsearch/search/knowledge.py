@@ -31,10 +31,19 @@ class TaskHistory:
         """The settings that are used up (R8), failed ones included."""
         return frozenset(setting for setting, _ in self.outcomes)
 
-    def ranked(self) -> list[tuple[float, Setting]]:
-        """Returns accuracy and setting, best first, ties by setting; what has no accuracy is left out."""
+    @cached_property
+    def tried_in_order(self) -> tuple[Setting, ...]:
+        """The settings that are used up, sorted."""
+        return tuple(sorted(self.tried))
+
+    @cached_property
+    def _ranked(self) -> tuple[tuple[float, Setting], ...]:
         counted = [(accuracy, setting) for setting, accuracy in self.outcomes if accuracy is not None]
-        return sorted(counted, key=lambda pair: (-pair[0], pair[1]))
+        return tuple(sorted(counted, key=lambda pair: (-pair[0], pair[1])))
+
+    def ranked(self) -> tuple[tuple[float, Setting], ...]:
+        """Returns accuracy and setting, best first, ties by setting; what has no accuracy is left out."""
+        return self._ranked
 
 
 @dataclass(frozen=True)

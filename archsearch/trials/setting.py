@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, order=True)
@@ -24,7 +25,14 @@ class Setting:
     num_layers: int
     max_parameters: int
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.init_scale, self.learning_rate, self.max_gradient_norm, self.num_layers, self.max_parameters))
+
+    @cached_property
     def key(self) -> str:
         """A short text that identifies the setting."""
         return (
@@ -54,6 +62,10 @@ class SettingSpace:
 
     def all(self) -> tuple[Setting, ...]:
         """Returns every setting, in a fixed order."""
+        return self._all
+
+    @cached_property
+    def _all(self) -> tuple[Setting, ...]:
         coordinates = (
             self.init_scales,
             self.learning_rates,

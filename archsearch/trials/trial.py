@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from archsearch.errors import FileFormatError
@@ -37,7 +38,7 @@ class Recipe:
     num_halvings: int = 4
     precision: Precision = "float32"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Identifies the recipe and the trainer's version."""
         return digest("recipe", TRAINER_VERSION, *(f"{name}={value}" for name, value in asdict(self).items()))
@@ -69,7 +70,7 @@ class Trial:
     max_steps: int
     root_seed: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The text under which the result is kept. Workers, paths and the engine are no part of it."""
         return "/".join(
@@ -113,7 +114,7 @@ class TrialResult:
 
     def to_record(self) -> dict[str, Any]:
         """Returns the result as plain values for JSON."""
-        return {**asdict(self), "curve": [list(point) for point in self.curve], "environment": dict(self.environment)}
+        return {**vars(self), "curve": [list(point) for point in self.curve], "environment": dict(self.environment)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrialResult":
