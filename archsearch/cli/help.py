@@ -47,6 +47,13 @@ COMMANDS = {
         "prints the best cells of a run",
         ("archsearch leaderboard run=results/first", "archsearch leaderboard run=results/first top=5"),
     ),
+    "confirm": Command(
+        "trains the best cells of a run anew: fresh seeds, test data, confidence intervals",
+        (
+            "archsearch confirm run=results/first",
+            "archsearch confirm run=results/first top=3 seeds=10 settings=12 workers=4",
+        ),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

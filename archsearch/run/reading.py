@@ -63,6 +63,23 @@ class Run:
         """Returns the frame that pandas reads from `candidates.csv`."""
         return _as_read(candidates_frame(self._outcomes))
 
+    def confirmation(self) -> pd.DataFrame | None:
+        """Returns the frame of `confirmation.csv`, which `archsearch confirm` writes; None if there is none.
+
+        Raises:
+            FileFormatError: The file is no such table.
+        """
+        path = self.folder.confirmation_path
+        if not path.is_file():
+            return None
+        try:
+            frame = pd.read_csv(path)
+        except (ValueError, OSError) as error:
+            raise FileFormatError(f"{path}: expected the table of a confirmation, got {error}.") from error
+        if missing := {"cell", "verdict", "fitness", "fitness_low", "fitness_high"}.difference(frame.columns):
+            raise FileFormatError(f"{path}: expected the table of a confirmation, found no {', '.join(missing)}.")
+        return frame
+
     def summary(self) -> dict[str, object]:
         """Returns the content of `summary.json`."""
         return summary(self.knowledge, self._outcomes, self._trials)
