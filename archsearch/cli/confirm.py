@@ -22,7 +22,7 @@ from archsearch.run.reading import Run, load_run
 from archsearch.studies.confirm import ConfirmationPlan, confirm
 from archsearch.studies.confirmation import Confirmation, judge_all
 from archsearch.studies.contestants import choose_contestants, names_of
-from archsearch.studies.replicates import CONFIRMING_REPLICATE, replicates_from
+from archsearch.studies.replicates import CONFIRMING_REPLICATE, check_seeds
 from archsearch.studies.sitting import Sitting, recorded_results
 from archsearch.training.evaluate import HeldOutEvaluator
 from archsearch.training.measure import measure_step_milliseconds
@@ -65,7 +65,7 @@ def _plan(root: Section, found: Run, planned: PlannedSearch) -> ConfirmationPlan
     confidence = root.number("confidence", 0, 1)
     if not 0.5 <= confidence < 1:
         raise ConfigError(f"confidence: expected a number from 0.5 to below 1, such as 0.95, got {confidence:g}.")
-    num_seeds = len(replicates_from(CONFIRMING_REPLICATE, root.integer("seeds", 1)))
+    num_seeds = check_seeds(root.integer("seeds", 1))
     contestants = choose_contestants(found, planned.plan.baseline, root.integer("top", 1))
     return ConfirmationPlan(planned.plan, contestants, root.integer("settings", 1), num_seeds, confidence)
 
@@ -76,7 +76,7 @@ def _known_trials(plan: ConfirmationPlan, found: Run) -> tuple[Trial, ...]:
     results = recorded_results(found.path / "confirm", tuning)
     if len(results) < len(tuning):
         return tuning
-    return (*tuning, *plan.confirming_trials(plan.choose_settings(results)))
+    return (*tuning, *plan.confirming_trials(plan.choose_settings(results)).values())
 
 
 def print_confirmation(confirmation: Confirmation, found: Run) -> None:

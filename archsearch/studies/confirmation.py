@@ -104,7 +104,7 @@ class Confirmation:
             row[f"ratio_{task.name}_low"] = 1.0 if is_baseline else ratio and ratio.low
             row[f"ratio_{task.name}_high"] = 1.0 if is_baseline else ratio and ratio.high
             row[f"test_accuracy_{task.name}"] = _mean(self.confirmed.values[cell][task.name])
-            setting = self.confirmed.chosen.get((cell, task.name))
+            setting = self.confirmed.usual_setting(cell, task.name)
             row[f"setting_{task.name}"] = setting.key if setting else ""
         return row | {
             "seeds": plan.num_seeds,

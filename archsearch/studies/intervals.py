@@ -8,6 +8,7 @@ five pairs.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -40,5 +41,11 @@ def ratio_interval(logs: Sequence[float], error_below: float, error_above: float
     """
     mean = float(np.mean(logs))
     standard_error = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
-    below, above = (float(stats.t.isf(error, len(logs) - 1)) for error in (error_below, error_above))
+    below, above = (_quantile(error, len(logs) - 1) for error in (error_below, error_above))
     return Interval(math.exp(mean - below * standard_error), math.exp(mean), math.exp(mean + above * standard_error))
+
+
+@cache
+def _quantile(error: float, degrees: int) -> float:
+    """Returns what Student's t exceeds with a probability of `error`."""
+    return float(stats.t.isf(error, degrees))

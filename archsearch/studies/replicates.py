@@ -6,20 +6,20 @@ different cells with equal replicates are pairs.
 
 from archsearch.errors import ConfigError
 
-TUNING_REPLICATE = 1000
-"""On which `confirm` tries settings. The search has the replicates below."""
+TUNING_REPLICATE = 1001
+"""The first on which `confirm` tries settings. The search has the replicates below."""
 
-CONFIRMING_REPLICATE = 1001
+CONFIRMING_REPLICATE = 2001
 """The first on which `confirm` trains the chosen settings."""
 
-ABLATING_REPLICATE = 2001
+ABLATING_REPLICATE = 3001
 """The first on which `ablate` trains."""
 
 MAX_SEEDS = 999
 
 
-def replicates_from(first: int, num_seeds: int) -> range:
-    """Returns so many replicates.
+def check_seeds(num_seeds: int) -> int:
+    """Returns a number of seeds that a study can have.
 
     Raises:
         ConfigError: They are too few for an interval, or would be another study's.
@@ -28,4 +28,4 @@ def replicates_from(first: int, num_seeds: int) -> range:
         raise ConfigError(
             f"seeds: expected 2 to {MAX_SEEDS}, got {num_seeds}. A spread takes two; five make intervals useful."
         )
-    return range(first, first + num_seeds)
+    return num_seeds
