@@ -11,12 +11,11 @@ from rich.table import Table
 
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.planning import PlannedSearch
-from archsearch.cli.running import program
+from archsearch.cli.running import measure_trial_seconds, program
 from archsearch.cli.section import Section
-from archsearch.cli.studying import plan_of_run, print_cost, sit
+from archsearch.cli.studying import plan_of_run, print_cost, read_confidence, sit
 from archsearch.cli.tables import PLAIN_WIDTH
 from archsearch.cli.words import parse_words
-from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import REFERENCE_SIZE
 from archsearch.run.reading import Run, load_run
 from archsearch.studies.confirm import ConfirmationPlan, confirm
@@ -38,7 +37,14 @@ def run(words: list[str]) -> int:
     path = found.path / "confirm"
     print(f"Finalists: {names_of([c for c in plan.contestants if c.role == 'finalist'])}")
     print(f"Beside them: {names_of([c for c in plan.contestants if c.role == 'baseline'])}")
-    print_cost("confirmation", planned, _known_trials(plan, found), plan.num_trials(), path)
+    print_cost(
+        "confirmation",
+        _known_trials(plan, found),
+        plan.num_trials(),
+        lambda: measure_trial_seconds(planned, planned.plan.tasks),
+        planned.workers,
+        path,
+    )
 
     def study(sitting: Sitting) -> None:
         confirmed = confirm(plan, sitting)
@@ -62,12 +68,9 @@ def _plan(root: Section, found: Run, planned: PlannedSearch) -> ConfirmationPlan
         ConfigError: A number cannot work.
         SearchStateError: The run has found nothing yet.
     """
-    confidence = root.number("confidence", 0, 1)
-    if not 0.5 <= confidence < 1:
-        raise ConfigError(f"confidence: expected a number from 0.5 to below 1, such as 0.95, got {confidence:g}.")
     num_seeds = check_seeds(root.integer("seeds", 1))
     contestants = choose_contestants(found, planned.plan.baseline, root.integer("top", 1))
-    return ConfirmationPlan(planned.plan, contestants, root.integer("settings", 1), num_seeds, confidence)
+    return ConfirmationPlan(planned.plan, contestants, root.integer("settings", 1), num_seeds, read_confidence(root))
 
 
 def _known_trials(plan: ConfirmationPlan, found: Run) -> tuple[Trial, ...]:

@@ -54,6 +54,15 @@ COMMANDS = {
             "archsearch confirm run=results/first top=3 seeds=10 settings=12 workers=4",
         ),
     ),
+    "ablate": Command(
+        "takes each part of a cell away in turn and says what mattered",
+        (
+            "archsearch ablate run=results/first rank=1",
+            "archsearch ablate run=results/first cell=c_0123456789abcdef task=xml seeds=10",
+            "archsearch ablate cell=my_cell.eq task=[xml,words] steps=1000",
+        ),
+        ("task",),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

@@ -10,10 +10,10 @@ from typing import Any
 from archsearch.cli.exits import DONE, INTERRUPTED, LateError
 from archsearch.cli.planning import PlannedSearch, plan_search
 from archsearch.cli.run_configuration import from_yaml
-from archsearch.cli.running import measure_trial_seconds, program
+from archsearch.cli.running import program
 from archsearch.cli.section import Section
 from archsearch.cli.study_progress import StudyProgress
-from archsearch.errors import ArchSearchError, SearchStateError
+from archsearch.errors import ArchSearchError, ConfigError, SearchStateError
 from archsearch.run.estimate import estimate_study
 from archsearch.run.executor import TrialEvaluator
 from archsearch.run.reading import Run
@@ -42,24 +42,41 @@ def plan_of_run(run: Run, root: Section) -> PlannedSearch:
     return planned
 
 
+def read_confidence(root: Section) -> float:
+    """Returns the confidence of intervals.
+
+    Raises:
+        ConfigError: It is none that means anything.
+    """
+    confidence = root.number("confidence", 0, 1)
+    if not 0.5 <= confidence < 1:
+        raise ConfigError(f"confidence: expected a number from 0.5 to below 1, such as 0.95, got {confidence:g}.")
+    return confidence
+
+
 def print_cost(
-    name: str, planned: PlannedSearch, trials: Sequence[Trial], num_trials: Mapping[str, int], path: Path
+    name: str,
+    trials: Sequence[Trial],
+    num_trials: Mapping[str, int],
+    measure: Callable[[], Mapping[str, float]],
+    workers: int,
+    path: Path,
 ) -> None:
     """Says what a study will take, less what its folder holds.
 
     Args:
         name: What the trials are for.
-        planned: The search that it is about.
         trials: Those that are known already.
         num_trials: All of them, by task.
+        measure: Returns the seconds of one trial, by task; called if anything is left to do.
+        workers: Trials at once.
         path: The study's folder.
     """
     recorded = recorded_results(path, trials)
     kept = Counter(trial.task for trial in trials if trial.key in recorded)
-    seconds = dict.fromkeys(num_trials, 0.0)
-    if sum(kept.values()) < sum(num_trials.values()):
-        seconds = measure_trial_seconds(planned, [task for task in planned.plan.tasks if task.name in num_trials])
-    print(estimate_study(name, num_trials, kept, seconds, planned.workers), flush=True)
+    is_done = sum(kept.values()) == sum(num_trials.values())
+    seconds = dict.fromkeys(num_trials, 0.0) if is_done else measure()
+    print(estimate_study(name, num_trials, kept, seconds, workers), flush=True)
 
 
 def sit(
