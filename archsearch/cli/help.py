@@ -63,6 +63,13 @@ COMMANDS = {
         ),
         ("task",),
     ),
+    "compare": Command(
+        "compares two runs, or two strategies with several runs each",
+        (
+            "archsearch compare run=results/first other=results/second",
+            "archsearch compare run=[results/a1,results/a2] other=[results/b1,results/b2] names=[a,b] out=ab.png",
+        ),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

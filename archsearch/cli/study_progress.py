@@ -22,21 +22,22 @@ class StudyProgress:
         self._is_terminal = stream.isatty()
         self._what = ""
         self._num_trials = self._num_recorded = self._num_computed = 0
-        self._began = self._printed = time.monotonic()
+        self._first = self._printed = time.monotonic()
         self._failures: Counter[str] = Counter()
         self.has_trained = False
 
     def begin(self, what: str, num_recorded: int, num_trials: int) -> None:
         """Starts to count a batch of trials."""
-        self.end()
         self._what, self._num_trials, self._num_recorded, self._num_computed = what, num_trials, num_recorded, 0
-        self._began = self._printed = time.monotonic()
+        self._first = self._printed = time.monotonic()
         self._failures.clear()
 
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:  # noqa: ARG002
         """Counts a trial, and prints if the last line is old."""
         self.has_trained = True
         self._num_computed += 1
+        if self._num_computed == 1:
+            self._first = time.monotonic()  # the pace is that of the others: workers may have had to start
         if result.status != "ok":
             self._failures[result.status] += 1
         pause = SECONDS_BETWEEN_REDRAWS if self._is_terminal else SECONDS_BETWEEN_LINES
@@ -56,8 +57,8 @@ class StudyProgress:
         done = self._num_recorded + self._num_computed
         parts = [f"{self._what}: {done}/{self._num_trials} trials"]
         parts += [f"{status} {count}" for status, count in sorted(self._failures.items())]
-        left = (time.monotonic() - self._began) / max(1, self._num_computed) * (self._num_trials - done)
-        if done < self._num_trials:
+        if self._num_computed > 1 and done < self._num_trials:
+            left = (self._printed - self._first) / (self._num_computed - 1) * (self._num_trials - done)
             parts.append(f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left")
         return " | ".join(parts)
 

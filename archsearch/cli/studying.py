@@ -93,7 +93,6 @@ def sit(
         with open_sitting(path, evaluator, workers, progress, ["archsearch", *command]) as sitting:
             study(sitting)
     except (Stopped, KeyboardInterrupt):
-        progress.end()
         print(f"Stopped; every finished trial is kept. Go on with:\n  {program()} {shlex.join(command)}")
         return INTERRUPTED
     except BrokenPipeError as error:

@@ -43,6 +43,11 @@ class Run:
         self._trials = trials
         self._outcomes = outcomes
 
+    @property
+    def outcomes(self) -> tuple[StepOutcome, ...]:
+        """The consumed steps, in order."""
+        return self._outcomes
+
     @cached_property
     def knowledge(self) -> Knowledge:
         """The fold of all steps consumed."""

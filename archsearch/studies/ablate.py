@@ -183,6 +183,6 @@ def _values(
 def _effect(judgement: Judgement, tolerance: float) -> Effect:
     if judgement.fitness is None:
         return "failed"
-    if judgement.verdict == "worse":
-        return "matters"
-    return "loses nothing" if judgement.fitness.low > 1 - tolerance else "not settled"
+    if judgement.fitness.low > 1 - tolerance:
+        return "loses nothing"
+    return "matters" if judgement.verdict == "worse" else "not settled"

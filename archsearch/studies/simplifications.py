@@ -33,7 +33,7 @@ def simplify(cell: CellGraph) -> tuple[Simplification, ...]:
     """Returns the cells with one thing less, each once, in the order of the nodes.
 
     A node gives way to each of its operands, which takes an activation, a matrix, a gate or a term away; or it loses
-    its bias or its diagonal. A state that nothing reads any longer goes, too. What does not keep the rules of a cell, or
+    its bias or its diagonal. A state that nothing reads any longer goes, too. What breaks a rule of cells, or
     whose output no longer depends on the input and on an old state, is left out.
     """
     found: dict[str, Simplification] = {}

@@ -29,6 +29,9 @@ class StudyObserver(Protocol):
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """A trial was computed and kept."""
 
+    def end(self) -> None:
+        """The batch has ended, or was stopped."""
+
 
 def recorded_results(path: Path, trials: Iterable[Trial]) -> dict[str, TrialResult]:
     """Returns the results that a study's folder holds, by key.
@@ -54,22 +57,14 @@ class Sitting:
         evaluator: What trains.
         workers: Worker processes; 0 to train in this process.
         observer: Is told how far it is.
-        interrupts: What holds Ctrl-C back while a result is kept.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        evaluator: TrialEvaluator,
-        workers: int,
-        observer: StudyObserver,
-        interrupts: Interrupts,
-    ) -> None:
+    def __init__(self, journal: Journal, evaluator: TrialEvaluator, workers: int, observer: StudyObserver) -> None:
         self._journal = journal
         self._evaluator = evaluator
         self._workers = workers
         self._observer = observer
-        self._interrupts = interrupts
+        self._interrupts = Interrupts()
         self._executor: Executor | None = None
 
     def results(self, what: str, trials: Sequence[Trial]) -> Mapping[str, TrialResult]:
@@ -91,31 +86,42 @@ class Sitting:
         waiting = deque(trial for trial in trials if trial.key not in results)
         if not waiting:
             return results
-        executor = self._executor = self._executor or make_executor(self._evaluator, self._workers)
-        num_in_flight = 0
-        try:
-            while waiting or num_in_flight:
-                while waiting and num_in_flight < executor.num_slots:
-                    executor.submit(waiting.popleft())
-                    num_in_flight += 1
-                for trial, result in executor.wait(POLL_SECONDS):
-                    num_in_flight -= 1
-                    with self._interrupts.held_back():
-                        self._journal.add_trial(trial, result)
-                    results[trial.key] = result
-                    self._observer.trial_finished(trial, result)
-        except KeyboardInterrupt:
-            for trial, result in executor.collect():
-                if self._journal.result(trial.key) is None:
-                    self._journal.add_trial(trial, result)
-            raise
+        if self._executor is None:  # Ray, when it starts, takes SIGTERM for itself: signals are caught after that
+            self._executor = make_executor(self._evaluator, self._workers)
+        with self._interrupts.caught():
+            try:
+                self._compute(waiting, self._executor, results)
+            except BaseException:
+                with self._interrupts.ignored():
+                    self._keep_finished()
+                    self.close()
+                raise
+            finally:
+                self._observer.end()
         return results
+
+    def _compute(self, waiting: deque[Trial], executor: Executor, results: dict[str, TrialResult]) -> None:
+        num_in_flight = 0
+        while waiting or num_in_flight:
+            while waiting and num_in_flight < executor.num_slots:
+                executor.submit(waiting.popleft())
+                num_in_flight += 1
+            for trial, result in executor.wait(POLL_SECONDS):
+                num_in_flight -= 1
+                with self._interrupts.held_back():
+                    self._journal.add_trial(trial, result)
+                results[trial.key] = result
+                self._observer.trial_finished(trial, result)
+
+    def _keep_finished(self) -> None:
+        for trial, result in self._executor.collect() if self._executor else []:
+            if self._journal.result(trial.key) is None:
+                self._journal.add_trial(trial, result)
 
     def close(self) -> None:
         """Ends the workers, if they were started."""
         if self._executor is not None:
-            with self._interrupts.ignored():
-                self._executor.close()
+            self._executor.close()
             self._executor = None
 
 
@@ -142,23 +148,19 @@ def open_sitting(
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SearchStateError(f"{path}: this folder cannot be made ({error.strerror}). Look at its rights.") from error
-    interrupts = Interrupts()
     with folder.locked():
         folder.note_command(command)
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
-        sitting = Sitting(journal, evaluator, workers, observer, interrupts)
+        sitting = Sitting(journal, evaluator, workers, observer)
         try:
             if not exists:
                 journal.note("made_by", version("archsearch"))
-            with interrupts.caught():
-                try:
-                    yield sitting
-                finally:
-                    sitting.close()
+            yield sitting
         except KeyboardInterrupt as error:
             raise Stopped(f"{path}: stopped; every finished trial is kept.") from error
         finally:
+            sitting.close()
             journal.close()
 
 

@@ -14,3 +14,8 @@ def validation_value(result: TrialResult) -> float | None:
 def held_out_value(result: TrialResult) -> float | None:
     """Returns the value on test data of the weights of the best validation, None if there is none to count."""
     return result.test_accuracy
+
+
+def rescaled(ratio: float, baseline: float, other: float) -> float:
+    """Returns a cell's ratio to another baseline than the one that its ratio is to."""
+    return ratio * baseline / other
