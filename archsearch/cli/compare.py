@@ -55,10 +55,7 @@ def _paths(text: str) -> list[str]:
     """Returns one path, or several with commas between them; the brackets of a list may be left out."""
     if Path(text).exists():
         return [text]
-    paths = [part.strip() for part in text.removeprefix("[").removesuffix("]").split(",") if part.strip()]
-    if len(set(paths)) < len(paths):
-        raise ConfigError(f"expected each run once, got {text}. A run says nothing new the second time.")
-    return paths
+    return [part.strip() for part in text.removeprefix("[").removesuffix("]").split(",") if part.strip()]
 
 
 def _names(root: Section, sides: Sequence[Sequence[Run]]) -> tuple[str, str]:
@@ -85,9 +82,12 @@ def _check_comparable(runs: Sequence[Run]) -> None:
     """Checks that all runs are about the same tasks, sizes, recipe and baseline, and have found their baselines.
 
     Raises:
-        ConfigError: Two of them differ.
+        ConfigError: Two of them differ, or are one.
         SearchStateError: One has no baseline yet.
     """
+    paths = [each.path.resolve() for each in runs]
+    if len(set(paths)) < len(paths):
+        raise ConfigError("run, other: expected each run once, got one twice. It says nothing new the second time.")
     for each in runs:
         if not each.outcomes:
             raise SearchStateError(

@@ -152,7 +152,9 @@ def mean_curve(side: Side, budget: Budget, end: float) -> tuple[list[float], lis
 
 
 def differing_keys(one: object, two: object, where: str = "") -> list[str]:
-    """Returns where two nested configurations differ, with both values."""
+    """Returns where two nested configurations differ, with both values; of a part that one lacks, just that."""
+    if isinstance(one, dict) != isinstance(two, dict):
+        return [f"{where}: only one of them has it"]
     if isinstance(one, dict) and isinstance(two, dict):
         keys = [*one, *(key for key in two if key not in one)]
         return [
