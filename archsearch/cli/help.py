@@ -47,6 +47,29 @@ COMMANDS = {
         "prints the best cells of a run",
         ("archsearch leaderboard run=results/first", "archsearch leaderboard run=results/first top=5"),
     ),
+    "confirm": Command(
+        "trains the best cells of a run anew: fresh seeds, test data, confidence intervals",
+        (
+            "archsearch confirm run=results/first",
+            "archsearch confirm run=results/first top=3 seeds=10 settings=12 workers=4",
+        ),
+    ),
+    "ablate": Command(
+        "takes each part of a cell away in turn and says what mattered",
+        (
+            "archsearch ablate run=results/first rank=1",
+            "archsearch ablate run=results/first cell=c_0123456789abcdef task=xml seeds=10",
+            "archsearch ablate cell=my_cell.eq task=[xml,words] steps=1000",
+        ),
+        ("task",),
+    ),
+    "compare": Command(
+        "compares two runs, or two strategies with several runs each",
+        (
+            "archsearch compare run=results/first other=results/second",
+            "archsearch compare run=[results/a1,results/a2] other=[results/b1,results/b2] names=[a,b] out=ab.png",
+        ),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

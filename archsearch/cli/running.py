@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,15 +37,20 @@ def warn_of_short_lookahead(planned: PlannedSearch) -> None:
 
 
 def print_cost(planned: PlannedSearch) -> None:
-    """Trains the baseline for a few steps on each task and says what the search will take."""
-    plan = planned.plan
-    seconds = {}
-    for task in plan.all_tasks:
+    """Says what the search will take."""
+    seconds = measure_trial_seconds(planned, planned.plan.all_tasks)
+    print(estimate_cost(planned.plan, seconds, planned.workers), flush=True)
+
+
+def measure_trial_seconds(planned: PlannedSearch, tasks: Iterable[TaskPlan]) -> dict[str, float]:
+    """Trains the baseline for a few steps on each task and returns the seconds of a whole trial."""
+    plan, seconds = planned.plan, {}
+    for task in tasks:
         speed = measure_training_speed(
             planned.tasks[task.name], plan.baseline.graph, _middle(task), plan.recipe, planned.evaluator.engine
         )
         seconds[task.name] = speed.trial_seconds(task.max_steps)
-    print(estimate_cost(plan, seconds, planned.workers), flush=True)
+    return seconds
 
 
 def run_to_end(

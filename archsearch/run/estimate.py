@@ -71,6 +71,54 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
     )
 
 
+@dataclass(frozen=True)
+class StudyCost:
+    """What trials that are all known beforehand may take on this machine.
+
+    Attributes:
+        name: What they are for.
+        num_trials: All of them.
+        num_recorded: Those that are in the journal already.
+        seconds: Of the rest, with all workers busy.
+    """
+
+    name: str
+    num_trials: int
+    num_recorded: int
+    seconds: float
+
+    def __str__(self) -> str:
+        kept = f", {self.num_recorded} of which are kept from before" if self.num_recorded else ""
+        return (
+            f"This {self.name} takes {self.num_trials} trials{kept}, about {_duration(self.seconds)} on this machine."
+        )
+
+
+def estimate_study(
+    name: str,
+    num_trials: Mapping[str, int],
+    num_recorded: Mapping[str, int],
+    trial_seconds: Mapping[str, float],
+    workers: int,
+) -> StudyCost:
+    """Returns the cost of a study whose trials all take what the baseline's do.
+
+    Args:
+        name: What the trials are for.
+        num_trials: By task.
+        num_recorded: Those of them that need not be computed again, by task.
+        trial_seconds: Measured or estimated seconds of one trial, by task.
+        workers: Trials at once; 0 counts as 1.
+    """
+    left = {task: count - num_recorded.get(task, 0) for task, count in num_trials.items()}
+    return StudyCost(
+        name,
+        sum(num_trials.values()),
+        sum(num_recorded.get(task, 0) for task in num_trials),
+        sum(count * trial_seconds[task] for task, count in left.items()) / max(1, workers),
+    )
+
+
 def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -82,6 +82,11 @@ class RunFolder:
         """Where the configuration is, as resolved at the start."""
         return self.path / "config.yaml"
 
+    @property
+    def confirmation_path(self) -> Path:
+        """Where the table of `confirm` is, once there is one."""
+        return self.path / "confirmation.csv"
+
     def write_config(self, text: str) -> None:
         """Keeps the configuration.
 

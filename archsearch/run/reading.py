@@ -43,6 +43,11 @@ class Run:
         self._trials = trials
         self._outcomes = outcomes
 
+    @property
+    def outcomes(self) -> tuple[StepOutcome, ...]:
+        """The consumed steps, in order."""
+        return self._outcomes
+
     @cached_property
     def knowledge(self) -> Knowledge:
         """The fold of all steps consumed."""
@@ -62,6 +67,23 @@ class Run:
     def candidates(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `candidates.csv`."""
         return _as_read(candidates_frame(self._outcomes))
+
+    def confirmation(self) -> pd.DataFrame | None:
+        """Returns the frame of `confirmation.csv`, which `archsearch confirm` writes; None if there is none.
+
+        Raises:
+            FileFormatError: The file is no such table.
+        """
+        path = self.folder.confirmation_path
+        if not path.is_file():
+            return None
+        try:
+            frame = pd.read_csv(path)
+        except (ValueError, OSError) as error:
+            raise FileFormatError(f"{path}: expected the table of a confirmation, got {error}.") from error
+        if missing := {"cell", "verdict", "fitness", "fitness_low", "fitness_high"}.difference(frame.columns):
+            raise FileFormatError(f"{path}: expected the table of a confirmation, found no {', '.join(missing)}.")
+        return frame
 
     def summary(self) -> dict[str, object]:
         """Returns the content of `summary.json`."""

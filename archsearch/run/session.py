@@ -86,7 +86,7 @@ def _drive(
     plan: SearchPlan, folder: RunFolder, journal: Journal, evaluator: TrialEvaluator, workers: int, observer: Observer
 ) -> Run:
     views = _Views(folder, journal)
-    executor = _make_executor(evaluator, workers)
+    executor = make_executor(evaluator, workers)
     interrupts = Interrupts()
     with interrupts.caught():  # only now: Ray, when it starts, takes SIGTERM for itself
         try:
@@ -102,7 +102,12 @@ def _drive(
             return views.write()
 
 
-def _make_executor(evaluator: TrialEvaluator, workers: int) -> Executor:
+def make_executor(evaluator: TrialEvaluator, workers: int) -> Executor:
+    """Returns what computes trials: in this process for 0 workers, else in as many of its own.
+
+    Raises:
+        SearchStateError: Ray does not start.
+    """
     if workers == 0:
         return SerialExecutor(evaluator)
     from archsearch.run.ray_executor import RayExecutor  # loading Ray takes a second that serial runs need not pay

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
@@ -12,7 +12,7 @@ from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
 from archsearch.training.failures import classify
 from archsearch.training.model import SequenceModel, build_model
-from archsearch.training.stops import Deadline
+from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Progress, Trainer
 from archsearch.training.width import hidden_size_for, model_parameters
 from archsearch.trials.task import Task
@@ -29,7 +29,7 @@ class Evaluation:
     Attributes:
         result: The same as `Evaluator.evaluate` returns.
         model: With the weights of its best validation; None if there was none.
-        test_accuracy: Of that model, in 0..1; None without one.
+        test_accuracy: Of that model, in 0..1; None without one, or if a prediction is not finite.
     """
 
     result: TrialResult
@@ -84,9 +84,7 @@ class Evaluator:
         if trainer is None or trainer.best_weights is None:
             return Evaluation(result, None, None)
         trainer.restore_best_weights()
-        with flush_denormals():
-            test_accuracy = measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
-        return Evaluation(result, trainer.model, test_accuracy)
+        return Evaluation(result, trainer.model, _test_accuracy(trainer))
 
     def _run(
         self, trial: Trial, keeps_best_weights: bool = False, progress: Progress | None = None
@@ -140,6 +138,39 @@ class Evaluator:
                 "settings, its data or its code changed since the trial was planned: restore them or start a new run."
             )
         return task
+
+
+@dataclass(frozen=True)
+class HeldOutEvaluator:
+    """Trains trials as an evaluator does, and scores some of them on test data, too.
+
+    Attributes:
+        evaluator: What trains.
+        first_replicate: Trials of this replicate and of those after it have a test accuracy.
+    """
+
+    evaluator: Evaluator
+    first_replicate: int
+
+    def evaluate(self, trial: Trial) -> TrialResult:
+        """Trains a cell; its own failure is a status.
+
+        Raises:
+            ConfigError: The task is not known here or is another one.
+        """
+        if trial.replicate < self.first_replicate:
+            return self.evaluator.evaluate(trial)
+        evaluation = self.evaluator.evaluate_keeping_model(trial)
+        return replace(evaluation.result, test_accuracy=evaluation.test_accuracy)
+
+
+def _test_accuracy(trainer: Trainer) -> float | None:
+    """Returns the accuracy on test data, None if a prediction there is not finite, which is the cell's own failure."""
+    with flush_denormals():
+        try:
+            return measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
+        except DivergedError:
+            return None
 
 
 def weights_seed(trial: Trial) -> int:

@@ -100,6 +100,8 @@ class TrialResult:
         hidden_size: The chosen width.
         error: The cause of a failure in one paragraph; empty if there was none.
         environment: Engine, CPU and torch version, for the record.
+        test_accuracy: On test data, with the weights of the best validation; None for a trial that was to see none,
+            which every trial of a search is.
     """
 
     status: Status
@@ -111,10 +113,14 @@ class TrialResult:
     hidden_size: int = 0
     error: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
+    test_accuracy: float | None = None
 
     def to_record(self) -> dict[str, Any]:
-        """Returns the result as plain values for JSON."""
-        return {**vars(self), "curve": [list(point) for point in self.curve], "environment": dict(self.environment)}
+        """Returns the result as plain values for JSON; a test accuracy only where there is one."""
+        record = vars(self) | {"curve": [list(point) for point in self.curve], "environment": dict(self.environment)}
+        if self.test_accuracy is None:
+            del record["test_accuracy"]
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrialResult":
