@@ -1,6 +1,7 @@
 """A process of ours in which trials are computed, seen from its owner."""
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -9,9 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any
 
+from archsearch.errors import ConfigError
 from archsearch.run.executor import TrialEvaluator
 from archsearch.run.trial_worker import ERROR, READY
 from archsearch.trials.trial import Trial, TrialResult
@@ -68,11 +70,15 @@ class TrialProcess:
     Attributes:
         environment: What the evaluator says of the place, once the process is ready; None before.
         num_answered: Trials computed.
+
+    Raises:
+        ConfigError: The evaluator cannot be pickled.
     """
 
     def __init__(self, evaluator: TrialEvaluator) -> None:
         self.environment: Mapping[str, str] | None = None
         self.num_answered = 0
+        pickled = _pickled(evaluator)
         ours, theirs = socket.socketpair()
         search_path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         with theirs:
@@ -86,7 +92,8 @@ class TrialProcess:
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": search_path},
             )
         self._connection = Connection(ours.detach())
-        self._send(evaluator)
+        with suppress(OSError):  # it has ended: `receive` says how
+            self._connection.send_bytes(pickled)
 
     @property
     def pid(self) -> int:
@@ -95,7 +102,8 @@ class TrialProcess:
 
     def begin(self, trial: Trial) -> None:
         """Hands over a trial; the one before must have been answered."""
-        self._send(trial)
+        with suppress(OSError):  # as above
+            self._connection.send(trial)
 
     def receive(self, timeout_seconds: float) -> TrialResult | Death | None:
         """Returns the result, or how the process ended; None after the time, or when the process became ready.
@@ -137,6 +145,12 @@ class TrialProcess:
         self._process.kill()  # it lives on, deaf and dumb
         return Death(self._process.wait())
 
-    def _send(self, content: Any) -> None:
-        with suppress(OSError):  # it has ended: `receive` says how
-            self._connection.send(content)
+
+def _pickled(evaluator: TrialEvaluator) -> memoryview:
+    try:
+        return ForkingPickler.dumps(evaluator)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"evaluator {type(evaluator).__name__}: expected one that can be pickled, since another process trains "
+            f"({error}). Define its class in a module, or use no limits and workers=0."
+        ) from error
