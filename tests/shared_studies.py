@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan, uniform
 
+from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import Run
 from archsearch.run.session import run_search
@@ -71,5 +72,5 @@ def confirmation_plan(run: Run, top: int = 3, num_settings: int = 4, num_seeds: 
 
 def sit_down(path: Path, evaluator: StudyEvaluator, study: Callable[[Sitting], object]) -> object:
     """Runs a study in this process and returns what it returns."""
-    with open_sitting(path, evaluator, 0, SilentStudyObserver(), ["archsearch", "study"]) as sitting:
+    with open_sitting(path, evaluator, Execution(), SilentStudyObserver(), ["archsearch", "study"]) as sitting:
         return study(sitting)

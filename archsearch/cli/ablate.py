@@ -14,7 +14,7 @@ from rich.table import Table
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.composition import Composed, compose_settings
 from archsearch.cli.one_trial import overlay, plan_trial, values_of_run
-from archsearch.cli.planning import count_workers
+from archsearch.cli.planning import read_execution, trials_at_once
 from archsearch.cli.run_configuration import chosen_tasks
 from archsearch.cli.running import program
 from archsearch.cli.section import Section
@@ -68,13 +68,13 @@ def run(words: list[str]) -> int:
     path = _folder(root, chosen)
     print(f"{chosen.name} ({plan.graph.digest}), {len(plan.simplifications)} cells with one thing less:\n")
     print("".join(f"  {line}\n" for line in plan.graph.equations().splitlines()))
-    workers = count_workers(root)
+    execution = read_execution(root)
     print_cost(
         "ablation",
         plan.all_trials(),
         plan.num_trials(),
         lambda: {training.trial.task: training.seconds() for training in trainings},
-        workers,
+        trials_at_once(execution),
         path,
     )
 
@@ -86,7 +86,7 @@ def run(words: list[str]) -> int:
     tasks = {training.trial.task: training.task for training in trainings}
     first = trainings[0].evaluator
     evaluator = Evaluator(tasks, first.engine, first.time_limit_seconds)
-    return sit(path, evaluator, workers, ["ablate", *words], study)
+    return sit(path, evaluator, execution, ["ablate", *words], study)
 
 
 def _trainings(composed: Composed, typed: list[TypedSetting], chosen: ChosenCell) -> list[_Training]:

@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
         print_confirmation(confirmation, found)
 
     evaluator = HeldOutEvaluator(planned.evaluator, CONFIRMING_REPLICATE)
-    return sit(path, evaluator, planned.workers, ["confirm", *words], study)
+    return sit(path, evaluator, planned.execution, ["confirm", *words], study)
 
 
 def _plan(root: Section, found: Run, planned: PlannedSearch) -> ConfirmationPlan:

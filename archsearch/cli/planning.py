@@ -12,6 +12,7 @@ from archsearch.compiler.engines import check_precision
 from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
+from archsearch.run.execution import Execution, Limits
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
@@ -22,7 +23,7 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task"),
+    *("transformation", "task", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
 
@@ -34,13 +35,18 @@ class PlannedSearch:
         plan: What the search is to do.
         tasks: The tasks by name, the screen's included.
         evaluator: What trains.
-        workers: Worker processes; 0 to train in this process.
+        execution: How trials are computed.
     """
 
     plan: SearchPlan
     tasks: Mapping[str, Task]
     evaluator: Evaluator
-    workers: int
+    execution: Execution
+
+    @property
+    def workers(self) -> int:
+        """Trials at once, as far as it is known."""
+        return trials_at_once(self.execution)
 
 
 def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
@@ -74,10 +80,10 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
-    time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
-    evaluator = Evaluator(tasks, root.text("engine"), time_limit)
+    execution = read_execution(root)
+    evaluator = Evaluator(tasks, root.text("engine"), execution.limits.seconds)
     check_precision(evaluator.engine, plan.recipe.precision)
-    return PlannedSearch(plan, tasks, evaluator, count_workers(root))
+    return PlannedSearch(plan, tasks, evaluator, execution)
 
 
 def build_task(tasks: Section, name: str) -> Task:
@@ -95,11 +101,43 @@ def build_task(tasks: Section, name: str) -> Task:
     return build_object(entry, Task, where, name=name)  # type: ignore[type-abstract]
 
 
-def count_workers(root: Section) -> int:
-    """Returns the number of worker processes; `auto` is the number of cores this process may use."""
-    if root.values.get("workers") == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return root.integer("workers", 0)
+def read_execution(root: Section) -> Execution:
+    """Returns how trials are computed; runs of older versions lack most of these settings.
+
+    Raises:
+        ConfigError: A value cannot work.
+    """
+    usual = Execution()
+    ray = root.section("ray") if "ray" in root else Section({}, "ray")
+    ray.refuse_unknown(("address",))
+    address = ray.text("address") if "address" in ray else None
+    workers = root.values.get("workers")
+    if workers == "auto":
+        workers = None if address else num_processors()
+    else:
+        workers = root.integer("workers", 1 if address else 0)
+    return Execution(
+        workers=workers,
+        limits=Limits(
+            root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None,
+            root.integer("memory_limit_mb", 1) if "memory_limit_mb" in root else None,
+        ),
+        grace_seconds=root.number("grace_seconds", 0) if "grace_seconds" in root else usual.grace_seconds,
+        address=address,
+        max_equal_failures=(
+            root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
+        ),
+    )
+
+
+def trials_at_once(execution: Execution) -> int:
+    """Returns the trials that run at once, as far as it is known: a cluster may have more processors than here."""
+    return num_processors() if execution.workers is None else execution.workers
+
+
+def num_processors() -> int:
+    """Returns the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_recipe(section: Section) -> Recipe:

@@ -16,7 +16,7 @@ from archsearch.errors import ConfigError
 from archsearch.graph.catalog import load_cell
 from archsearch.run.folder import RunFolder
 
-OWN_KEYS = ("run", "budget.candidates", "workers")
+OWN_KEYS = ("run", "budget.candidates", "workers", "ray.address", "grace_seconds")
 _MISSING = object()
 
 
@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
     values = from_yaml(folder.read_config(), folder.config_path)
     _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
     extended = _extend(values, root, folder)
-    planned = plan_search({**extended, **({"workers": root.values["workers"]} if "workers" in root else {})})
+    planned = plan_search({**extended, **_execution(typed)})
     warn_of_short_lookahead(planned)
 
     def begin() -> None:
@@ -37,6 +37,13 @@ def run(words: list[str]) -> int:
         folder.note_command(["archsearch", "resume", *words])
 
     return run_to_end(planned, folder, says_cost=False, begin=begin)
+
+
+def _execution(typed: list[TypedSetting]) -> dict[str, Any]:
+    """Returns how this sitting computes its trials, as far as it was typed; the run keeps none of it."""
+    values = {setting.key: setting.value for setting in typed}
+    changed = {key: values[key] for key in ("workers", "grace_seconds") if values.get(key) is not None}
+    return {**changed, **({"ray": {"address": values["ray.address"]}} if "ray.address" in values else {})}
 
 
 def open_folder(path: Path) -> RunFolder:

@@ -1,10 +1,11 @@
 """What `search` and `resume` share: the cost said first, the sitting itself, the leaderboard at the end."""
 
+import os
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from archsearch.cli.exits import DONE, INTERRUPTED, LateError
@@ -88,9 +89,22 @@ def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable
     display = make_display(planned.plan)
     try:
         with _late_after_first_trial(display) as observer:
-            return run_search(planned.plan, folder, planned.evaluator, planned.workers, observer, begin)
+            leave = _leaving(folder)
+            return run_search(planned.plan, folder, planned.evaluator, planned.execution, observer, begin, leave)
     finally:
         display.close()
+
+
+def _leaving(folder: RunFolder) -> Callable[[], None]:
+    """Returns what is said when a second signal ends the process; written past all buffers, which it may be in."""
+    text = f"\narchsearch: left at once; every finished trial is kept. Go on with:\n  {resume_command(folder)}\n"
+    shown_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""
+
+    def leave() -> None:
+        with suppress(OSError):
+            os.write(2, (shown_cursor + text).encode())
+
+    return leave
 
 
 def resume_command(folder: RunFolder) -> str:

@@ -15,6 +15,7 @@ from archsearch.cli.section import Section
 from archsearch.cli.study_progress import StudyProgress
 from archsearch.errors import ArchSearchError, ConfigError, SearchStateError
 from archsearch.run.estimate import estimate_study
+from archsearch.run.execution import Execution
 from archsearch.run.executor import TrialEvaluator
 from archsearch.run.reading import Run
 from archsearch.run.session import Stopped
@@ -80,7 +81,11 @@ def print_cost(
 
 
 def sit(
-    path: Path, evaluator: TrialEvaluator, workers: int, command: Sequence[str], study: Callable[[Sitting], None]
+    path: Path,
+    evaluator: TrialEvaluator,
+    execution: Execution,
+    command: Sequence[str],
+    study: Callable[[Sitting], None],
 ) -> int:
     """Runs a study to its end and returns the exit code; when stopped, says how to go on.
 
@@ -90,7 +95,7 @@ def sit(
     """
     progress = StudyProgress(sys.stdout)
     try:
-        with open_sitting(path, evaluator, workers, progress, ["archsearch", *command]) as sitting:
+        with open_sitting(path, evaluator, execution, progress, ["archsearch", *command]) as sitting:
             study(sitting)
     except (Stopped, KeyboardInterrupt):
         print(f"Stopped; every finished trial is kept. Go on with:\n  {program()} {shlex.join(command)}")

@@ -3,16 +3,18 @@
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.metadata import version
 
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.driver import Observer, drive
+from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
 from archsearch.run.reading import Run, read_journal
+from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
 from archsearch.search.plan import SearchPlan
 
@@ -28,9 +30,10 @@ def run_search(
     plan: SearchPlan,
     folder: RunFolder,
     evaluator: TrialEvaluator,
-    workers: int,
+    execution: Execution | int,
     observer: Observer,
     begin: Callable[[], None] = lambda: None,
+    leave: Callable[[], None] = lambda: None,
 ) -> Run:
     """Runs a search to its end, or continues it: what the journal holds is not computed again.
 
@@ -38,23 +41,26 @@ def run_search(
         plan: The search; for a run that exists, the same one, but for more candidates.
         folder: The run's folder.
         evaluator: What trains.
-        workers: Worker processes; 0 to train in this process.
+        execution: How trials are computed; a number stands for so many workers without limits.
         observer: Is told what happens.
         begin: Called once the folder is ours alone, before anything else.
+        leave: Called before a second signal ends the process at once.
 
     Raises:
-        Stopped: Ctrl-C or SIGTERM; the run can be continued.
+        Stopped: Ctrl-C, SIGTERM or SIGUSR1; the run can be continued.
         SearchStateError: The folder is another driver's or cannot be written, Ray does not start, or see `drive`.
         FileFormatError: The journal is damaged.
         ConfigError: A trial was planned with another task than the evaluator has.
     """
+    if isinstance(execution, int):
+        execution = Execution(workers=execution)
     with folder.locked():
         begin()
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
             _note_identity(journal, plan)
-            return _drive(plan, folder, journal, evaluator, workers, observer)
+            return _drive(plan, folder, journal, evaluator, execution, observer, leave)
         except KeyboardInterrupt as error:
             raise Stopped(f"{folder.path}: stopped; every finished trial is kept.") from error
         finally:
@@ -83,14 +89,23 @@ def _note_identity(journal: Journal, plan: SearchPlan) -> None:
 
 
 def _drive(
-    plan: SearchPlan, folder: RunFolder, journal: Journal, evaluator: TrialEvaluator, workers: int, observer: Observer
+    plan: SearchPlan,
+    folder: RunFolder,
+    journal: Journal,
+    evaluator: TrialEvaluator,
+    execution: Execution,
+    observer: Observer,
+    leave: Callable[[], None],
 ) -> Run:
     views = _Views(folder, journal)
-    executor = make_executor(evaluator, workers)
-    interrupts = Interrupts()
-    with interrupts.caught():  # only now: Ray, when it starts, takes SIGTERM for itself
+    interrupts = Interrupts(leave)
+    with interrupts.caught():
+        executor = make_executor(evaluator, execution)
+        interrupts.take()  # Ray, when it starts, takes SIGTERM for itself
         try:
-            drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date, interrupts.held_back)
+            # in this process a trial cannot be waited for and watched at once: there a signal ends it
+            with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
+                drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date, interrupts, execution)
         except BaseException:
             with interrupts.ignored():
                 executor.close()
@@ -102,17 +117,17 @@ def _drive(
             return views.write()
 
 
-def make_executor(evaluator: TrialEvaluator, workers: int) -> Executor:
-    """Returns what computes trials: in this process for 0 workers, else in as many of its own.
+def make_executor(evaluator: TrialEvaluator, execution: Execution) -> Executor:
+    """Returns what computes trials: on this machine, one at a time, for 0 workers, else by Ray.
 
     Raises:
         SearchStateError: Ray does not start.
     """
-    if workers == 0:
-        return SerialExecutor(evaluator)
+    if execution.workers == 0 and execution.address is None:
+        return WatchedExecutor(evaluator, execution.limits) if execution.limits else SerialExecutor(evaluator)
     from archsearch.run.ray_executor import RayExecutor  # loading Ray takes a second that serial runs need not pay
 
-    return RayExecutor(evaluator, workers)
+    return RayExecutor(evaluator, execution)
 
 
 class _Views:

@@ -13,6 +13,7 @@ from archsearch.run.journal import JournaledTrial
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
+from archsearch.trials.trial import NOT_REPRODUCIBLE
 
 
 def leaderboard_frame(knowledge: Knowledge, trials: Sequence[JournaledTrial]) -> pd.DataFrame:
@@ -116,7 +117,7 @@ def summary(knowledge: Knowledge, outcomes: Sequence[StepOutcome], trials: Seque
         "stages": dict(sorted(Counter(outcome.stage for outcome in proposed).items())),
         "trials": len(used),
         "statuses": dict(sorted(statuses.items())),
-        "reproducible": not statuses["time_limit"] and not statuses["worker_lost"],
+        "reproducible": not any(statuses[status] for status in NOT_REPRODUCIBLE),
         "baseline": {task: knowledge.baseline.get(task) for task in knowledge.tasks},
         "listed": len(knowledge.listed),
         "duplicates": _duplicates(outcomes, used),

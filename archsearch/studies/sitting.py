@@ -12,6 +12,7 @@ from typing import Protocol
 
 from archsearch.errors import SearchStateError
 from archsearch.run.driver import POLL_SECONDS
+from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor, TrialEvaluator
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
@@ -55,14 +56,16 @@ class Sitting:
     Args:
         journal: Open for writing.
         evaluator: What trains.
-        workers: Worker processes; 0 to train in this process.
+        execution: How trials are computed.
         observer: Is told how far it is.
     """
 
-    def __init__(self, journal: Journal, evaluator: TrialEvaluator, workers: int, observer: StudyObserver) -> None:
+    def __init__(
+        self, journal: Journal, evaluator: TrialEvaluator, execution: Execution, observer: StudyObserver
+    ) -> None:
         self._journal = journal
         self._evaluator = evaluator
-        self._workers = workers
+        self._execution = execution
         self._observer = observer
         self._interrupts = Interrupts()
         self._executor: Executor | None = None
@@ -87,7 +90,7 @@ class Sitting:
         if not waiting:
             return results
         if self._executor is None:  # Ray, when it starts, takes SIGTERM for itself: signals are caught after that
-            self._executor = make_executor(self._evaluator, self._workers)
+            self._executor = make_executor(self._evaluator, self._execution)
         with self._interrupts.caught():
             try:
                 self._compute(waiting, self._executor, results)
@@ -127,14 +130,14 @@ class Sitting:
 
 @contextmanager
 def open_sitting(
-    path: Path, evaluator: TrialEvaluator, workers: int, observer: StudyObserver, command: Sequence[str]
+    path: Path, evaluator: TrialEvaluator, execution: Execution, observer: StudyObserver, command: Sequence[str]
 ) -> Iterator[Sitting]:
     """Makes a study's folder if need be, or goes on with it.
 
     Args:
         path: The folder.
         evaluator: What trains.
-        workers: Worker processes; 0 to train in this process.
+        execution: How trials are computed.
         observer: Is told how far it is.
         command: The command line, kept in the folder.
 
@@ -152,7 +155,7 @@ def open_sitting(
         folder.note_command(command)
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
-        sitting = Sitting(journal, evaluator, workers, observer)
+        sitting = Sitting(journal, evaluator, execution, observer)
         try:
             if not exists:
                 journal.note("made_by", version("archsearch"))

@@ -9,7 +9,7 @@ from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.denormals import flush_denormals
-from archsearch.training.environment import describe_environment
+from archsearch.training.environment import describe_environment, versions
 from archsearch.training.failures import classify
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline, DivergedError
@@ -61,6 +61,17 @@ class Evaluator:
             ConfigError: There is no such engine, or it does not work here.
         """
         object.__setattr__(self, "engine", choose_engine(self.engine))
+
+    def describe(self) -> dict[str, str]:
+        """Returns what must be the same wherever the trials of a run are trained: engine, versions, the tasks' data.
+
+        Raises:
+            ConfigError: The engine does not work here, or a task has no data here.
+            FileFormatError: The data of a task are not what its reader expects.
+        """
+        choose_engine(self.engine)
+        digests = {f"task {name}": task.digest for name, task in self.tasks.items()}
+        return {"engine": self.engine, **versions(), **digests}
 
     def evaluate(self, trial: Trial) -> TrialResult:
         """Trains a cell; its own failure is a status.

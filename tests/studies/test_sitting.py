@@ -6,6 +6,7 @@ import pytest
 from shared_studies import SilentStudyObserver, StudyEvaluator, confirmation_plan, noisy, simulated_run, sit_down
 
 from archsearch.errors import SearchStateError
+from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import Stopped
 from archsearch.studies.confirm import confirm
@@ -57,7 +58,7 @@ def test_two_processes_never_work_on_one_study(tmp_path):
     with (
         RunFolder(tmp_path / "study").locked(),
         pytest.raises(SearchStateError, match="another process"),
-        open_sitting(tmp_path / "study", StudyEvaluator(noisy), 0, SilentStudyObserver(), ["archsearch"]),
+        open_sitting(tmp_path / "study", StudyEvaluator(noisy), Execution(), SilentStudyObserver(), ["archsearch"]),
     ):
         pass
 
@@ -71,7 +72,9 @@ def test_workers_give_the_same_table(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     run = simulated_run(tmp_path / "run")
     serial = frame(run, tmp_path / "serial", StudyEvaluator(noisy))
-    with open_sitting(tmp_path / "ray", StudyEvaluator(noisy), 2, SilentStudyObserver(), ["archsearch"]) as sitting:
+    with open_sitting(
+        tmp_path / "ray", StudyEvaluator(noisy), Execution(workers=2), SilentStudyObserver(), ["archsearch"]
+    ) as sitting:
         confirmed = confirm(confirmation_plan(run), sitting)
     milliseconds = {contestant.cell: 1.0 for contestant in confirmed.plan.contestants}
     assert judge_all(confirmed, milliseconds, "none").frame().drop(columns="training_seconds").equals(serial)

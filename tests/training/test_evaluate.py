@@ -46,7 +46,7 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
     model = SequenceModel(zoo_cell("gru"), 3, result.hidden_size)
     assert result.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert abs(result.parameters - 500) < 100
-    assert set(result.environment) == {"engine", "threads", "cpu", "torch", "archsearch"}
+    assert set(result.environment) == {"engine", "threads", "cpu", "python", "torch", "archsearch"}
     assert result.seconds > 0
     assert TrialResult.from_record(result.to_record()) == result
 
