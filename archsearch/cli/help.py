@@ -47,6 +47,14 @@ COMMANDS = {
         "prints the best cells of a run",
         ("archsearch leaderboard run=results/first", "archsearch leaderboard run=results/first top=5"),
     ),
+    "report": Command(
+        "writes a run as one web page: leaderboard, drawings, curves, lineage",
+        ("archsearch report run=results/first", "archsearch report run=results/first out=first.html"),
+    ),
+    "watch": Command(
+        "follows a search that runs in another terminal",
+        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

@@ -44,7 +44,7 @@ _STYLE = """\
 .cell .changed { stroke: #d55e00; stroke-width: 3.5 }"""
 
 
-def to_svg(cell: CellGraph, highlighted: Collection[str] = (), *, has_style: bool = True) -> str:
+def to_svg(cell: CellGraph, highlighted: Collection[str] = (), *, is_inline: bool = False) -> str:
     """Returns a picture of a cell, time within the step running from left to right.
 
     `x` and the old states stand at the left, the new states at the right. A value has one wire, of a colour of its own
@@ -54,9 +54,9 @@ def to_svg(cell: CellGraph, highlighted: Collection[str] = (), *, has_style: boo
     Args:
         cell: What to draw.
         highlighted: Names of nodes and new states (`h'`) to be marked as changed.
-        has_style: Whether the picture says its colours; without, the page that holds it must.
+        is_inline: Whether it becomes an element of an HTML page, whose style sheet then gives the colours.
     """
-    return _Picture(cell, highlighted).text(has_style)
+    return _Picture(cell, highlighted).text(is_inline)
 
 
 class _Picture:
@@ -74,16 +74,17 @@ class _Picture:
         self._heights = {place: height + _MARGIN for place, height in heights.items()}
         self._spans = self._find_spans()
 
-    def text(self, has_style: bool) -> str:
+    def text(self, is_inline: bool) -> str:
         width = self._spans[-1][1] + _MARGIN
         bottom = max(self._heights[place] + self._size(place) / 2 for place in self._heights) + _MARGIN
         title = escape(f"cell with {len(self._cell.nodes)} nodes, states {', '.join(self._cell.states)}")
         wide, high = number_text(width), number_text(bottom)
         size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
+        namespace = "" if is_inline else ' xmlns="http://www.w3.org/2000/svg"'
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} class="cell" role="img">',
+            f'<svg{namespace} {size} class="cell" role="img">',
             f"<title>{title}</title>",
-            *([f"<style>\n{_STYLE}\n</style>"] if has_style else []),
+            *([] if is_inline else [f"<style>\n{_STYLE}\n</style>"]),
             '<rect class="paper" width="100%" height="100%"/>',
         ]
         for value in self._layers.made:

@@ -82,6 +82,11 @@ class RunFolder:
         """Where the configuration is, as resolved at the start."""
         return self.path / "config.yaml"
 
+    @property
+    def confirmation_path(self) -> Path:
+        """Where the table of `confirm` is, once there is one."""
+        return self.path / "confirmation.csv"
+
     def write_config(self, text: str) -> None:
         """Keeps the configuration.
 
@@ -110,6 +115,13 @@ class RunFolder:
         """
         with _writable(self.path), (self.path / "commands.txt").open("a", encoding="utf-8") as file:
             file.write(shlex.join(arguments) + "\n")
+
+    def read_commands(self) -> str:
+        """Returns the command lines that worked on this run, one a line; nothing if none are kept."""
+        try:
+            return (self.path / "commands.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -132,9 +132,10 @@ def test_gates_and_the_products_they_rule_are_marked():
     assert marked_as_gates(CellGraph.from_equations("h' = sigmoid(linear(x)) + tanh(x) * h")) == []
 
 
-def test_a_page_may_bring_the_style():
-    bare = to_svg(zoo_cell("gru"), has_style=False)
+def test_inline_pictures_leave_the_style_to_the_page():
+    bare = to_svg(zoo_cell("gru"), is_inline=True)
     assert "<style" not in bare
+    assert "http" not in bare
     assert "fill=" not in bare
     assert not re.search(r"stroke=|#[0-9a-f]{6}", bare)
 
