@@ -70,6 +70,14 @@ COMMANDS = {
             "archsearch compare run=[results/a1,results/a2] other=[results/b1,results/b2] names=[a,b] out=ab.png",
         ),
     ),
+    "report": Command(
+        "writes a run as one web page: leaderboard, drawings, curves, lineage",
+        ("archsearch report run=results/first", "archsearch report run=results/first out=first.html"),
+    ),
+    "watch": Command(
+        "follows a search that runs in another terminal",
+        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

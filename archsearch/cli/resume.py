@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
     """Continues a search with the configuration it was started with; returns the exit code."""
     typed = parse_words("resume", words)
     root = Section(compose_settings("resume", [setting for setting in typed if setting.key in OWN_KEYS]).values)
-    folder = open_folder(Path(root.text("run")))
+    folder = RunFolder.open_begun(Path(root.text("run")))
     values = from_yaml(folder.read_config(), folder.config_path)
     _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
     extended = _extend(values, root, folder)
@@ -44,13 +44,6 @@ def _execution(typed: list[TypedSetting]) -> dict[str, Any]:
     values = {setting.key: setting.value for setting in typed}
     changed = {key: values[key] for key in ("workers", "grace_seconds") if values.get(key) is not None}
     return {**changed, **({"ray": {"address": values["ray.address"]}} if "ray.address" in values else {})}
-
-
-def open_folder(path: Path) -> RunFolder:
-    """Opens a run's folder, also one whose run was ended before its journal was made."""
-    folder = RunFolder(path)
-    has_begun = (path / "trials.csv").exists() or not folder.config_path.is_file()
-    return RunFolder.open(path) if has_begun else folder
 
 
 def _extend(values: Mapping[str, Any], root: Section, folder: RunFolder) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def run_to_end(
 
 
 def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> Run:
-    display = make_display(planned.plan)
+    display = make_display(planned.plan, planned.workers)
     try:
         with _late_after_first_trial(display) as observer:
             leave = _leaving(folder)
@@ -124,6 +124,7 @@ def print_end(run: Run, num_candidates: int) -> None:
     found = [digest for _, digest in run.knowledge.listed if digest not in run.knowledge.founders]
     where = shlex.quote(f"run={run.path}")
     print("Next:")
+    print(f"  {program()} report {where}")
     if found:
         print(f"  {program()} show cell={found[0]} {where}")
         print(f"  {program()} export cell={found[0]} {where} out=exported")

@@ -67,6 +67,17 @@ class RunFolder:
             )
         return folder
 
+    @classmethod
+    def open_begun(cls, path: Path) -> "RunFolder":
+        """Opens a run's folder, also one whose journal is not made yet.
+
+        Raises:
+            SearchStateError: It is none.
+        """
+        folder = cls(path)
+        has_begun = (path / "trials.csv").exists() or not folder.config_path.is_file()
+        return cls.open(path) if has_begun else folder
+
     @property
     def name(self) -> str:
         """The run's name."""
@@ -115,6 +126,25 @@ class RunFolder:
         """
         with _writable(self.path), (self.path / "commands.txt").open("a", encoding="utf-8") as file:
             file.write(shlex.join(arguments) + "\n")
+
+    def read_commands(self) -> str:
+        """Returns the command lines that worked on this run, one a line; nothing if none are kept."""
+        try:
+            return (self.path / "commands.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    @property
+    def driver(self) -> int | None:
+        """The process on this machine that works on the run, None if there is none; nothing is locked to find out."""
+        try:
+            pid = int((self.path / "archsearch.lock").read_text(encoding="utf-8").split()[1])
+            os.kill(pid, 0)
+        except PermissionError:
+            return pid  # another user's
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid
 
     @contextmanager
     def locked(self) -> Iterator[None]:
