@@ -3,12 +3,14 @@
 import heapq
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from typing import Protocol
 
 from archsearch.errors import SearchStateError
 from archsearch.run.executor import Executor
-from archsearch.run.journal import Journal
+from archsearch.run.journal import Journal, JournalWriteError
+from archsearch.run.keeping import Keeper
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.trial import Trial, TrialResult
@@ -86,13 +88,15 @@ def drive(
         KeyboardInterrupt: From the keyboard or a signal; every finished trial is kept by then.
     """
     waiting: list[tuple[int, int, Trial]] = []
+    keeper = Keeper(journal, held_back)
     num_in_flight = 0
     failures = RepeatedFailure()
     try:
         while True:
             _answer_recorded(evolution, journal, waiting, observer)
-            for outcome in evolution.take_consumed():
-                journal.add_step(outcome)
+            consumed = evolution.take_consumed()
+            keeper.add_steps(consumed)
+            for outcome in consumed:
                 observer.step_consumed(outcome, evolution)
                 failures.see(outcome)
                 checkpoint()
@@ -102,14 +106,15 @@ def drive(
                 executor.submit(heapq.heappop(waiting)[-1])
                 num_in_flight += 1
             observer.refresh(num_in_flight, len(waiting))
-            for trial, result in executor.wait(POLL_SECONDS):
-                num_in_flight -= 1
-                with held_back():
-                    journal.add_trial(trial, result)
+            finished = executor.wait(POLL_SECONDS)
+            num_in_flight -= len(finished)
+            keeper.add_trials(finished)
+            for trial, result in finished:
                 observer.trial_answered(trial, result, recorded=False)
-                evolution.tell(trial.key, result)
-    except KeyboardInterrupt:
-        _keep_finished(journal, executor)
+                evolution.tell(trial.key, without_curve(result))
+    except (KeyboardInterrupt, JournalWriteError):
+        with suppress(JournalWriteError):  # the first cause is to be told
+            keeper.keep_last(executor.collect())
         raise
 
 
@@ -127,11 +132,9 @@ def _answer_recorded(
                 heapq.heappush(waiting, (step, order, trial))
             else:
                 observer.trial_answered(trial, result, recorded=True)
-                evolution.tell(trial.key, result)
+                evolution.tell(trial.key, without_curve(result))
 
 
-def _keep_finished(journal: Journal, executor: Executor) -> None:
-    """Keeps the trials that ended just before the run was stopped."""
-    for trial, result in executor.collect():
-        if journal.result(trial.key) is None:
-            journal.add_trial(trial, result)
+def without_curve(result: TrialResult) -> TrialResult:
+    """Returns what of a result the search looks at: with thousands of steps in flight, curves would fill the memory."""
+    return replace(result, curve=(), environment={})

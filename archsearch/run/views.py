@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from archsearch.run.folder import RunFolder, write_atomically
+from archsearch.run.folder import RunFolder
 from archsearch.run.journal import JournaledTrial
+from archsearch.run.whole_files import write_atomically
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
