@@ -7,13 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from archsearch.run.reading import Run
+from archsearch.run.session import EndedRun
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 
 PLAIN_WIDTH = 160
 COLUMN_GAP = 3
 
 
-def print_leaderboard(run: Run, top: int) -> None:
+def print_leaderboard(run: Run | EndedRun, top: int) -> None:
     """Prints the first rows of a run's leaderboard and where the file is."""
     console = Console()
     if not console.is_terminal:
@@ -30,7 +31,7 @@ def print_leaderboard(run: Run, top: int) -> None:
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")
 
 
-def leaderboard_table(run: Run, rows: Sequence[LeaderboardRow], width: int) -> Table:
+def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width: int) -> Table:
     """Lays the rows out; where the terminal is narrow, the columns that matter least are left out."""
     cells = run.knowledge.cells
     columns: dict[str, list[str]] = {

@@ -52,6 +52,7 @@ class Journal:
         self._connection = connection
         self._path = path
         self._is_read_only = read_only
+        self._settings: dict[str, Setting] = {}  # few, each in thousands of trials
 
     @classmethod
     def create(cls, path: Path) -> "Journal":
@@ -157,13 +158,21 @@ class Journal:
         for row in self._scan("number, record, checksum", "steps"):
             yield self._step(row)
 
-    def trials(self) -> Iterator[JournaledTrial]:
+    def trials(self, *, curves: bool = True) -> Iterator[JournaledTrial]:
         """Yields all finished trials, in the order in which they were kept.
 
         Trials are kept before the steps that consume them: who reads steps first finds all of their trials.
+
+        Args:
+            curves: Whether results come with their curves.
         """
         for row in self._scan(f"number, {_COLUMNS}", "trials"):
-            yield self._trial(row[1:])
+            yield self._trial(row[1:], curves=curves)
+
+    def last_trials(self, count: int) -> Iterator[JournaledTrial]:
+        """Yields the finished trials that were kept last, the very last first."""
+        for row in self._select(f"SELECT {_COLUMNS} FROM trials ORDER BY number DESC LIMIT ?", count):  # noqa: S608
+            yield self._trial(row)
 
     def num_trials(self) -> int:
         """Returns the number of finished trials."""
@@ -215,7 +224,7 @@ class Journal:
         except sqlite3.Error as error:
             raise damaged(self._path, error) from error
 
-    def _trial(self, row: tuple[Any, ...]) -> JournaledTrial:
+    def _trial(self, row: tuple[Any, ...], *, curves: bool = True) -> JournaledTrial:
         """Reads a trial from its columns, curve and checksum at the end."""
         *columns, kept = row
         if kept is not None and kept != checksum(*columns):
@@ -223,10 +232,14 @@ class Journal:
         key, cell, task, setting, replicate, max_steps, result, curve = columns
         try:
             record = self._json(result)
-            if curve is not None:
+            if not curves:
+                record["curve"] = ()
+            elif curve is not None:
                 record["curve"] = json.loads(curve)
+            if setting not in self._settings:
+                self._settings[setting] = Setting(**self._json(setting))
             return JournaledTrial(
-                key, cell, task, Setting(**self._json(setting)), replicate, max_steps, TrialResult.from_record(record)
+                key, cell, task, self._settings[setting], replicate, max_steps, TrialResult.from_record(record)
             )
         except (TypeError, ValueError) as error:
             raise damaged(self._path, f"trial {key}: {error}") from error
