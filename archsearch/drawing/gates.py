@@ -12,7 +12,7 @@ def find_gates(structure: Structure) -> frozenset[str]:
         for operand in node.operands:
             factor = structure.nodes.get(operand)
             if factor is not None and factor.primitive == "affine":
-                operand = factor.operands[0]  # noqa: PLW2901 - what the factor is made of
+                operand = factor.operands[0]
                 factor = structure.nodes.get(operand)
             if factor is not None and factor.primitive == "sigmoid":
                 gates |= {operand, name}

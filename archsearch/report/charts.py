@@ -115,7 +115,9 @@ class Chart:
 
     def _dot(self, dot: Dot) -> str:
         x, y = self._x(dot.x), self._y(dot.y)
-        circle = f'<circle class="{dot.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(dot.title)}</title></circle>'
+        circle = (
+            f'<circle class="{dot.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(dot.title)}</title></circle>'
+        )
         if dot.target:
             circle = f"<a href={quoteattr('#' + dot.target)} aria-label={quoteattr(dot.title)}>{circle}</a>"
         if not dot.text:
