@@ -8,7 +8,7 @@ import subprocess
 from base64 import b64decode
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = (
@@ -52,7 +52,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
-    def __enter__(self) -> "Browser":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -94,7 +94,7 @@ class Browser:
         return result["result"].get("value")
 
     def press(self, key: str, code: str, number: int) -> None:
-        """Presses a key, as `press("Enter", "\\r", 13)`."""
+        """Presses a key, as `press("Enter", code, 13)`."""
         for kind in ("keyDown", "keyUp"):
             text = {"text": code} if kind == "keyDown" and code else {}
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=number, **text)

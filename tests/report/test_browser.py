@@ -14,7 +14,9 @@ def browser(tmp_path_factory):
 
 def column(browser: Browser, number: int) -> list[str]:
     """Returns the values of a column of the leaderboard, from top to bottom."""
-    return browser.evaluate(f"[...document.querySelectorAll('#board tbody tr')].map(r => r.cells[{number}].dataset.value)")
+    return browser.evaluate(
+        f"[...document.querySelectorAll('#board tbody tr')].map(r => r.cells[{number}].dataset.value)"
+    )
 
 
 def header(text: str) -> str:
@@ -59,7 +61,9 @@ def test_sorting_works_from_the_keyboard(browser, page, run):
 def test_the_filter_leaves_what_has_every_word(browser, page, run):
     browser.open(page)
     cell = run.leaderboard()["cell"].iloc[-1]
-    set_filter = "(t => { const f = document.getElementById('filter'); f.value = t; f.dispatchEvent(new Event('input')) })"
+    set_filter = (
+        "(t => { const f = document.getElementById('filter'); f.value = t; f.dispatchEvent(new Event('input')) })"
+    )
     visible = "[...document.querySelectorAll('#board tbody tr')].filter(r => !r.hidden).length"
     browser.evaluate(f"{set_filter}('{cell.upper()} linear')")
     assert browser.evaluate(visible) == 1

@@ -1,5 +1,7 @@
 """Lineages: from a founder, by one mutation at a time, with what each brought."""
 
+from itertools import pairwise
+
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.report.lineage import Ancestry
 
@@ -12,7 +14,7 @@ def test_a_lineage_leads_from_a_founder_to_the_cell_by_recorded_parents(run):
         assert lineage[-1].cell == cell
         assert lineage[0].cell in run.knowledge.founders
         assert lineage[0].changes == lineage[0].transformations == ()
-        for parent, child in zip(lineage, lineage[1:], strict=False):
+        for parent, child in pairwise(lineage):
             record = run.knowledge.cells[child.cell]
             assert record.parent == parent.cell
             assert child.transformations == record.transformations != ()
@@ -25,7 +27,7 @@ def test_the_effect_is_the_ratio_less_the_parents(run):
     ancestry, ratios = Ancestry(run), run.knowledge.ratios
     cells = run.knowledge.cells
     for cell in run.leaderboard()["cell"].tail(5):
-        for parent, child in zip(ancestry.lineage(cell), ancestry.lineage(cell)[1:], strict=False):
+        for parent, child in pairwise(ancestry.lineage(cell)):
             for task, effect in child.effects.items():
                 before, after = (ratios(cells[one.cell])[task] for one in (parent, child))
                 assert effect.ratio == after
