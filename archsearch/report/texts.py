@@ -58,8 +58,8 @@ def time_unit(seconds: float) -> tuple[str, float]:
 
 
 _WARNING = (
-    "Each ratio compares the best of several noisy trainings, on the data that the search looked at: take ratios near 1 "
-    "as ties until fresh seeds and test data confirm them."
+    "Each ratio compares the best of several noisy trainings, on the data that the search looked at: take ratios near "
+    "1 as ties until fresh seeds and test data confirm them."
 )
 
 FILTERS: Mapping[str, Callable[..., str]] = {

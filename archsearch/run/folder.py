@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -138,13 +139,18 @@ class RunFolder:
     def driver(self) -> int | None:
         """The process on this machine that works on the run, None if there is none; nothing is locked to find out."""
         try:
-            pid = int((self.path / "archsearch.lock").read_text(encoding="utf-8").split()[1])
-            os.kill(pid, 0)
-        except PermissionError:
-            return pid  # another user's
-        except (OSError, ValueError, IndexError):
+            named = re.search(r"pid\D{1,3}(\d+)", (self.path / "archsearch.lock").read_text(encoding="utf-8"))
+        except OSError:
             return None
-        return pid
+        if named is None:
+            return None
+        try:
+            os.kill(int(named[1]), 0)
+        except PermissionError:  # another user's
+            return int(named[1])
+        except (OSError, OverflowError):
+            return None
+        return int(named[1])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
