@@ -102,7 +102,7 @@ class Chart:
         )
 
     def _line(self, line: Line) -> str:
-        pieces = []
+        pieces: list[str] = []
         for x, y in line.points:
             if not pieces:
                 pieces.append(f"M{self._x(x):.1f} {self._y(y):.1f}")
