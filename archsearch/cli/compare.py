@@ -153,12 +153,18 @@ def _where_from(first: Side, second: Side, confidence: float) -> str:
 
 
 def _say(first: Side, second: Side, difference: Interval, end: float) -> None:
+    """Says which side found fitter cells; of lone runs only what they found, since nothing is known of their spread."""
+    if min(len(first.progresses), len(second.progresses)) == 1:
+        print(
+            f"At {end:,.0f} trials the best cell of {first.name} was {difference.estimate:+.4f} fitter than that of "
+            f"{second.name}: of these runs, not of what made them."
+        )
+        return
+    verdict = f"{first.name} and {second.name} are not distinguishable"
     if difference.low > 0:
-        verdict = f"{first.name} found fitter cells than {second.name}"
+        verdict = f"{first.name} finds fitter cells than {second.name}"
     elif difference.high < 0:
-        verdict = f"{second.name} found fitter cells than {first.name}"
-    else:
-        verdict = f"{first.name} and {second.name} are not distinguishable"
+        verdict = f"{second.name} finds fitter cells than {first.name}"
     print(f"At {end:,.0f} trials {verdict}: {_span(difference, sign='+')}.")
 
 
