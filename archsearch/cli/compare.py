@@ -24,6 +24,7 @@ from archsearch.studies.comparison_plot import plot_comparison
 from archsearch.studies.intervals import Interval
 from archsearch.studies.progress import BUDGETS, progress_of, shared_baseline
 
+NOTHING_COMMON = "none: one's founders cost more than another in all"
 # of a task's `search`, what makes trainings longer or larger; all else there is strategy
 SIZES_OF_SPACE = ("num_layers", "max_parameters")
 
@@ -133,14 +134,16 @@ def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confide
                 _span(two),
                 _span(difference, sign="+"),
             )
+        if not comparison.rows:
+            table.add_row(comparison.budget.replace("_", " "), f"{comparison.end:,.0f}", NOTHING_COMMON)
     console.print(table, end="")
     print(
         "best fitness of a found cell, 0 before there is one; by ratios to the mean of all runs' baselines; at what "
         "the cheapest run spent.\n"
         f"{_where_from(first, second, confidence)}"
     )
-    _, _, _, difference = comparisons[0].rows[0]
-    _say(first, second, difference, comparisons[0].end)
+    if comparisons[0].rows:
+        _say(first, second, comparisons[0].rows[0][3], comparisons[0].end)
 
 
 def _where_from(first: Side, second: Side, confidence: float) -> str:

@@ -66,6 +66,11 @@ def test_only_what_the_cheapest_run_spent_is_compared():
     assert trials.rows[0][2].estimate == 0.8
 
 
+def test_nothing_is_compared_where_founders_cost_more_than_another_run():
+    sides = Side("a", (steps((10, None), (5, 1.0)),)), Side("b", (steps((20, None), (5, 1.0)),))
+    assert [comparison.rows for comparison in compare(*sides, 0.95)] == [()] * 3
+
+
 def test_a_lone_run_gives_the_spread_of_drawing_its_steps_again():
     lucky = steps((10, None), *[(1, 0.8)] * 20, (1, 1.5))
     trials = compare(Side("a", (lucky,)), Side("b", (steps((10, None), *[(1, 0.8)] * 21),)), 0.95)[0]
