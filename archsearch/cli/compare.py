@@ -24,7 +24,7 @@ from archsearch.studies.comparison_plot import plot_comparison
 from archsearch.studies.intervals import Interval
 from archsearch.studies.progress import BUDGETS, progress_of, shared_baseline
 
-NOTHING_COMMON = "none: one's founders cost more than another in all"
+NOTHING_COMMON = "nothing in common"
 # of a task's `search`, what makes trainings longer or larger; all else there is strategy
 SIZES_OF_SPACE = ("num_layers", "max_parameters")
 
@@ -142,6 +142,10 @@ def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confide
         "the cheapest run spent.\n"
         f"{_where_from(first, second, confidence)}"
     )
+    if not all(comparison.rows for comparison in comparisons):
+        print(
+            "Nothing in common: the founders of one run cost more than another run in all. Seconds depend on the load."
+        )
     if comparisons[0].rows:
         _say(first, second, comparisons[0].rows[0][3], comparisons[0].end)
 
