@@ -127,6 +127,7 @@ def print_end(run: EndedRun, num_candidates: int) -> None:
     if found:
         print(f"  {program()} show cell={found[0]} {where}")
         print(f"  {program()} export cell={found[0]} {where} out=exported")
+        print(f"  {program()} confirm {where}")
     print(f"  {program()} resume {where} budget.candidates={2 * num_candidates}")
 
 
