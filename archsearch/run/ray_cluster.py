@@ -2,7 +2,6 @@
 
 import _thread
 import logging
-import os
 import socket
 import threading
 import time
@@ -16,18 +15,6 @@ START_SECONDS = 180.0
 CONNECT_SECONDS = 10.0
 SECONDS_BETWEEN_LOOKS = 2.0
 ADVICE = "Look at the memory, the disk and the sockets allowed here, or use workers=0, which needs no Ray."
-
-
-def load_ray(*, is_private: bool) -> Any:
-    """Returns the module; a private Ray will listen on the loopback interface only, and nobody is told of its use."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if is_private:
-        # Ray's own switch against clusters, which it uses on desktop systems: every address becomes 127.0.0.1
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-
-    return ray
 
 
 def start_private(ray: Any, num_workers: int, folder: Path) -> None:

@@ -16,6 +16,7 @@ from archsearch.errors import SearchStateError
 from archsearch.run import ray_cluster
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.folder import RunFolder
+from archsearch.run.ray_executor import load_ray
 from archsearch.run.reading import load_run
 from archsearch.run.session import run_search
 
@@ -30,7 +31,7 @@ def cluster(monkeypatch) -> Iterator[Any]:
         (Path(folder) / "ray").mkdir()
         monkeypatch.setenv("RAY_TMPDIR", folder)
         monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-        ray_cluster.load_ray(is_private=True)  # which keeps it on the loopback interface
+        load_ray(is_private=True)  # which keeps it on the loopback interface
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": MEMORY}
