@@ -12,7 +12,10 @@ from archsearch.compiler.engines import check_precision
 from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
+from archsearch.search.jozefowicz2015 import Jozefowicz2015
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
+from archsearch.search.strategy import Strategy
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import SettingSpace
@@ -22,7 +25,7 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task"),
+    *("transformation", "task", "strategy", "penalty"),
 )
 
 
@@ -71,6 +74,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
         max_draws=root.integer("max_draws", 1),
         inheritance=_inheritance(root.section("inheritance")),
+        strategy=_strategy(root),
+        penalty=_penalty(root),
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
@@ -178,6 +183,21 @@ def _inheritance(section: Section) -> Inheritance:
         from_founders=from_founders,
         from_parent=from_parent,
     )
+
+
+def _strategy(root: Section) -> Strategy:
+    """Returns the strategy; runs from before there was a choice have the paper's."""
+    if "strategy" not in root:
+        return Jozefowicz2015()
+    return build_object(root.section("strategy").values, Strategy, "strategy")  # type: ignore[type-abstract]
+
+
+def _penalty(root: Section) -> CostPenalty:
+    if "penalty" not in root:
+        return NO_PENALTY
+    section = root.section("penalty")
+    section.refuse_unknown(("parameters", "multiply_adds"))
+    return CostPenalty(section.number("parameters", 0), section.number("multiply_adds", 0))
 
 
 def _check_budgets(plan: SearchPlan, tasks: Mapping[str, Task]) -> None:

@@ -12,6 +12,7 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal, JournaledTrial
 from archsearch.run.views import candidates_frame, leaderboard_frame, summary, to_csv, trials_frame, write_views
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
@@ -26,6 +27,7 @@ class Run:
         list_size: Cells kept in the list.
         trials: The finished trials.
         outcomes: The consumed steps, in order.
+        penalty: What a cell's cost takes from its place in the list.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Run:
         list_size: int,
         trials: tuple[JournaledTrial, ...],
         outcomes: tuple[StepOutcome, ...],
+        penalty: CostPenalty = NO_PENALTY,
     ) -> None:
         self.folder = folder
         self.path = folder.path
@@ -42,11 +45,12 @@ class Run:
         self._list_size = list_size
         self._trials = trials
         self._outcomes = outcomes
+        self._penalty = penalty
 
     @cached_property
     def knowledge(self) -> Knowledge:
         """The fold of all steps consumed."""
-        knowledge = Knowledge(self.tasks, self._list_size)
+        knowledge = Knowledge(self.tasks, self._list_size, penalty=self._penalty)
         for outcome in self._outcomes:
             knowledge = knowledge.fold(outcome)
         return knowledge
@@ -133,7 +137,10 @@ def read_journal(folder: RunFolder, journal: Journal) -> Run:
         FileFormatError: It is damaged.
     """
     trials = tuple(journal.trials())
-    examined = {trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result) for trial in trials}
+    examined = {
+        trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result, trial.max_steps)
+        for trial in trials
+    }
     try:
         outcomes = tuple(StepOutcome.from_record(record, examined) for record in journal.step_records())
     except FileFormatError as error:
@@ -141,8 +148,9 @@ def read_journal(folder: RunFolder, journal: Journal) -> Run:
     try:
         tasks = tuple(json.loads(journal.about("tasks") or "[]"))
         list_size = int(journal.about("list_size") or "")
+        penalty = CostPenalty(**json.loads(journal.about("penalty") or "{}"))
     except (TypeError, ValueError) as error:
         raise FileFormatError(f"{folder.journal_path}: expected the names of the run's tasks, found none.") from error
     if not tasks or not all(isinstance(task, str) for task in tasks):
         raise FileFormatError(f"{folder.journal_path}: expected the names of the run's tasks, found {tasks!r}.")
-    return Run(folder, tasks, list_size, trials, outcomes)
+    return Run(folder, tasks, list_size, trials, outcomes, penalty)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import version
 
 from archsearch.errors import ArchSearchError, SearchStateError
@@ -78,6 +79,7 @@ def _note_identity(journal: Journal, plan: SearchPlan) -> None:
         journal.note("plan", plan.identity)
         journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
         journal.note("list_size", str(plan.list_size))
+        journal.note("penalty", json.dumps(asdict(plan.penalty)))
         journal.note("made_by", version("archsearch"))
     journal.note("continued_by", version("archsearch"))
 

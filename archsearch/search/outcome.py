@@ -22,13 +22,23 @@ NO_CHILD = "no child"
 
 @dataclass(frozen=True)
 class Examined:
-    """One result in the order in which a step consumed it."""
+    """One result in the order in which a step consumed it.
+
+    Attributes:
+        key: Of the trial.
+        cell: Digest of its cell.
+        task: Name of its task.
+        setting: What it was trained with.
+        result: What came of it.
+        max_steps: Training steps that it had at the most.
+    """
 
     key: str
     cell: str
     task: str
     setting: Setting
     result: TrialResult
+    max_steps: int
 
 
 @dataclass(frozen=True)
