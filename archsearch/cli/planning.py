@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from archsearch.cli.construction import TARGET, build_object
@@ -16,6 +17,7 @@ from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.jozefowicz2015 import Jozefowicz2015
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
 from archsearch.search.strategy import Strategy
+from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import SettingSpace
@@ -25,7 +27,7 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "strategy", "penalty"),
+    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
 )
 
 
@@ -80,7 +82,7 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
     time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
-    evaluator = Evaluator(tasks, root.text("engine"), time_limit)
+    evaluator = Evaluator(tasks, root.text("engine"), time_limit, _checkpoints(root, plan))
     check_precision(evaluator.engine, plan.recipe.precision)
     return PlannedSearch(plan, tasks, evaluator, count_workers(root))
 
@@ -190,6 +192,15 @@ def _strategy(root: Section) -> Strategy:
     if "strategy" not in root:
         return Jozefowicz2015()
     return build_object(root.section("strategy").values, Strategy, "strategy")  # type: ignore[type-abstract]
+
+
+def _checkpoints(root: Section, plan: SearchPlan) -> CheckpointCache | None:
+    if "checkpoint_cache" not in root:
+        return None
+    place = root.text("checkpoint_cache")
+    if place == "auto":
+        return CheckpointCache(default_folder()) if plan.strategy.rungs else None
+    return CheckpointCache(Path(place))
 
 
 def _penalty(root: Section) -> CostPenalty:

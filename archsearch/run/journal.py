@@ -10,6 +10,7 @@ from typing import Any
 
 from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.search.outcome import StepOutcome
+from archsearch.trials.lengths import key_around_steps
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
 
@@ -114,6 +115,13 @@ class Journal:
         """Returns the result kept under a key, None if there is none."""
         row = self._select_one("SELECT result FROM trials WHERE key = ?", key)
         return None if row is None else self._result(row[0])
+
+    def of_other_lengths(self, trial: Trial) -> list[tuple[int, TrialResult]]:
+        """Returns maximal steps and results of the trials that differ from a trial in nothing but these."""
+        before, after = key_around_steps(trial)
+        query = "SELECT key, max_steps, result FROM trials WHERE key >= ? AND key < ? ORDER BY max_steps"
+        rows = self._select(query, before, before + chr(0x10FFFF))
+        return [(max_steps, self._result(result)) for key, max_steps, result in rows if key.endswith(after)]
 
     def add_trial(self, trial: Trial, result: TrialResult) -> None:
         """Keeps a finished trial.

@@ -88,6 +88,20 @@ def test_a_configuration_from_before_strategies_is_the_same_plan():
     assert plan_search(older).plan == plan_search(values).plan
 
 
+def test_checkpoints_are_kept_where_a_strategy_continues_trainings(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCHSEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def folder(*words):
+        cache = plan_search(settled(*words)).evaluator.checkpoints
+        return cache and cache.folder
+
+    assert folder() is None
+    assert folder("strategy=halving") == tmp_path / "cache" / "checkpoints"
+    assert folder("strategy=halving", "checkpoint_cache=null") is None
+    assert folder("checkpoint_cache=here (1)") == tmp_path / "here (1)"
+
+
 def test_yaml_says_what_the_classes_default_to():
     plan = plan_search(settled("task=[xml]")).plan
     assert plan.recipe == Recipe()
