@@ -73,6 +73,15 @@ COMMANDS = {
         ),
         ("task",),
     ),
+    "replay": Command(
+        "compares strategies on recorded results, without training",
+        (
+            "archsearch replay recorded=synthetic strategy=[jozefowicz2015,halving,regularized,random]",
+            "archsearch replay recorded=results/first strategy=halving seeds=50",
+            "archsearch replay recorded=curves.csv strategy=[jozefowicz2015,halving] tasks=[xml] out=traces.csv",
+        ),
+        ("strategy",),
+    ),
     "export": Command(
         "takes a cell away: Python source, weights, ONNX, drawings",
         (

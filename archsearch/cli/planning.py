@@ -67,8 +67,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         screen_accuracy=screen_accuracy,
         tasks=tuple(_task_plan(root.section("task").section(name).section("search"), tasks[name]) for name in tasks),
         num_candidates=root.section("budget").integer("candidates", 1),
-        transformations=_transformations(root.section("transformation")),
-        bounds=_bounds(root.section("bounds")),
+        transformations=read_transformations(root.section("transformation")),
+        bounds=read_bounds(root.section("bounds")),
         gate=root.number("gate", 0, 1),
         lookahead=root.integer("lookahead", 1),
         list_size=root.integer("list_size", 1),
@@ -76,8 +76,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
         max_draws=root.integer("max_draws", 1),
         inheritance=_inheritance(root.section("inheritance")),
-        strategy=_strategy(root),
-        penalty=_penalty(root),
+        strategy=read_strategy(root),
+        penalty=read_penalty(root),
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
@@ -135,18 +135,10 @@ def _screen(root: Section) -> tuple[TaskPlan | None, float, dict[str, Task]]:
 
 def _task_plan(section: Section, task: Task) -> TaskPlan:
     section.refuse_unknown(SEARCH_KEYS)
-    space = section.section("space")
-    space.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
     return TaskPlan(
         name=task.name,
         digest=task.digest,
-        space=SettingSpace(
-            init_scales=space.positive_numbers("init_scales"),
-            learning_rates=space.positive_numbers("learning_rates"),
-            max_gradient_norms=space.positive_numbers("max_gradient_norms"),
-            num_layers=space.integers("num_layers", 1),
-            max_parameters=space.integers("max_parameters", 1),
-        ),
+        space=read_space(section.section("space")),
         max_steps=section.integer("max_steps", 1),
         num_settings=section.integer("num_settings", 1),
         num_baseline_settings=(
@@ -155,7 +147,20 @@ def _task_plan(section: Section, task: Task) -> TaskPlan:
     )
 
 
-def _transformations(section: Section) -> tuple[Transformation, ...]:
+def read_space(section: Section) -> SettingSpace:
+    """Returns what a setting is drawn from."""
+    section.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
+    return SettingSpace(
+        init_scales=section.positive_numbers("init_scales"),
+        learning_rates=section.positive_numbers("learning_rates"),
+        max_gradient_norms=section.positive_numbers("max_gradient_norms"),
+        num_layers=section.integers("num_layers", 1),
+        max_parameters=section.integers("max_parameters", 1),
+    )
+
+
+def read_transformations(section: Section) -> tuple[Transformation, ...]:
+    """Returns what mutates cells."""
     entries = [section.section(name) for name in section.values]
     return tuple(
         build_object(entry.values, Transformation, entry.name)  # type: ignore[type-abstract]
@@ -164,7 +169,8 @@ def _transformations(section: Section) -> tuple[Transformation, ...]:
     )
 
 
-def _bounds(section: Section) -> Bounds:
+def read_bounds(section: Section) -> Bounds:
+    """Returns how large a child may be."""
     names = ("max_nodes", "max_parameters", "max_multiply_adds")
     section.refuse_unknown(names)
     return Bounds(*(section.integer(name, 1) for name in names))
@@ -187,7 +193,7 @@ def _inheritance(section: Section) -> Inheritance:
     )
 
 
-def _strategy(root: Section) -> Strategy:
+def read_strategy(root: Section) -> Strategy:
     """Returns the strategy; runs from before there was a choice have the paper's."""
     if "strategy" not in root:
         return Jozefowicz2015()
@@ -203,7 +209,8 @@ def _checkpoints(root: Section, plan: SearchPlan) -> CheckpointCache | None:
     return CheckpointCache(Path(place))
 
 
-def _penalty(root: Section) -> CostPenalty:
+def read_penalty(root: Section) -> CostPenalty:
+    """Returns what cost takes from a cell's place in the ranking."""
     if "penalty" not in root:
         return NO_PENALTY
     section = root.section("penalty")
