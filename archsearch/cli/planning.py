@@ -27,7 +27,7 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
+    *("transformation", "task", "strategy", "penalty", "rejections", "checkpoint_cache"),
 )
 
 
@@ -78,6 +78,7 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         inheritance=_inheritance(root.section("inheritance")),
         strategy=read_strategy(root),
         penalty=read_penalty(root),
+        rejections=root.texts("rejections") if root.values.get("rejections") else (),
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)

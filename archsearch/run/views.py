@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from archsearch.mutation.rejections import TESTS
 from archsearch.run.folder import RunFolder, write_atomically
 from archsearch.run.journal import JournaledTrial
 from archsearch.search.knowledge import Knowledge
@@ -136,7 +137,7 @@ def _duplicates(outcomes: Sequence[StepOutcome], trials: Sequence[JournaledTrial
         if outcome.kind == "propose" and outcome.cells:
             first.setdefault(outcome.cells[0].digest, outcome)
     dropped = [pair for outcome in outcomes for pair in outcome.dropped]
-    named = {KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD}
+    named = {KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD, *TESTS.values()}
     reasons = Counter(reason if reason in named else "out of bounds" for _, reason in dropped)
     again = [first[digest] for digest, reason in dropped if reason in {KNOWN, IN_FLIGHT} and digest in first]
     return {

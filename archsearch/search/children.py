@@ -2,7 +2,9 @@
 
 import random
 
+from archsearch.graph.structure import Structure
 from archsearch.mutation.mutate import NoChildError
+from archsearch.mutation.rejections import rejection
 from archsearch.search.knowledge import CellRecord, Knowledge
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, Introduced
 from archsearch.search.plan import SearchPlan, TaskPlan
@@ -33,7 +35,7 @@ def draw_child(
             dropped.append((parent, NO_CHILD))
             continue
         digest = child.graph.digest
-        reason = _reason_to_drop(plan, knowledge, in_flight, digest, plan.bounds.violation(child.graph.structure))
+        reason = _reason_to_drop(plan, knowledge, in_flight, digest, child.graph.structure)
         if reason is None:
             known = knowledge.cells.get(digest)
             if known:
@@ -51,15 +53,16 @@ def has_fresh_settings(plan: SearchPlan, record: CellRecord) -> bool:
 
 
 def _reason_to_drop(
-    plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], digest: str, violation: str | None
+    plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], digest: str, structure: Structure
 ) -> str | None:
+    violation = plan.bounds.violation(structure)
     if violation is not None:
         return violation
     if digest in in_flight:
         return IN_FLIGHT
     known = knowledge.cells.get(digest)
     if known is None:
-        return None
+        return rejection(structure, plan.rejections)
     if plan.on_duplicate == "redraw":
         return KNOWN
     return None if _next_stage_has_fresh_settings(plan, knowledge, known) else EXHAUSTED

@@ -6,6 +6,7 @@ from typing import Literal
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.mutation.bounds import Bounds
+from archsearch.mutation.rejections import TESTS
 from archsearch.mutation.transformation import Transformation
 from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.jozefowicz2015 import Jozefowicz2015
@@ -90,7 +91,7 @@ class Founder:
     graph: CellGraph
 
 
-LATER_FIELDS = ("strategy", "penalty")
+LATER_FIELDS = ("strategy", "penalty", "rejections")
 THE_PAPERS = Jozefowicz2015()
 
 
@@ -118,6 +119,7 @@ class SearchPlan:
         bounds: How large a child may be.
         strategy: Which cells are mutated or looked at again, and how far settings are trained.
         penalty: What a cell's cost takes from its place in the ranking.
+        rejections: Proofs by which a child is turned down without training, see `archsearch.mutation.rejections`.
     """
 
     root_seed: int
@@ -138,6 +140,7 @@ class SearchPlan:
     inheritance: Inheritance = Inheritance()
     strategy: Strategy = THE_PAPERS
     penalty: CostPenalty = NO_PENALTY
+    rejections: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.founders:
@@ -157,6 +160,11 @@ class SearchPlan:
         names_of_tasks = [task.name for task in self.all_tasks]
         if len(set(names_of_tasks)) < len(names_of_tasks):
             raise ConfigError(f"task: a name stands twice in {', '.join(names_of_tasks)} (the screen's included).")
+        for name in self.rejections:
+            if name not in TESTS or self.rejections.count(name) > 1:
+                raise ConfigError(
+                    f"rejections: expected different ones of {', '.join(TESTS)}, got {', '.join(self.rejections)}."
+                )
         for task in self.tasks:
             steps = [rung.max_steps(task.max_steps) for rung in self.strategy.rungs]
             if len(set(steps)) < len(steps):
