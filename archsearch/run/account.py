@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from typing import Any
 
+from archsearch.mutation.rejections import TESTS
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
 from archsearch.trials.trial import NOT_REPRODUCIBLE
 
-_NAMED = frozenset({KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD})
+_NAMED = frozenset({KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD, *TESTS.values()})
 
 
 class Account:

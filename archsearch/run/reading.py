@@ -24,6 +24,7 @@ from archsearch.run.live_views import write_views
 from archsearch.run.progress import founder_fitnesses, progress_frame
 from archsearch.run.view_files import ViewFiles, are_whole, read_digests
 from archsearch.run.views import candidates_frame, in_order, leaderboard_frame, to_csv, trials_frame
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
@@ -44,6 +45,7 @@ class Run:
         trials: The finished trials.
         outcomes: The consumed steps, in order.
         about: What the journal says of the run itself, such as the version that made it.
+        penalty: What a cell's cost takes from its place in the list.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Run:
         trials: tuple[JournaledTrial, ...],
         outcomes: tuple[StepOutcome, ...],
         about: Mapping[str, str] | None = None,
+        penalty: CostPenalty = NO_PENALTY,
     ) -> None:
         self.folder = folder
         self.path = folder.path
@@ -62,6 +65,7 @@ class Run:
         self._trials = trials
         self._outcomes = outcomes
         self.about: Mapping[str, str] = about or {}
+        self._penalty = penalty
 
     @property
     def journaled_trials(self) -> tuple[JournaledTrial, ...]:
@@ -89,7 +93,7 @@ class Run:
             yield outcome, knowledge
 
     def _empty_knowledge(self) -> Knowledge:
-        return Knowledge(self.tasks, self._list_size)
+        return Knowledge(self.tasks, self._list_size, penalty=self._penalty)
 
     def leaderboard(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `leaderboard.csv`."""
@@ -256,7 +260,10 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
     # steps first: what they consumed was kept before them, also where a search writes meanwhile
     records = tuple(journal.step_records())
     trials = tuple(journal.trials(curves=curves))
-    examined = {trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result) for trial in trials}
+    examined = {
+        trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result, trial.max_steps)
+        for trial in trials
+    }
     try:
         outcomes = tuple(StepOutcome.from_record(record, examined) for record in records)
     except FileFormatError as error:
@@ -264,9 +271,10 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
     try:
         tasks = tuple(json.loads(journal.about("tasks") or "[]"))
         list_size = int(journal.about("list_size") or "")
+        penalty = CostPenalty(**json.loads(journal.about("penalty") or "{}"))
     except (TypeError, ValueError) as error:
         raise damaged(folder.journal_path, "the names of the run's tasks are missing") from error
     if not tasks or not all(isinstance(task, str) for task in tasks):
         raise damaged(folder.journal_path, f"expected the names of the run's tasks, found {tasks!r}")
     about = {name: journal.about(name) or "" for name in ("made_by", "continued_by")}
-    return Run(folder, tasks, list_size, trials, outcomes, about)
+    return Run(folder, tasks, list_size, trials, outcomes, about, penalty)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ def _note_identity(journal: Journal, plan: SearchPlan) -> None:
         journal.note("plan", plan.identity)
         journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
         journal.note("list_size", str(plan.list_size))
+        journal.note("penalty", json.dumps(asdict(plan.penalty)))
         journal.note("made_by", version("archsearch"))
     journal.note("continued_by", version("archsearch"))
 
