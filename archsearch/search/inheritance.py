@@ -63,6 +63,6 @@ def best_settings(histories: Sequence[TaskHistory], count: int) -> list[Setting]
     """Returns the `count` best settings over all histories, best first, each once, ties by setting."""
     best: dict[Setting, float] = {}
     for history in histories:
-        for accuracy, setting in history.ranked():
-            best[setting] = max(best.get(setting, accuracy), accuracy)
+        for quality, setting in history.ranked():
+            best[setting] = max(best.get(setting, quality), quality)
     return sorted(best, key=lambda setting: (-best[setting], setting))[:count]

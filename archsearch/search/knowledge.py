@@ -8,6 +8,7 @@ from immutables import Map
 
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.search.outcome import COMPLETED, Examined, StepOutcome
+from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.setting import Setting
 
 
@@ -16,15 +17,16 @@ class TaskHistory:
     """A cell's results on one task, in the order consumed.
 
     Attributes:
-        outcomes: Setting and best validation accuracy; None where there is none to count.
+        outcomes: Setting and quality: the best validation value of the task's metric, turned so that more is better;
+            None where there is none to count.
     """
 
     outcomes: tuple[tuple[Setting, float | None], ...] = ()
 
     @cached_property
     def best(self) -> float | None:
-        """The best accuracy so far, which is the cell's quality on the task (R1)."""
-        return max((accuracy for _, accuracy in self.outcomes if accuracy is not None), default=None)
+        """The best quality so far, which is the cell's on the task (R1)."""
+        return max((quality for _, quality in self.outcomes if quality is not None), default=None)
 
     @cached_property
     def tried(self) -> frozenset[Setting]:
@@ -32,8 +34,8 @@ class TaskHistory:
         return frozenset(setting for setting, _ in self.outcomes)
 
     def ranked(self) -> list[tuple[float, Setting]]:
-        """Returns accuracy and setting, best first, ties by setting; what has no accuracy is left out."""
-        counted = [(accuracy, setting) for setting, accuracy in self.outcomes if accuracy is not None]
+        """Returns quality and setting, best first, ties by setting; what has no quality is left out."""
+        counted = [(quality, setting) for setting, quality in self.outcomes if quality is not None]
         return sorted(counted, key=lambda pair: (-pair[0], pair[1]))
 
 
@@ -68,7 +70,7 @@ class CellRecord:
         histories = self.histories
         for entry in examined:
             outcomes = histories.get(entry.task, TaskHistory()).outcomes
-            histories = histories.set(entry.task, TaskHistory((*outcomes, (entry.setting, entry.result.accuracy))))
+            histories = histories.set(entry.task, TaskHistory((*outcomes, (entry.setting, entry.result.quality))))
         return replace(self, histories=histories)
 
 
@@ -82,7 +84,8 @@ class Knowledge:
         cells: Every cell met, by digest.
         listed: `(fitness, digest)` of the best cells, best first, ties by digest (R1).
         graphs: Canonical graphs of the listed cells only.
-        baseline: The baseline's best accuracy by task, constant from step 0 on (R2).
+        baseline: The baseline's best quality by task, constant from step 0 on (R2).
+        metrics: What each task measures, by task, from step 0 on.
         founders: Digests of the founders.
     """
 
@@ -92,10 +95,11 @@ class Knowledge:
     listed: tuple[tuple[float, str], ...] = ()
     graphs: "Map[str, CellGraph]" = field(default_factory=Map)
     baseline: "Map[str, float]" = field(default_factory=Map)
+    metrics: "Map[str, Metric]" = field(default_factory=Map)
     founders: tuple[str, ...] = ()
 
     def ratios(self, record: CellRecord) -> Mapping[str, float]:
-        """Returns accuracy ÷ the baseline's best for each task on which the cell has a result."""
+        """Returns quality ÷ the baseline's best for each task on which the cell has a result."""
         bests = {task: record.history(task).best for task in self.tasks}
         return {task: best / self.baseline[task] for task, best in bests.items() if best is not None}
 
@@ -103,6 +107,11 @@ class Knowledge:
         """Returns the least of the ratios (R3, Eq. 1), None unless every task has a result."""
         ratios = self.ratios(record)
         return min(ratios.values()) if len(ratios) == len(self.tasks) else None
+
+    def baseline_value(self, task: str) -> float | None:
+        """Returns the baseline's best value of the task's metric, None before step 0 is folded."""
+        quality = self.baseline.get(task)
+        return None if quality is None else self.metrics[task].value(quality)
 
     def fold(self, outcome: StepOutcome) -> "Knowledge":
         """Returns the knowledge after one more step, which must come in the order of its number."""
@@ -125,7 +134,9 @@ class Knowledge:
         digests = tuple(introduced.digest for introduced in outcome.cells)
         bests = {task: self.cells[digests[0]].history(task).best for task in self.tasks}
         baseline = Map({task: best for task, best in bests.items() if best is not None})
-        return replace(self, baseline=baseline, founders=digests)
+        results = [(entry.task, entry.result) for entry in outcome.examined]
+        metrics = Map({task: METRICS[result.metric] for task, result in results if result.value is not None})
+        return replace(self, baseline=baseline, metrics=metrics, founders=digests)
 
     def _with_list(self, touched: tuple[str, ...]) -> "Knowledge":
         """Re-ranks the touched cells among the listed ones and keeps the best."""

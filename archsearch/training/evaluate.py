@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
-from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
 from archsearch.training.failures import classify
+from archsearch.training.measurement import measure
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline
 from archsearch.training.trainer import Progress, Trainer
 from archsearch.training.width import hidden_size_for, model_parameters
+from archsearch.trials.metric import metrics_of
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Status, Trial, TrialResult
 
 # A result that one of these left behind says nothing about how well the cell can do.
-WITHOUT_ACCURACY: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
+WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Evaluation:
     Attributes:
         result: The same as `Evaluator.evaluate` returns.
         model: With the weights of its best validation; None if there was none.
-        test_accuracy: Of that model, in 0..1; None without one.
+        test_value: The task's metric on test data, of that model; None without one.
+        test_values: All metrics that its loss has, by name, the task's own included.
     """
 
     result: TrialResult
     model: SequenceModel | None
-    test_accuracy: float | None
+    test_value: float | None
+    test_values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,25 +88,27 @@ class Evaluator:
             return Evaluation(result, None, None)
         trainer.restore_best_weights()
         with flush_denormals():
-            test_accuracy = measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
-        return Evaluation(result, trainer.model, test_accuracy)
+            metrics = metrics_of(trainer.model.interface.loss)
+            values = measure(trainer.model, trainer.minibatches("test"), metrics, Deadline())
+        named = {metric.name: value for metric, value in zip(metrics, values, strict=True)}
+        return Evaluation(result, trainer.model, named[result.metric], named)
 
     def _run(
         self, trial: Trial, keeps_best_weights: bool = False, progress: Progress | None = None
     ) -> tuple[TrialResult, Trainer | None]:
         start, deadline = time.perf_counter(), Deadline(self.time_limit_seconds)
         task, setting = self._task_of(trial), trial.setting
-        vocabulary_size, structure = len(task.symbols), trial.graph.structure
+        interface, structure = task.interface, trial.graph.structure
         try:
-            hidden_size = hidden_size_for(structure, vocabulary_size, setting.num_layers, setting.max_parameters)
+            hidden_size = hidden_size_for(structure, interface, setting.num_layers, setting.max_parameters)
         except ConfigError as too_large:  # a mutant may need more for one unit than the founders do
-            return TrialResult("failed", None, error=str(too_large)), None
+            return TrialResult("failed", None, error=str(too_large), metric=task.metric.name), None
         status: Status = "ok"
         error, trainer = "", None
         with flush_denormals():
             try:
                 model = build_model(
-                    trial.graph, vocabulary_size, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
+                    trial.graph, interface, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
                 )
                 trainer = Trainer(model, task, setting, trial.recipe, data_seed(trial), deadline, keeps_best_weights)
                 trainer.run(trial.max_steps, progress)
@@ -113,17 +118,18 @@ class Evaluator:
                 raise
             except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
                 status, error = classify(failure)
-        has_accuracy = trainer is not None and status not in WITHOUT_ACCURACY
+        has_value = trainer is not None and status not in WITHOUT_VALUE
         result = TrialResult(
             status=status,
-            accuracy=trainer.best_accuracy if trainer is not None and has_accuracy else None,
-            curve=tuple((point.step, point.loss, point.accuracy) for point in trainer.curve) if trainer else (),
+            value=trainer.best_value if trainer is not None and has_value else None,
+            curve=tuple((point.step, point.loss, point.value) for point in trainer.curve) if trainer else (),
             steps=trainer.steps if trainer else 0,
             seconds=time.perf_counter() - start,
-            parameters=model_parameters(structure, vocabulary_size, hidden_size, setting.num_layers),
+            parameters=model_parameters(structure, interface, hidden_size, setting.num_layers),
             hidden_size=hidden_size,
             error=error,
             environment=describe_environment(self.engine),
+            metric=task.metric.name,
         )
         return result, trainer
 
