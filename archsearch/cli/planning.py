@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -21,9 +21,10 @@ from archsearch.search.strategy import Strategy
 from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
+from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.task import Task
-from archsearch.trials.trial import Precision, Recipe
+from archsearch.trials.trial import Precision, Recipe, Schedule
 
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
@@ -151,13 +152,21 @@ def num_processors() -> int:
 
 def read_recipe(section: Section) -> Recipe:
     """Returns how trials train."""
-    section.refuse_unknown(("batch_size", "unroll", "patience", "num_halvings", "precision"))
+    section.refuse_unknown(tuple(field.name for field in fields(Recipe)))
+    values = {field.name: field.default for field in fields(Recipe)} | dict(section.values)  # old runs keep fewer
+    section = Section(values, section.name)
     return Recipe(
         batch_size=section.integer("batch_size", 1),
         unroll=section.integer("unroll", 1),
         patience=section.integer("patience", 1),
         num_halvings=section.integer("num_halvings", 0),
         precision=cast(Precision, section.choice("precision", get_args(Precision))),
+        schedule=cast(Schedule, section.choice("schedule", get_args(Schedule))),
+        decay=section.number("decay", 0, 1),
+        constant_epochs=section.integer("constant_epochs", 0),
+        max_epochs=section.integer("max_epochs", 1),
+        least_rate=section.number("least_rate", 0),
+        dropout=section.number("dropout", 0, 1),
     )
 
 
@@ -170,6 +179,11 @@ def _screen(root: Section) -> tuple[TaskPlan | None, float, dict[str, Task]]:
     if len(names) != 1:
         raise ConfigError(f"screen.task: expected one task, got {len(names)}. Use screen=null for none.")
     task = build_task(section.section("task"), names[0])
+    if task.metric != ACCURACY:
+        raise ConfigError(
+            f"screen.task: expected a task that measures accuracy, which screen.accuracy is compared with, got "
+            f"'{task.name}', which measures {task.metric}. Choose another one, or use screen=null."
+        )
     return _task_plan(section.section("search"), task), section.number("accuracy", 0, 1), {task.name: task}
 
 
@@ -267,9 +281,9 @@ def _check_budgets(plan: SearchPlan, tasks: Mapping[str, Task]) -> None:
     for task in plan.all_tasks:
         where = "screen.search" if plan.screen is task else f"task.{task.name}.search"
         for founder in plan.founders:
-            vocabulary, budget = len(tasks[task.name].symbols), min(task.space.max_parameters)
+            interface, budget = tasks[task.name].interface, min(task.space.max_parameters)
             try:
-                hidden_size_for(founder.graph.structure, vocabulary, max(task.space.num_layers), budget)
+                hidden_size_for(founder.graph.structure, interface, max(task.space.num_layers), budget)
             except ConfigError as error:
                 raise ConfigError(
                     f"{where}.space.max_parameters: too small for one unit of founder '{founder.name}'; {error}"

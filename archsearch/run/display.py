@@ -157,8 +157,8 @@ class PlainDisplay:
         if not self._progress.num_computed:
             return
         if outcome.kind == "baseline":
-            baseline = evolution.knowledge.baseline
-            best = ", ".join(f"{task} {baseline[task]:.3f}" for task in evolution.knowledge.tasks)
+            knowledge = evolution.knowledge
+            best = ", ".join(f"{task} {knowledge.baseline_value(task):.3f}" for task in knowledge.tasks)
             self._print(f"founders done, the baseline's best: {best}")
         elif outcome.kind == "propose" and outcome.stage == COMPLETED:
             digest = outcome.cells[0].digest

@@ -70,10 +70,10 @@ class _Account:
             self._longest[family] = max(steps, self._longest.get(family, 0))
             self._steps_anew += steps
             self._trials += 1
-            accuracy = entry.result.accuracy
-            if accuracy is not None:
+            quality = entry.result.quality
+            if quality is not None:
                 pair = (entry.cell, entry.task)
-                self._bests[pair] = max(accuracy, self._bests.get(pair, accuracy))
+                self._bests[pair] = max(quality, self._bests.get(pair, quality))
         self._candidates += outcome.kind == "propose"
         if outcome.stage == COMPLETED:
             self._completed |= {cell.digest for cell in outcome.cells}

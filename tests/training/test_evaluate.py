@@ -15,12 +15,14 @@ from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.tasks.memorization import Memorization
 from archsearch.training import trainer as trainer_module
-from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.evaluate import Evaluator, HeldOutEvaluator, data_seed, weights_seed
+from archsearch.training.measurement import measure
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Trainer
+from archsearch.trials.interface import Interface
+from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe, TrialResult
 
@@ -42,8 +44,8 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
     result = evaluator.evaluate(make_trial(recall_task, max_steps=10))
     assert (result.status, result.steps, result.error) == ("ok", 10, "")
     assert [step for step, _, _ in result.curve] == [4, 8, 10]
-    assert result.accuracy == max(accuracy for _, _, accuracy in result.curve)
-    model = SequenceModel(zoo_cell("gru"), 3, result.hidden_size)
+    assert result.value == max(accuracy for _, _, accuracy in result.curve)
+    model = SequenceModel(zoo_cell("gru"), Interface.of_symbols(3), result.hidden_size)
     assert result.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert abs(result.parameters - 500) < 100
     assert set(result.environment) == {"engine", "threads", "cpu", "python", "torch", "archsearch"}
@@ -113,7 +115,7 @@ task = Memorization("memorization", epoch=5, validation_problems=40)
 trial = Trial("c_gru", zoo_cell("gru"), task.name, task.digest, Recipe(), Setting(1, 1, 5, 2, 9_000), 0, 10, 1)
 evaluation = Evaluator({task.name: task}).evaluate_keeping_model(trial)
 weights = torch.cat([parameter.detach().flatten() for parameter in evaluation.model.parameters()])
-print(evaluation.result.curve, evaluation.test_accuracy, weights.double().sum().item().hex(), weights[::97].tolist())
+print(evaluation.result.curve, evaluation.test_value, weights.double().sum().item().hex(), weights[::97].tolist())
 """
 
 
@@ -151,7 +153,7 @@ def test_a_longer_trial_begins_like_a_shorter_one(evaluator, recall_task, make_t
 def test_divergence_is_a_status_and_noticed_at_the_next_step(evaluator, recall_task, make_trial):
     trial = make_trial(recall_task)
     result = evaluator.evaluate(replace(trial, setting=replace(trial.setting, learning_rate=1e30)))
-    assert (result.status, result.steps, result.accuracy, result.curve) == ("diverged", 2, None, ())
+    assert (result.status, result.steps, result.value, result.curve) == ("diverged", 2, None, ())
     assert result.error.startswith("step 2: the loss")
 
 
@@ -159,7 +161,7 @@ def test_divergence_keeps_the_best_accuracy_before(evaluator, recall_task, make_
     monkeypatch.setattr(trainer_module, "next_learning_rate", lambda *_: 1e30)
     result = evaluator.evaluate(make_trial(recall_task))
     assert (result.status, result.steps, len(result.curve)) == ("diverged", 6, 1)
-    assert result.accuracy == result.curve[0][2]
+    assert result.value == result.curve[0][2]
 
 
 def test_a_cell_that_grows_without_bound_diverges(evaluator, recall_task, make_trial):
@@ -184,7 +186,7 @@ def test_a_cell_that_grows_without_bound_diverges(evaluator, recall_task, make_t
 def test_a_cell_that_raises_is_a_status(evaluator, recall_task, make_trial, monkeypatch, error, status, text):
     fail_with(monkeypatch, error)
     result = evaluator.evaluate(make_trial(recall_task))
-    assert (result.status, result.accuracy) == (status, None)
+    assert (result.status, result.value) == (status, None)
     assert result.error.startswith(text)
     assert "\n" not in result.error
     assert result.hidden_size > 0
@@ -212,14 +214,14 @@ def test_a_failure_after_some_epochs_has_no_accuracy(evaluator, recall_task, mak
 
     monkeypatch.setattr(Trainer, "step", break_at_the_seventh)
     result = evaluator.evaluate(make_trial(recall_task))
-    assert (result.status, result.accuracy, len(result.curve), result.steps) == ("failed", None, 1, 7)
+    assert (result.status, result.value, len(result.curve), result.steps) == ("failed", None, 1, 7)
 
 
 def test_a_trial_beyond_its_time_is_a_status_without_accuracy(recall_task, make_trial, monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     result = Evaluator({"recall": recall_task}, time_limit_seconds=12).evaluate(make_trial(recall_task))
-    assert (result.status, result.accuracy) == ("time_limit", None)
+    assert (result.status, result.value) == ("time_limit", None)
     assert result.steps > 4
     assert "limit of 12 s" in result.error
 
@@ -235,7 +237,7 @@ def test_unknown_and_altered_tasks_and_engines_are_the_users_mistake(evaluator, 
 
 def test_a_cell_too_large_for_the_budget_fails_and_does_not_end_a_search(evaluator, recall_task, make_trial, setting):
     result = evaluator.evaluate(make_trial(recall_task, setting=replace(setting, max_parameters=3)))
-    assert (result.status, result.accuracy) == ("failed", None)
+    assert (result.status, result.value) == ("failed", None)
     assert "max_parameters is 3" in result.error
 
 
@@ -259,27 +261,27 @@ def test_kept_model_is_the_one_of_the_best_validation(evaluator, recall_task, ma
     evaluation = evaluator.evaluate_keeping_model(trial, points.append)
     result = evaluator.evaluate(trial)
     assert replace(evaluation.result, seconds=result.seconds) == result
-    assert [(point.step, point.loss, point.accuracy) for point in points] == list(result.curve)
+    assert [(point.step, point.loss, point.value) for point in points] == list(result.curve)
 
     def accuracy(split: str) -> float:
         batches = recall_task.held_out(split, 4, 6)
-        return measure_accuracy(evaluation.model, map(Minibatch.from_batch, batches), Deadline())
+        return measure(evaluation.model, map(Minibatch.from_batch, batches), (ACCURACY,), Deadline())[0]
 
-    assert accuracy("validation") == result.accuracy
-    assert accuracy("test") == evaluation.test_accuracy
+    assert accuracy("validation") == result.value
+    assert accuracy("test") == evaluation.test_value
 
 
 def test_a_failed_trial_keeps_no_model(evaluator, recall_task, make_trial, monkeypatch):
     fail_with(monkeypatch, ValueError("boom"))
     evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
-    assert (evaluation.result.status, evaluation.model, evaluation.test_accuracy) == ("failed", None, None)
+    assert (evaluation.result.status, evaluation.model, evaluation.test_value) == ("failed", None, None)
 
 
 def test_gru_learns_to_memorize(make_trial):
     """R6, R33: three symbols of six, above 95 % on problems it has not seen."""
     task = Memorization("memorization", num_symbols=3, num_letters=6, validation_problems=200)
     trial = make_trial(task, recipe=Recipe(), setting=Setting(1.0, 1.0, 5.0, 1, 5_000), max_steps=300)
-    assert Evaluator({task.name: task}).evaluate(trial).accuracy > 0.95
+    assert Evaluator({task.name: task}).evaluate(trial).value > 0.95
 
 
 def test_recall_over_the_border_of_minibatches_needs_the_carried_state(evaluator, recall_task, make_trial):
@@ -291,4 +293,4 @@ def test_recall_over_the_border_of_minibatches_needs_the_carried_state(evaluator
         recipe=Recipe(batch_size=20, unroll=1),
         max_steps=300,
     )
-    assert Evaluator({"recall": task}).evaluate(trial).accuracy > 0.95
+    assert Evaluator({"recall": task}).evaluate(trial).value > 0.95
