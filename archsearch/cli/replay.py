@@ -117,19 +117,22 @@ def _print(traces: Traces) -> None:
             table.add_row(f"{row[spent]:,}", *(_shown(row, name) for name in traces))
         console.print(table, end="")
     table = Table(
-        *("strategy", "best fitness", "against the first", "training steps", "of the first's", "without checkpoints"),
+        *("strategy", "best fitness", "against the first", "trained again", "training steps", "of the first's"),
+        "without checkpoints",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     for row in comparison_frame(traces).to_dict("records"):
         steps = f"{row['training_steps_mean']:,.0f}"
         shares = (_shown(row, "steps_share"), _shown(row, "anew_share"))
-        table.add_row(row["strategy"], _shown(row, "fitness"), _shown(row, "difference", "+"), steps, *shares)
+        differences = (_shown(row, "difference", "+"), _shown(row, "expected", "+"))
+        table.add_row(row["strategy"], _shown(row, "fitness"), *differences, steps, *shares)
     console.print(table, end="")
     seeds = len(next(iter(traces.values())))
     print(
         f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %. Best fitness: least ratio to the "
-        "baseline's best, one yardstick for all strategies. Training steps: each rung goes on from the one before."
+        "baseline's best, one yardstick for all strategies. Trained again: the same difference, expected of another "
+        "training of the cells that were best. Training steps: each rung goes on from the one before."
     )
 
 

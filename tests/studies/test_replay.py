@@ -169,6 +169,21 @@ def test_synthetic_curves_grow_and_children_resemble_their_parents():
     assert pd.Series(close).std() < 0.8 * pd.Series(far).std()
 
 
+def test_what_is_expected_of_another_training_is_free_of_luck(csv):
+    """Replicates around one mean: the best found lies above what is expected of it, and that is the mean."""
+    frame = pd.read_csv(csv)
+    lucky, unlucky = frame.assign(replicate=1), frame.assign(replicate=2)
+    lucky["accuracy"] += 0.1
+    unlucky["accuracy"] -= 0.1
+    pd.concat([lucky, unlucky]).to_csv(csv, index=False)
+    tasks = tuple(TaskPlan(name, "recorded", SPACE, 40, 12, 12) for name in ("first", "second"))
+    plan = plan_of(tasks=tasks, num_candidates=2, reevaluate_probability=0.0)
+    for points in replay(plan, RecordedSource(read_recorded(csv)), range(5)).values():
+        means = [level * 0.8 / (0.6 * 0.8 + 0.1) for level in (0.7, 0.6, 0.5)]
+        assert points[-1].fitness > points[-1].expected_fitness
+        assert any(points[-1].expected_fitness == pytest.approx(mean) for mean in means)
+
+
 def test_tables_say_what_was_reached_and_spent(csv):
     source = RecordedSource(read_recorded(csv))
     halved = plan_of(strategy=Jozefowicz2015(rungs=(Rung(0.25, 1.0), Rung(1.0, 0.25))))
