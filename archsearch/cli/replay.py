@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.new_files import check_writable
-from archsearch.cli.planning import read_bounds, read_penalty, read_space, read_strategy, read_transformations
+from archsearch.cli.planning import read_bounds, read_rules, read_space, read_transformations
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ConfigError
@@ -84,14 +84,7 @@ def _plan(root: Section, source: Source) -> SearchPlan:
         num_candidates=root.section("budget").integer("candidates", 1),
         transformations=read_transformations(root.section("transformation")),
         bounds=read_bounds(root.section("bounds")),
-        gate=root.number("gate", 0, 1),
-        lookahead=root.integer("lookahead", 1),
-        list_size=root.integer("list_size", 1),
-        reevaluate_probability=root.number("reevaluate_probability", 0, 1),
-        on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
-        max_draws=root.integer("max_draws", 1),
-        strategy=read_strategy(root),
-        penalty=read_penalty(root),
+        **read_rules(root),
     )
 
 

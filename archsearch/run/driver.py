@@ -9,9 +9,9 @@ from typing import Protocol
 from archsearch.errors import SearchStateError
 from archsearch.run.executor import Executor
 from archsearch.run.journal import Journal
+from archsearch.run.other_lengths import keep_from_other_lengths
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
-from archsearch.trials.lengths import result_for_length
 from archsearch.trials.trial import Trial, TrialResult
 
 POLL_SECONDS = 0.5
@@ -123,22 +123,12 @@ def _answer_recorded(
     """
     while asked := evolution.ask():
         for order, (step, trial) in enumerate(asked):
-            result = journal.result(trial.key) or _from_other_lengths(journal, trial)
+            result = journal.result(trial.key) or keep_from_other_lengths(journal, trial)
             if result is None:
                 heapq.heappush(waiting, (step, order, trial))
             else:
                 observer.trial_answered(trial, result, recorded=True)
                 evolution.tell(trial.key, result)
-
-
-def _from_other_lengths(journal: Journal, trial: Trial) -> TrialResult | None:
-    """Returns, and keeps, a result that a shorter or longer training of the same trial gives, bit for bit."""
-    for max_steps, recorded in journal.of_other_lengths(trial):
-        result = result_for_length(trial.max_steps, max_steps, recorded)
-        if result is not None:
-            journal.add_trial(trial, result)
-            return result
-    return None
 
 
 def _keep_finished(journal: Journal, executor: Executor) -> None:
