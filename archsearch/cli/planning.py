@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from archsearch.cli.construction import TARGET, build_object
 from archsearch.cli.run_configuration import SEARCH_KEYS, founder_graph
@@ -77,15 +77,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         num_candidates=root.section("budget").integer("candidates", 1),
         transformations=read_transformations(root.section("transformation")),
         bounds=read_bounds(root.section("bounds")),
-        gate=root.number("gate", 0, 1),
-        lookahead=root.integer("lookahead", 1),
-        list_size=root.integer("list_size", 1),
-        reevaluate_probability=root.number("reevaluate_probability", 0, 1),
-        on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
-        max_draws=root.integer("max_draws", 1),
+        **read_rules(root),
         inheritance=_inheritance(root.section("inheritance")),
-        strategy=read_strategy(root),
-        penalty=read_penalty(root),
         rejections=root.texts("rejections") if root.values.get("rejections") else (),
     )
     tasks |= screen_tasks
@@ -199,6 +192,20 @@ def _task_plan(section: Section, task: Task) -> TaskPlan:
             section.integer("num_baseline_settings", 1) if "num_baseline_settings" in section else None
         ),
     )
+
+
+def read_rules(root: Section) -> dict[str, Any]:
+    """Returns the fields of a plan that a replay has, too: list, gate, lookahead and strategy."""
+    return {
+        "gate": root.number("gate", 0, 1),
+        "lookahead": root.integer("lookahead", 1),
+        "list_size": root.integer("list_size", 1),
+        "reevaluate_probability": root.number("reevaluate_probability", 0, 1),
+        "on_duplicate": root.choice("on_duplicate", ("redraw", "reexamine")),
+        "max_draws": root.integer("max_draws", 1),
+        "strategy": read_strategy(root),
+        "penalty": read_penalty(root),
+    }
 
 
 def read_space(section: Section) -> SettingSpace:

@@ -27,7 +27,9 @@ class Progress:
     def __init__(self, plan: SearchPlan) -> None:
         self._plan = plan
         self._begin = time.monotonic()
-        self.num_founder_trials = len(plan.founders) * sum(task.max_settings for task in plan.tasks)
+        self.num_founder_trials = len(plan.founders) * sum(
+            plan.num_trials(task, task.max_settings) for task in plan.tasks
+        )
         self.num_recorded = 0
         self.num_computed = 0
         self.num_candidates = 0
