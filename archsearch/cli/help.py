@@ -47,6 +47,10 @@ COMMANDS = {
         "prints the best cells of a run",
         ("archsearch leaderboard run=results/first", "archsearch leaderboard run=results/first top=5"),
     ),
+    "repair": Command(
+        "copies what can be read of a damaged journal into a new one",
+        ("archsearch repair run=results/first", "archsearch repair run=/backup/results/first"),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (
