@@ -39,13 +39,7 @@ def files(folder):
 
 
 def resume(folder, **changes):
-    run_search(
-        make_plan(**{"num_candidates": 8, "tasks": PLAN.tasks, **changes}),
-        folder,
-        SimulatedEvaluator(),
-        0,
-        SilentObserver(),
-    )
+    run_search(replace(PLAN, **changes), folder, SimulatedEvaluator(), 0, SilentObserver())
 
 
 def by_reading(folder, tmp_path):
