@@ -10,7 +10,7 @@ from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
 from archsearch.run.journal_file import NewerJournalError, create_file, open_to_write, transaction
-from archsearch.run.journal_schema import INSERT_NUMBERED_TRIAL, INSERT_STEP, checksum
+from archsearch.run.journal_schema import INSERT_FACT, INSERT_NUMBERED_TRIAL, INSERT_STEP, checksum
 from archsearch.run.page_scan import read_pages
 from archsearch.run.salvage import Salvaged, salvage
 from archsearch.run.whole_files import sync_folder
@@ -98,7 +98,8 @@ def _rebuild(path: Path, found: Salvaged) -> Repair:
     create_file(new)
     with closing(open_to_write(new)) as connection:
         with transaction(connection):
-            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", found.facts.items())
+            facts = found.facts.items()
+            connection.executemany(INSERT_FACT, ((name, value, checksum(name, value)) for name, value in facts))
             connection.executemany(INSERT_NUMBERED_TRIAL, sorted(found.trials.values()))
             connection.executemany(INSERT_STEP, ((n, text, checksum(n, text)) for n, text in steps.items()))
         connection.execute("PRAGMA journal_mode = DELETE")
