@@ -26,7 +26,7 @@ class Repair:
     Attributes:
         kept_as: Where the damaged file is now; None if the journal was whole and nothing was changed.
         num_trials: Trials kept.
-        num_trials_lost: Numbers missing among those of the trials kept; what came after them left no trace.
+        num_trials_lost: Trials that are missing, as the numbers of the others tell, or the steps that consumed them.
         num_steps: Steps kept; all before them and all trials that they consumed are whole.
         num_steps_dropped: Steps that could be read but stand after something that is lost.
         facts_lost: What the journal says of the run itself and could not be read.
@@ -108,7 +108,7 @@ def _rebuild(path: Path, found: Salvaged) -> Repair:
         kept_as,
         len(found.trials),
         len(steps),
-        num_trials_lost=max(found.trials, default=0) - len(found.trials),
+        num_trials_lost=_count_lost(found),
         num_steps_dropped=len(found.steps) - len(steps),
         facts_lost=tuple(name for name in _FACTS_NEEDED if name not in found.facts),
     )
@@ -121,6 +121,13 @@ def _whole_prefix(found: Salvaged) -> dict[int, str]:
     while (number := len(steps)) in found.steps and keys.issuperset(found.keys_of_step(number)):
         steps[number] = found.steps[number]
     return steps
+
+
+def _count_lost(found: Salvaged) -> int:
+    missing = max(found.trials, default=0) - len(found.trials)
+    keys = {row[1] for row in found.trials.values()}
+    consumed = {key for number in found.steps for key in found.keys_of_step(number)}
+    return max(missing, len(consumed - keys))
 
 
 def _take_place(new: Path, path: Path) -> Path:
