@@ -71,7 +71,7 @@ def _sample(pid: int) -> tuple[str, float] | None:
     except OSError:
         return None
     used = (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
-    return ("worker" if command.startswith("ray::") or "default_worker" in command else "ray"), used
+    return ("worker" if "archsearch.run.trial_worker" in command else "ray"), used
 
 
 if __name__ == "__main__":

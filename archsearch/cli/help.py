@@ -31,9 +31,9 @@ COMMANDS = {
             "archsearch search",
             "archsearch search name=first seed=2 budget.candidates=50 workers=4",
             "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
-            "archsearch search experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
+            "archsearch search strategy=halving experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
         ),
-        ("experiment", "task"),
+        ("experiment", "strategy", "task"),
         (("--cfg", "prints the settings that would be used, and does nothing"),),
     ),
     "resume": Command(
@@ -46,6 +46,37 @@ COMMANDS = {
     "leaderboard": Command(
         "prints the best cells of a run",
         ("archsearch leaderboard run=results/first", "archsearch leaderboard run=results/first top=5"),
+    ),
+    "confirm": Command(
+        "trains the best cells of a run anew: fresh seeds, test data, confidence intervals",
+        (
+            "archsearch confirm run=results/first",
+            "archsearch confirm run=results/first top=3 seeds=10 settings=12 workers=4",
+        ),
+    ),
+    "ablate": Command(
+        "takes each part of a cell away in turn and says what mattered",
+        (
+            "archsearch ablate run=results/first rank=1",
+            "archsearch ablate run=results/first cell=c_0123456789abcdef task=xml seeds=10",
+            "archsearch ablate cell=my_cell.eq task=[xml,words] steps=1000",
+        ),
+        ("task",),
+    ),
+    "compare": Command(
+        "compares two runs, or two strategies with several runs each",
+        (
+            "archsearch compare run=results/first other=results/second",
+            "archsearch compare run=[results/a1,results/a2] other=[results/b1,results/b2] names=[a,b] out=ab.png",
+        ),
+    ),
+    "report": Command(
+        "writes a run as one web page: leaderboard, drawings, curves, lineage",
+        ("archsearch report run=results/first", "archsearch report run=results/first out=first.html"),
+    ),
+    "watch": Command(
+        "follows a search that runs in another terminal",
+        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
     ),
     "repair": Command(
         "copies what can be read of a damaged journal into a new one",
@@ -76,6 +107,15 @@ COMMANDS = {
             "archsearch evaluate run=results/first rank=1 task=xml",
         ),
         ("task",),
+    ),
+    "replay": Command(
+        "compares strategies on recorded results, without training",
+        (
+            "archsearch replay recorded=synthetic strategy=[jozefowicz2015,halving,regularized,random]",
+            "archsearch replay recorded=results/first strategy=halving seeds=50",
+            "archsearch replay recorded=curves.csv strategy=[jozefowicz2015,halving] tasks=[xml] out=traces.csv",
+        ),
+        ("strategy",),
     ),
     "export": Command(
         "takes a cell away: Python source, weights, ONNX, drawings",

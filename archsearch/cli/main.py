@@ -20,7 +20,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, from the first moment on
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):  # as Ctrl-C, from the first moment on
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     sys.exit(run_command_line(sys.argv[1:]))
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from archsearch.cli.construction import TARGET, build_object
@@ -12,7 +13,12 @@ from archsearch.compiler.engines import check_precision
 from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
+from archsearch.run.execution import Execution, Limits
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
+from archsearch.search.jozefowicz2015 import Jozefowicz2015
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
+from archsearch.search.strategy import Strategy
+from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import SettingSpace
@@ -22,7 +28,8 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task"),
+    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
+    *("ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
 
@@ -34,13 +41,18 @@ class PlannedSearch:
         plan: What the search is to do.
         tasks: The tasks by name, the screen's included.
         evaluator: What trains.
-        workers: Worker processes; 0 to train in this process.
+        execution: How trials are computed.
     """
 
     plan: SearchPlan
     tasks: Mapping[str, Task]
     evaluator: Evaluator
-    workers: int
+    execution: Execution
+
+    @property
+    def workers(self) -> int:
+        """Trials at once, as far as it is known."""
+        return trials_at_once(self.execution)
 
 
 def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
@@ -62,8 +74,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         screen_accuracy=screen_accuracy,
         tasks=tuple(_task_plan(root.section("task").section(name).section("search"), tasks[name]) for name in tasks),
         num_candidates=root.section("budget").integer("candidates", 1),
-        transformations=_transformations(root.section("transformation")),
-        bounds=_bounds(root.section("bounds")),
+        transformations=read_transformations(root.section("transformation")),
+        bounds=read_bounds(root.section("bounds")),
         gate=root.number("gate", 0, 1),
         lookahead=root.integer("lookahead", 1),
         list_size=root.integer("list_size", 1),
@@ -71,13 +83,16 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
         max_draws=root.integer("max_draws", 1),
         inheritance=_inheritance(root.section("inheritance")),
+        strategy=read_strategy(root),
+        penalty=read_penalty(root),
+        rejections=root.texts("rejections") if root.values.get("rejections") else (),
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
-    time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
-    evaluator = Evaluator(tasks, root.text("engine"), time_limit)
+    execution = read_execution(root)
+    evaluator = Evaluator(tasks, root.text("engine"), execution.limits.seconds, _checkpoints(root, plan))
     check_precision(evaluator.engine, plan.recipe.precision)
-    return PlannedSearch(plan, tasks, evaluator, count_workers(root))
+    return PlannedSearch(plan, tasks, evaluator, execution)
 
 
 def build_task(tasks: Section, name: str) -> Task:
@@ -95,11 +110,43 @@ def build_task(tasks: Section, name: str) -> Task:
     return build_object(entry, Task, where, name=name)  # type: ignore[type-abstract]
 
 
-def count_workers(root: Section) -> int:
-    """Returns the number of worker processes; `auto` is the number of cores this process may use."""
-    if root.values.get("workers") == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return root.integer("workers", 0)
+def read_execution(root: Section) -> Execution:
+    """Returns how trials are computed; runs of older versions lack most of these settings.
+
+    Raises:
+        ConfigError: A value cannot work.
+    """
+    usual = Execution()
+    ray = root.section("ray") if "ray" in root else Section({}, "ray")
+    ray.refuse_unknown(("address",))
+    address = ray.text("address") if "address" in ray else None
+    workers = root.values.get("workers")
+    if workers == "auto":
+        workers = None if address else num_processors()
+    else:
+        workers = root.integer("workers", 1 if address else 0)
+    return Execution(
+        workers=workers,
+        limits=Limits(
+            root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None,
+            root.integer("memory_limit_mb", 1) if "memory_limit_mb" in root else None,
+        ),
+        grace_seconds=root.number("grace_seconds", 0) if "grace_seconds" in root else usual.grace_seconds,
+        address=address,
+        max_equal_failures=(
+            root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
+        ),
+    )
+
+
+def trials_at_once(execution: Execution) -> int:
+    """Returns the trials that run at once, as far as it is known: a cluster may have more processors than here."""
+    return num_processors() if execution.workers is None else execution.workers
+
+
+def num_processors() -> int:
+    """Returns the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_recipe(section: Section) -> Recipe:
@@ -128,18 +175,10 @@ def _screen(root: Section) -> tuple[TaskPlan | None, float, dict[str, Task]]:
 
 def _task_plan(section: Section, task: Task) -> TaskPlan:
     section.refuse_unknown(SEARCH_KEYS)
-    space = section.section("space")
-    space.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
     return TaskPlan(
         name=task.name,
         digest=task.digest,
-        space=SettingSpace(
-            init_scales=space.positive_numbers("init_scales"),
-            learning_rates=space.positive_numbers("learning_rates"),
-            max_gradient_norms=space.positive_numbers("max_gradient_norms"),
-            num_layers=space.integers("num_layers", 1),
-            max_parameters=space.integers("max_parameters", 1),
-        ),
+        space=read_space(section.section("space")),
         max_steps=section.integer("max_steps", 1),
         num_settings=section.integer("num_settings", 1),
         num_baseline_settings=(
@@ -148,7 +187,20 @@ def _task_plan(section: Section, task: Task) -> TaskPlan:
     )
 
 
-def _transformations(section: Section) -> tuple[Transformation, ...]:
+def read_space(section: Section) -> SettingSpace:
+    """Returns what a setting is drawn from."""
+    section.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
+    return SettingSpace(
+        init_scales=section.positive_numbers("init_scales"),
+        learning_rates=section.positive_numbers("learning_rates"),
+        max_gradient_norms=section.positive_numbers("max_gradient_norms"),
+        num_layers=section.integers("num_layers", 1),
+        max_parameters=section.integers("max_parameters", 1),
+    )
+
+
+def read_transformations(section: Section) -> tuple[Transformation, ...]:
+    """Returns what mutates cells."""
     entries = [section.section(name) for name in section.values]
     return tuple(
         build_object(entry.values, Transformation, entry.name)  # type: ignore[type-abstract]
@@ -157,7 +209,8 @@ def _transformations(section: Section) -> tuple[Transformation, ...]:
     )
 
 
-def _bounds(section: Section) -> Bounds:
+def read_bounds(section: Section) -> Bounds:
+    """Returns how large a child may be."""
     names = ("max_nodes", "max_parameters", "max_multiply_adds")
     section.refuse_unknown(names)
     return Bounds(*(section.integer(name, 1) for name in names))
@@ -178,6 +231,31 @@ def _inheritance(section: Section) -> Inheritance:
         from_founders=from_founders,
         from_parent=from_parent,
     )
+
+
+def read_strategy(root: Section) -> Strategy:
+    """Returns the strategy; runs from before there was a choice have the paper's."""
+    if "strategy" not in root:
+        return Jozefowicz2015()
+    return build_object(root.section("strategy").values, Strategy, "strategy")  # type: ignore[type-abstract]
+
+
+def _checkpoints(root: Section, plan: SearchPlan) -> CheckpointCache | None:
+    if "checkpoint_cache" not in root:
+        return None
+    place = root.text("checkpoint_cache")
+    if place == "auto":
+        return CheckpointCache(default_folder()) if plan.strategy.rungs else None
+    return CheckpointCache(Path(place))
+
+
+def read_penalty(root: Section) -> CostPenalty:
+    """Returns what cost takes from a cell's place in the ranking."""
+    if "penalty" not in root:
+        return NO_PENALTY
+    section = root.section("penalty")
+    section.refuse_unknown(("parameters", "multiply_adds"))
+    return CostPenalty(section.number("parameters", 0), section.number("multiply_adds", 0))
 
 
 def _check_budgets(plan: SearchPlan, tasks: Mapping[str, Task]) -> None:

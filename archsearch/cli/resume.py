@@ -16,7 +16,7 @@ from archsearch.errors import ConfigError
 from archsearch.graph.catalog import load_cell
 from archsearch.run.folder import RunFolder
 
-OWN_KEYS = ("run", "budget.candidates", "workers")
+OWN_KEYS = ("run", "budget.candidates", "workers", "ray.address", "grace_seconds")
 _MISSING = object()
 
 
@@ -24,11 +24,11 @@ def run(words: list[str]) -> int:
     """Continues a search with the configuration it was started with; returns the exit code."""
     typed = parse_words("resume", words)
     root = Section(compose_settings("resume", [setting for setting in typed if setting.key in OWN_KEYS]).values)
-    folder = open_folder(Path(root.text("run")))
+    folder = RunFolder.open_begun(Path(root.text("run")))
     values = from_yaml(folder.read_config(), folder.config_path)
     _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
     extended = _extend(values, root, folder)
-    planned = plan_search({**extended, **({"workers": root.values["workers"]} if "workers" in root else {})})
+    planned = plan_search({**extended, **_execution(typed)})
     warn_of_short_lookahead(planned)
 
     def begin() -> None:
@@ -39,11 +39,11 @@ def run(words: list[str]) -> int:
     return run_to_end(planned, folder, says_cost=False, begin=begin)
 
 
-def open_folder(path: Path) -> RunFolder:
-    """Opens a run's folder, also one whose run was ended before its journal was made."""
-    folder = RunFolder(path)
-    has_begun = (path / "trials.csv").exists() or not folder.config_path.is_file()
-    return RunFolder.open(path) if has_begun else folder
+def _execution(typed: list[TypedSetting]) -> dict[str, Any]:
+    """Returns how this sitting computes its trials, as far as it was typed; the run keeps none of it."""
+    values = {setting.key: setting.value for setting in typed}
+    changed = {key: values[key] for key in ("workers", "grace_seconds") if values.get(key) is not None}
+    return {**changed, **({"ray": {"address": values["ray.address"]}} if "ray.address" in values else {})}
 
 
 def _extend(values: Mapping[str, Any], root: Section, folder: RunFolder) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What `search` and `resume` share: the cost said first, the sitting itself, the leaderboard at the end."""
 
+import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from archsearch.cli.exits import DONE, INTERRUPTED, LateError
@@ -36,15 +37,20 @@ def warn_of_short_lookahead(planned: PlannedSearch) -> None:
 
 
 def print_cost(planned: PlannedSearch) -> None:
-    """Trains the baseline for a few steps on each task and says what the search will take."""
-    plan = planned.plan
-    seconds = {}
-    for task in plan.all_tasks:
+    """Says what the search will take."""
+    seconds = measure_trial_seconds(planned, planned.plan.all_tasks)
+    print(estimate_cost(planned.plan, seconds, planned.workers), flush=True)
+
+
+def measure_trial_seconds(planned: PlannedSearch, tasks: Iterable[TaskPlan]) -> dict[str, float]:
+    """Trains the baseline for a few steps on each task and returns the seconds of a whole trial."""
+    plan, seconds = planned.plan, {}
+    for task in tasks:
         speed = measure_training_speed(
             planned.tasks[task.name], plan.baseline.graph, _middle(task), plan.recipe, planned.evaluator.engine
         )
         seconds[task.name] = speed.trial_seconds(task.max_steps)
-    print(estimate_cost(plan, seconds, planned.workers), flush=True)
+    return seconds
 
 
 def run_to_end(
@@ -79,12 +85,25 @@ def run_to_end(
 
 
 def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> EndedRun:
-    display = make_display(planned.plan)
+    display = make_display(planned.plan, planned.workers)
     try:
         with _late_after_first_trial(display) as observer:
-            return run_search(planned.plan, folder, planned.evaluator, planned.workers, observer, begin)
+            leave = _leaving(folder)
+            return run_search(planned.plan, folder, planned.evaluator, planned.execution, observer, begin, leave)
     finally:
         display.close()
+
+
+def _leaving(folder: RunFolder) -> Callable[[], None]:
+    """Returns what is said when a second signal ends the process; written past all buffers, which it may be in."""
+    text = f"\narchsearch: left at once; every finished trial is kept. Go on with:\n  {resume_command(folder)}\n"
+    shown_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""
+
+    def leave() -> None:
+        with suppress(OSError):
+            os.write(2, (shown_cursor + text).encode())
+
+    return leave
 
 
 def resume_command(folder: RunFolder) -> str:
@@ -104,9 +123,11 @@ def print_end(run: EndedRun, num_candidates: int) -> None:
     found = [digest for _, digest in run.knowledge.listed if digest not in run.knowledge.founders]
     where = shlex.quote(f"run={run.path}")
     print("Next:")
+    print(f"  {program()} report {where}")
     if found:
         print(f"  {program()} show cell={found[0]} {where}")
         print(f"  {program()} export cell={found[0]} {where} out=exported")
+        print(f"  {program()} confirm {where}")
     print(f"  {program()} resume {where} budget.candidates={2 * num_candidates}")
 
 

@@ -1,11 +1,14 @@
 """The leaderboard as people read it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from archsearch.run.confirmation_file import read_confirmation
+from archsearch.run.folder import RunFolder
 from archsearch.run.reading import Run
 from archsearch.run.session import EndedRun
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
@@ -28,6 +31,8 @@ def print_leaderboard(run: Run | EndedRun, top: int) -> None:
         "parameters, multiply-adds: of one layer at 128 inputs and units.",
         highlight=False,
     )
+    if read_confirmation(RunFolder(run.path)) is not None:
+        console.print("confirmed: the fitness of fresh trainings on test data, by archsearch confirm.", highlight=False)
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")
 
 
@@ -45,6 +50,9 @@ def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width
         "trials": [str(row.trials) for row in rows],
         "parent": [(cells[row.parent].name or row.parent) if row.parent else "" for row in rows],
     }
+    confirmed = confirmed_fitness(run)
+    if confirmed:
+        columns["confirmed"] = [confirmed.get(row.cell, "") for row in rows]
     for name in ("parent", "multiply-adds", "nodes", "trials", "parameters"):
         if _width(columns) > width:
             del columns[name]
@@ -52,10 +60,23 @@ def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width
         columns |= {task: [f"{row.ratios[task]:.3f}" for row in rows] for task in run.tasks}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in {"cell", "parent"} else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in {"cell", "parent", "confirmed"} else "right", no_wrap=True)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     return table
+
+
+def confirmed_fitness(run: Run | EndedRun) -> dict[str, str]:
+    """Returns what `confirm` found of cells: fitness with its interval and the verdict; nothing if it did not run."""
+    frame = read_confirmation(RunFolder(run.path))
+    return {} if frame is None else {str(row["cell"]): _confirmed(row) for row in frame.to_dict("records")}
+
+
+def _confirmed(row: Mapping[Hashable, Any]) -> str:
+    verdict = str(row["verdict"]).replace("_", " ")
+    if verdict == "baseline" or row["fitness"] != row["fitness"]:  # NaN: trainings failed
+        return verdict
+    return f"{row['fitness']:.3f} ({row['fitness_low']:.3f}-{row['fitness_high']:.3f}) {verdict}"
 
 
 def _width(columns: Mapping[str, Sequence[str]]) -> int:

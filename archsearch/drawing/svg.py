@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from xml.sax.saxutils import escape
 
+from archsearch.drawing.gates import find_gates
 from archsearch.drawing.heights import find_heights
 from archsearch.drawing.layers import Layers, Link, Place, arrange
 from archsearch.drawing.shapes import RADIUS, SIGNS, number_text, shapes_of
@@ -16,18 +17,26 @@ _ROW_GAP = 12.0
 _MARGIN = 24.0
 _BASELINE = 4.5  # below the middle of a text; viewers do not agree on any other way to centre it
 
-# Wires of x, h and the other states: Okabe and Ito's colours, told apart by nearly everyone; vermilion marks changes.
-_WIRE_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_NUM_WIRE_COLOURS = 5  # for x, h and the other states; further states begin again
+# Okabe and Ito's colours, told apart by nearly everyone; vermilion marks changes.
 _STYLE = """\
 .cell text { font-family: sans-serif; font-size: 13px; fill: #1a1a1a; text-anchor: middle }
 .cell text.small { font-size: 10px; fill: #444444 }
 .cell text.name { font-size: 12px; font-style: italic }
 .cell text.slot { font-size: 12px; font-weight: bold }
-.cell path.wire { fill: none; stroke-width: 1.6; stroke-linecap: round }
+.cell .paper { fill: #ffffff }
+.cell path.wire { fill: none; stroke: #666666; stroke-width: 1.6; stroke-linecap: round }
+.cell path.wire0 { stroke: #0072b2 }
+.cell path.wire1 { stroke: #009e73 }
+.cell path.wire2 { stroke: #cc79a7 }
+.cell path.wire3 { stroke: #e69f00 }
+.cell path.wire4 { stroke: #56b4e9 }
+.cell path.dot { stroke-width: 6 }
 .cell path.casing { fill: none; stroke: #ffffff; stroke-width: 5 }
 .cell .node { stroke: #333333; stroke-width: 1.2 }
 .cell .elementwise { fill: #ffffff }
 .cell .activation { fill: #fff3c9 }
+.cell .gate { fill: #f8d7e0 }
 .cell .affine { fill: #f0f0f0 }
 .cell .matrix { fill: #d6e6f4 }
 .cell .peephole { fill: #d9efe6 }
@@ -35,17 +44,19 @@ _STYLE = """\
 .cell .changed { stroke: #d55e00; stroke-width: 3.5 }"""
 
 
-def to_svg(cell: CellGraph, highlighted: Collection[str] = ()) -> str:
+def to_svg(cell: CellGraph, highlighted: Collection[str] = (), *, is_inline: bool = False) -> str:
     """Returns a picture of a cell, time within the step running from left to right.
 
     `x` and the old states stand at the left, the new states at the right. A value has one wire, of a colour of its own
-    if it is `x` or a state. The operands of a difference are marked + and −.
+    if it is `x` or a state. Gates and the products that they rule are tinted. The operands of a difference are marked
+    + and −.
 
     Args:
         cell: What to draw.
         highlighted: Names of nodes and new states (`h'`) to be marked as changed.
+        is_inline: Whether it becomes an element of an HTML page, whose style sheet then gives the colours.
     """
-    return _Picture(cell, highlighted).text()
+    return _Picture(cell, highlighted).text(is_inline)
 
 
 class _Picture:
@@ -54,25 +65,27 @@ class _Picture:
         self._highlighted = highlighted
         self._layers: Layers = arrange(cell.structure)
         self._shapes = shapes_of(cell)
-        self._colours = {
-            name: _WIRE_COLOURS[number % len(_WIRE_COLOURS)] for number, name in enumerate((INPUT, *cell.states))
+        self._gates = find_gates(cell.structure)
+        self._wires = {
+            name: f"wire wire{number % _NUM_WIRE_COLOURS}" for number, name in enumerate((INPUT, *cell.states))
         }
         places = [place for column in self._layers.columns for place in column]
         heights = find_heights(self._layers, {place: self._size(place) for place in places}, _ROW_GAP)
         self._heights = {place: height + _MARGIN for place, height in heights.items()}
         self._spans = self._find_spans()
 
-    def text(self) -> str:
+    def text(self, is_inline: bool) -> str:
         width = self._spans[-1][1] + _MARGIN
         bottom = max(self._heights[place] + self._size(place) / 2 for place in self._heights) + _MARGIN
         title = escape(f"cell with {len(self._cell.nodes)} nodes, states {', '.join(self._cell.states)}")
         wide, high = number_text(width), number_text(bottom)
         size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
+        namespace = "" if is_inline else ' xmlns="http://www.w3.org/2000/svg"'
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} class="cell" role="img">',
+            f'<svg{namespace} {size} class="cell" role="img">',
             f"<title>{title}</title>",
-            f"<style>\n{_STYLE}\n</style>",
-            '<rect width="100%" height="100%" fill="#ffffff"/>',
+            *([] if is_inline else [f"<style>\n{_STYLE}\n</style>"]),
+            '<rect class="paper" width="100%" height="100%"/>',
         ]
         for value in self._layers.made:
             lines += self._wire(value)
@@ -104,15 +117,16 @@ class _Picture:
     def _wire(self, value: str) -> Iterator[str]:
         """Yields the wire of a value: first a white edge that lets it pass over others, then the wire."""
         links = [link for link in self._layers.links if link.source[0] == value]
-        colour = self._colours.get(value, "#666666")
+        wire = self._wires.get(value, "wire")
         paths = [self._path(link) for link in links]
         if paths:
             yield f'<path class="casing" d="{" ".join(paths)}"/>'
-            yield f'<path class="wire" stroke="{colour}" d="{" ".join(paths)}"/>'
+            yield f'<path class="{wire}" d="{" ".join(paths)}"/>'
         for place in dict.fromkeys(link.source for link in links):
             if self._layers.is_bend(place) and sum(link.source == place for link in links) > 1:
                 x, y = self._spans[place[1]][1], self._heights[place]
-                yield f'<circle cx="{number_text(x)}" cy="{number_text(y)}" r="3" fill="{colour}"/>'
+                # a piece of wire without length is drawn as a dot
+                yield f'<path class="{wire} dot" d="M{number_text(x)} {number_text(y)}h0"/>'
 
     def _path(self, link: Link) -> str:
         """Returns a piece of wire: level along the columns, curved between them."""
@@ -150,7 +164,7 @@ class _Picture:
     def _node(self, value: str, place: Place) -> Iterator[str]:
         shape = self._shapes[value]
         x, y = self._middle(place), self._heights[place]
-        marks = f"{shape.kind} node" + (" changed" if value in self._highlighted else "")
+        marks = f"{shape.kind} node" + " gate" * (value in self._gates) + " changed" * (value in self._highlighted)
         yield f"<g><title>{escape(shape.title)}</title>"
         yield shape.outline(x, y, marks)
         yield _text("", x, y - 1.5 if shape.note else y + _BASELINE, shape.text)
@@ -169,7 +183,7 @@ class _Picture:
                 x, y = self._entry(link)
                 above = y < self._heights[place]
                 x, y = x - 12, y + (-7 if above else 7)
-                yield f'<circle cx="{number_text(x)}" cy="{number_text(y)}" r="5" fill="#ffffff"/>'
+                yield f'<circle cx="{number_text(x)}" cy="{number_text(y)}" r="5" class="paper"/>'
                 yield _text("slot", x, y + _BASELINE, _SLOT_SIGNS[link.slot])
 
 

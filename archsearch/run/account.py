@@ -3,10 +3,12 @@
 from collections import Counter, defaultdict
 from typing import Any
 
+from archsearch.mutation.rejections import TESTS
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
+from archsearch.trials.trial import NOT_REPRODUCIBLE
 
-_NAMED = frozenset({KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD})
+_NAMED = frozenset({KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD, *TESTS.values()})
 
 
 class Account:
@@ -67,7 +69,7 @@ class Account:
             "stages": dict(sorted(self._stages.items())),
             "trials": sum(statuses.values()),
             "statuses": dict(sorted(statuses.items())),
-            "reproducible": not statuses["time_limit"] and not statuses["worker_lost"],
+            "reproducible": not any(statuses[status] for status in NOT_REPRODUCIBLE),
             "baseline": {task: knowledge.baseline.get(task) for task in knowledge.tasks},
             "listed": len(knowledge.listed),
             "duplicates": {

@@ -7,16 +7,14 @@ from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
+from archsearch.run.live_table import BestCell, LiveState, best_cells, live_picture
 from archsearch.search.evolution import Evolution
-from archsearch.search.outcome import COMPLETED, NOTHING_NEW, StepOutcome
+from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
 from archsearch.search.plan import SearchPlan
 from archsearch.trials.trial import Trial, TrialResult
 
 SECONDS_BETWEEN_LINES = 15.0
-CELLS_SHOWN = 8
 
 
 class Progress:
@@ -34,6 +32,7 @@ class Progress:
         self.num_computed = 0
         self.num_candidates = 0
         self.num_dropped = 0
+        self.num_duplicates = 0
         self.num_in_flight = 0
         self.failures: Counter[str] = Counter()
         self.stages: Counter[str] = Counter()
@@ -57,6 +56,7 @@ class Progress:
             self.num_candidates += 1
             self.stages[outcome.stage] += 1
         self.num_dropped += len(outcome.dropped)
+        self.num_duplicates += sum(reason in {KNOWN, IN_FLIGHT, EXHAUSTED} for _, reason in outcome.dropped)
 
     def seconds_left(self) -> float | None:
         """Returns a guess from the pace so far: of the founders' trials first, of candidates afterwards.
@@ -76,6 +76,37 @@ class Progress:
         if not num_new:
             return None
         return (now - since) / num_new * (self._plan.num_candidates - self.num_candidates)
+
+    def trials_per_hour(self) -> float | None:
+        """Returns the pace of what was computed here, None before anything was."""
+        seconds = time.monotonic() - self._begin
+        return 3600 * self.num_computed / seconds if self.num_computed and seconds > 0 else None
+
+    def state(self, best: tuple[BestCell, ...], num_workers: int) -> LiveState:
+        """Returns everything as one value.
+
+        Args:
+            best: The best cells so far.
+            num_workers: Trials that can be in flight at once.
+        """
+        done = self.num_recorded + self.num_computed
+        return LiveState(
+            tasks=tuple(task.name for task in self._plan.tasks),
+            num_candidates=self.num_candidates,
+            max_candidates=self._plan.num_candidates,
+            stages=dict(self.stages),  # copies: the picture is drawn by another thread than the one that counts
+            num_duplicates=self.num_duplicates,
+            num_out_of_bounds=self.num_dropped - self.num_duplicates,
+            num_trials=done,
+            num_recorded=self.num_recorded,
+            trials_per_hour=self.trials_per_hour(),
+            num_busy=self.num_in_flight,
+            num_workers=num_workers,
+            seconds_left=self.seconds_left(),
+            failures=dict(self.failures),
+            best=best,
+            founder_trials=None if self._founders_are_done else (done, self.num_founder_trials),
+        )
 
     def line(self) -> str:
         """Returns the state in one line."""
@@ -149,19 +180,18 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """Shows a table of the best cells with the progress beneath it, redrawn in place.
+    """Shows the best cells with the progress around them, redrawn in place.
 
     Args:
         plan: The search.
         console: The terminal.
+        num_workers: Trials that can be in flight at once.
     """
 
-    def __init__(self, plan: SearchPlan, console: Console) -> None:
+    def __init__(self, plan: SearchPlan, console: Console, num_workers: int = 1) -> None:
         self._progress = Progress(plan)
-        self._tasks = [task.name for task in plan.tasks]
-        self._table: Table | Text = Text(
-            "The founders are being trained first; every other cell is compared with them."
-        )
+        self._num_workers = num_workers
+        self._best: tuple[BestCell, ...] = ()
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
         self._live.start()
 
@@ -172,17 +202,7 @@ class LiveDisplay:
     def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
         """Counts the step and brings the table up to date."""
         self._progress.count_step(outcome)
-        knowledge = evolution.knowledge
-        table = Table(title="best cells so far", title_justify="left")
-        for column in ("rank", "cell", "fitness", *self._tasks):
-            table.add_column(column, justify="left" if column == "cell" else "right")
-        for rank, (fitness, digest) in enumerate(knowledge.listed[:CELLS_SHOWN], start=1):
-            record = knowledge.cells[digest]
-            ratios = knowledge.ratios(record)
-            table.add_row(
-                str(rank), record.name or digest, f"{fitness:.3f}", *(f"{ratios[task]:.3f}" for task in self._tasks)
-            )
-        self._table = table
+        self._best = best_cells(evolution.knowledge)
 
     def refresh(self, num_in_flight: int, num_waiting: int) -> None:  # noqa: ARG002
         """Notes how busy the workers are."""
@@ -193,13 +213,17 @@ class LiveDisplay:
         self._live.stop()
 
     def _render(self) -> Group:
-        busy = f"{self._progress.num_in_flight} trials in flight | " if self._progress.num_in_flight else ""
-        return Group(self._table, Text(busy + self._progress.line()))
+        return live_picture(self._progress.state(self._best, self._num_workers))
 
 
-def make_display(plan: SearchPlan) -> PlainDisplay | LiveDisplay:
-    """Returns a live table if standard output is a terminal, else plain lines."""
+def make_display(plan: SearchPlan, workers: int = 1) -> PlainDisplay | LiveDisplay:
+    """Returns a live table if standard output is a terminal, else plain lines.
+
+    Args:
+        plan: The search.
+        workers: Worker processes; 0 counts as one, this process.
+    """
     console = Console()
     if console.is_terminal:
-        return LiveDisplay(plan, console)
+        return LiveDisplay(plan, console, max(1, workers))
     return PlainDisplay(plan, sys.stdout)

@@ -1,21 +1,29 @@
 """The loop between search, journal and executor."""
 
 import heapq
+import logging
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from archsearch.errors import SearchStateError
+from archsearch.run.environments import Environments
+from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor
+from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
+from archsearch.run.quarantine import Quarantine
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
+from archsearch.trials.lengths import result_for_length
 from archsearch.trials.trial import Trial, TrialResult
 
 POLL_SECONDS = 0.5
+_logger = logging.getLogger(__name__)
 _NUMBERS = re.compile(r"\d+")  # the same error in cells of different sizes has other numbers in it
 
 
@@ -33,7 +41,10 @@ class Observer(Protocol):
 
 
 class RepeatedFailure:
-    """Stops a run in which trial after trial raises the same exception: that is a bug, no property of cells.
+    """Stops a run in which trial after trial fails with the same error: that is a bug, no property of cells.
+
+    A cell that fails alike with all its settings is none: the trials must be of more than one cell. Divergence, limits
+    and lost workers never count.
 
     Args:
         limit: Trials in a row, in the order of consumption.
@@ -43,20 +54,22 @@ class RepeatedFailure:
         self._limit = limit
         self._error = ""
         self._count = 0
+        self._cells: set[str] = set()
 
     def see(self, outcome: StepOutcome) -> None:
         """Counts the trials of a consumed step.
 
         Raises:
-            SearchStateError: The last `limit` trials all failed with the same error.
+            SearchStateError: The last `limit` trials all failed with the same error, as did those of another cell.
         """
         for entry in outcome.examined:
-            failed = entry.result.status == "failed"
-            error = _NUMBERS.sub("#", entry.result.error)
-            same = failed and error == self._error
-            self._count = self._count + 1 if same else int(failed)
-            self._error = error if failed else ""
-            if self._count >= self._limit:
+            failed = entry.result.status in {"failed", "crashed"}
+            error = _NUMBERS.sub("#", entry.result.error) if failed else ""
+            if not failed or error != self._error:
+                self._error, self._count, self._cells = error, 0, set()
+            self._count += failed
+            self._cells.add(entry.cell)
+            if self._count >= self._limit and len(self._cells) > 1:
                 raise SearchStateError(
                     f"the last {self._limit} trials all failed with the same error, so this is a bug rather than a "
                     f"property of the cells: {entry.result.error}"
@@ -69,7 +82,8 @@ def drive(
     executor: Executor,
     observer: Observer,
     checkpoint: Callable[[], None],
-    held_back: Callable[[], AbstractContextManager[None]] = nullcontext,
+    interrupts: Interrupts | None = None,
+    execution: Execution | None = None,
 ) -> None:
     """Runs a search to its end.
 
@@ -81,19 +95,21 @@ def drive(
         executor: Computes what the journal lacks.
         observer: Is told what happens.
         checkpoint: Called after consumed steps; brings the views up to date.
-        held_back: Makes a context in which no interrupt arrives; finished trials are kept inside it.
+        interrupts: Tells when the run is to stop; finished trials are kept where none arrives.
+        execution: How long trials in flight may go on then, and how many may fail alike.
 
     Raises:
         SearchStateError: The journal and the search disagree, or every trial fails alike.
         KeyboardInterrupt: From the keyboard or a signal; every finished trial is kept by then.
     """
-    waiting: list[tuple[int, int, Trial]] = []
-    keeper = Keeper(journal, held_back)
+    interrupts, execution = interrupts or Interrupts(), execution or Execution()
+    keeper = Keeper(journal, interrupts.held_back, interrupts.pause)
+    answers = _Answers(evolution, journal, keeper, observer)
     num_in_flight = 0
-    failures = RepeatedFailure()
+    failures = RepeatedFailure(execution.max_equal_failures)
     try:
         while True:
-            _answer_recorded(evolution, journal, waiting, observer)
+            answers.answer_recorded()
             consumed = evolution.take_consumed()
             keeper.add_steps(consumed)
             for outcome in consumed:
@@ -102,37 +118,99 @@ def drive(
                 checkpoint()
             if evolution.finished:
                 return
-            while waiting and num_in_flight < executor.num_slots:
-                executor.submit(heapq.heappop(waiting)[-1])
+            if interrupts.has_come:
+                _finish_in_flight(executor, answers, num_in_flight, execution.grace_seconds)
+                raise KeyboardInterrupt
+            while answers.waiting and num_in_flight < executor.num_slots:
+                executor.submit(answers.next_waiting())
                 num_in_flight += 1
-            observer.refresh(num_in_flight, len(waiting))
+            observer.refresh(num_in_flight, len(answers.waiting))
             finished = executor.wait(POLL_SECONDS)
             num_in_flight -= len(finished)
-            keeper.add_trials(finished)
-            for trial, result in finished:
-                observer.trial_answered(trial, result, recorded=False)
-                evolution.tell(trial.key, without_curve(result))
+            answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
         with suppress(JournalWriteError):  # the first cause is to be told
             keeper.keep_last(executor.collect())
         raise
 
 
-def _answer_recorded(
-    evolution: Evolution, journal: Journal, waiting: list[tuple[int, int, Trial]], observer: Observer
-) -> None:
-    """Hands the search what the journal holds, as long as it asks for more; the rest is queued.
+class _Answers:
+    """Hands results to the search, each from the journal, from the cell's verdict or from a worker.
 
-    Trials of earlier steps come first, since steps are consumed in order.
+    Args:
+        evolution: The search.
+        journal: What is known already.
+        keeper: Keeps what is not.
+        observer: Is told what happens.
+
+    Attributes:
+        waiting: Trials nobody has answered; those of earlier steps first, since steps are consumed in order.
     """
-    while asked := evolution.ask():
-        for order, (step, trial) in enumerate(asked):
-            result = journal.result(trial.key)
-            if result is None:
-                heapq.heappush(waiting, (step, order, trial))
-            else:
-                observer.trial_answered(trial, result, recorded=True)
-                evolution.tell(trial.key, without_curve(result))
+
+    def __init__(self, evolution: Evolution, journal: Journal, keeper: Keeper, observer: Observer) -> None:
+        self.waiting: list[tuple[int, int, Trial]] = []
+        self._evolution = evolution
+        self._journal = journal
+        self._keeper = keeper
+        self._observer = observer
+        self._quarantine = Quarantine()
+        self._environments = Environments()
+
+    def next_waiting(self) -> Trial:
+        """Returns the trial to be computed next."""
+        return heapq.heappop(self.waiting)[-1]
+
+    def answer_recorded(self) -> None:
+        """Hands the search what needs no computing, as long as it asks for more; the rest is queued."""
+        while asked := self._evolution.ask():
+            verdicts = self._quarantine.verdicts([trial for _, trial in asked])
+            for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
+                result = self._journal.result(trial.key)
+                if result is None and (result := self._from_other_lengths(trial)):
+                    self._keeper.add_trials([(trial, result)])
+                if result is not None:
+                    self._tell(trial, result, recorded=True)
+                elif verdict is not None:
+                    self.tell_computed([(trial, verdict)])
+                else:
+                    heapq.heappush(self.waiting, (step, order, trial))
+
+    def _from_other_lengths(self, trial: Trial) -> TrialResult | None:
+        """Returns a result that a shorter or longer training of the same trial gives, bit for bit."""
+        results = (
+            result_for_length(trial.max_steps, max_steps, recorded)
+            for max_steps, recorded in self._journal.of_other_lengths(trial)
+        )
+        return next((result for result in results if result is not None), None)
+
+    def tell_computed(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
+        """Keeps new results and hands them in."""
+        self._keeper.add_trials(finished)
+        for trial, result in finished:
+            self._tell(trial, result, recorded=False)
+
+    def _tell(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
+        self._quarantine.see(trial, result)
+        warning = self._environments.see(result)
+        if warning and not recorded:
+            _logger.warning("%s", warning)
+        self._observer.trial_answered(trial, result, recorded=recorded)
+        self._evolution.tell(trial.key, without_curve(result))
+
+
+def _finish_in_flight(executor: Executor, answers: _Answers, num_in_flight: int, grace_seconds: float) -> None:
+    """Gives the trials in flight the grace period to end; what does not is dropped."""
+    if num_in_flight and grace_seconds:
+        _logger.warning(
+            "stopping: %s trials in flight may end within %g s; stop again to leave at once.",
+            num_in_flight,
+            grace_seconds,
+        )
+    end = time.monotonic() + grace_seconds
+    while num_in_flight and (left := end - time.monotonic()) > 0:
+        finished = executor.wait(min(POLL_SECONDS, left))
+        num_in_flight -= len(finished)
+        answers.tell_computed(finished)
 
 
 def without_curve(result: TrialResult) -> TrialResult:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archsearch.search.plan import SearchPlan
+from archsearch.search.plan import SearchPlan, TaskPlan
 
 EXPECTED_SHARE_PASSING = 0.5
 """Of the candidates, at each stage: a guess for the estimate only. The paper saw 1 in 10 pass memorization."""
@@ -43,32 +43,108 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
         trial_seconds: Measured or estimated seconds of one trial, by task.
         workers: Trials at once; 0 counts as 1.
     """
-    founders = {task.name: len(plan.founders) * task.max_settings for task in plan.tasks}
-    most = dict.fromkeys(trial_seconds, 0.0)
-    expected = dict.fromkeys(trial_seconds, 0.0)
+    founders = sum(len(plan.founders) * _climb(plan, task, task.max_settings).trials for task in plan.tasks)
+    most, expected = _Sum(trial_seconds), _Sum(trial_seconds)
     reaching = 1.0
     for task in plan.all_tasks:
-        at_stage = min(task.num_settings, task.max_settings)
-        most[task.name] += plan.num_candidates * at_stage
-        expected[task.name] += plan.num_candidates * at_stage * reaching
+        at_stage = _climb(plan, task, min(task.num_settings, task.max_settings))
+        most.add(task, at_stage, plan.num_candidates)
+        expected.add(task, at_stage, plan.num_candidates * reaching)
         reaching *= EXPECTED_SHARE_PASSING
-    chance = plan.reevaluate_probability
+    chance = plan.reevaluate_probability if plan.strategy.reevaluates else 0.0
     reevaluations = plan.num_candidates * chance / max(1e-9, 1 - chance)
     for task in plan.tasks:
         left = max(0, task.max_settings - task.num_settings)
-        expected[task.name] += min(reevaluations, plan.num_candidates * reaching) * min(task.num_settings, left)
-        if plan.reevaluate_probability:
-            most[task.name] += plan.num_candidates * left
-        most[task.name] += founders[task.name]
-        expected[task.name] += founders[task.name]
+        again = _climb(plan, task, min(task.num_settings, left))
+        expected.add(task, again, min(reevaluations, plan.num_candidates * reaching))
+        if chance:
+            most.add(task, _climb(plan, task, 1), plan.num_candidates * left)
+        for total in (most, expected):
+            total.add(task, _climb(plan, task, task.max_settings), len(plan.founders))
     at_once = max(1, workers)
     return CostEstimate(
-        founder_trials=sum(founders.values()),
-        most_trials=round(sum(most.values())),
-        expected_trials=round(sum(expected.values())),
-        seconds=sum(expected[name] * trial_seconds[name] for name in expected) / at_once,
-        most_seconds=sum(most[name] * trial_seconds[name] for name in most) / at_once,
+        founder_trials=founders,
+        most_trials=round(most.trials),
+        expected_trials=round(expected.trials),
+        seconds=expected.seconds / at_once,
+        most_seconds=most.seconds / at_once,
     )
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """What trials that are all known beforehand may take on this machine.
+
+    Attributes:
+        name: What they are for.
+        num_trials: All of them.
+        num_recorded: Those that are in the journal already.
+        seconds: Of the rest, with all workers busy.
+    """
+
+    name: str
+    num_trials: int
+    num_recorded: int
+    seconds: float
+
+    def __str__(self) -> str:
+        kept = f", {self.num_recorded} of which are kept from before" if self.num_recorded else ""
+        return (
+            f"This {self.name} takes {self.num_trials} trials{kept}, about {_duration(self.seconds)} on this machine."
+        )
+
+
+def estimate_study(
+    name: str,
+    num_trials: Mapping[str, int],
+    num_recorded: Mapping[str, int],
+    trial_seconds: Mapping[str, float],
+    workers: int,
+) -> StudyCost:
+    """Returns the cost of a study whose trials all take what the baseline's do.
+
+    Args:
+        name: What the trials are for.
+        num_trials: By task.
+        num_recorded: Those of them that need not be computed again, by task.
+        trial_seconds: Measured or estimated seconds of one trial, by task.
+        workers: Trials at once; 0 counts as 1.
+    """
+    left = {task: count - num_recorded.get(task, 0) for task, count in num_trials.items()}
+    return StudyCost(
+        name,
+        sum(num_trials.values()),
+        sum(num_recorded.get(task, 0) for task in num_trials),
+        sum(count * trial_seconds[task] for task, count in left.items()) / max(1, workers),
+    )
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """What so many settings of one cell on one task cost: trials, and the time of so many whole ones."""
+
+    trials: int
+    whole: float
+
+
+def _climb(plan: SearchPlan, task: TaskPlan, num_settings: int) -> _Climb:
+    """Returns the cost of all rungs, each trial trained from its beginning: what continuing saves is not counted."""
+    if not num_settings:
+        return _Climb(0, 0.0)
+    counts = [(rung.num_settings(num_settings), rung.max_steps(task.max_steps)) for rung in plan.rungs(task)]
+    return _Climb(sum(count for count, _ in counts), sum(count * steps for count, steps in counts) / task.max_steps)
+
+
+class _Sum:
+    """Trials and their seconds."""
+
+    def __init__(self, trial_seconds: Mapping[str, float]) -> None:
+        self.trials = self.seconds = 0.0
+        self._trial_seconds = trial_seconds
+
+    def add(self, task: TaskPlan, climb: _Climb, times: float) -> None:
+        self.trials += times * climb.trials
+        self.seconds += times * climb.whole * self._trial_seconds[task.name]
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from archsearch.errors import ConfigError, SearchStateError
-from archsearch.run.lock import locked
+from archsearch.run.lock import holder_of, locked
 from archsearch.run.whole_files import remove_leftovers, write_atomically
 
 __all__ = ["RunFolder", "write_atomically"]
@@ -69,6 +69,17 @@ class RunFolder:
             )
         return folder
 
+    @classmethod
+    def open_begun(cls, path: Path) -> "RunFolder":
+        """Opens a run's folder, also one whose journal is not made yet.
+
+        Raises:
+            SearchStateError: It is none.
+        """
+        folder = cls(path)
+        has_begun = (path / "trials.csv").exists() or not folder.config_path.is_file()
+        return cls.open(path) if has_begun else folder
+
     @property
     def name(self) -> str:
         """The run's name."""
@@ -83,6 +94,11 @@ class RunFolder:
     def config_path(self) -> Path:
         """Where the configuration is, as resolved at the start."""
         return self.path / "config.yaml"
+
+    @property
+    def confirmation_path(self) -> Path:
+        """Where the table of `confirm` is, once there is one."""
+        return self.path / "confirmation.csv"
 
     def write_config(self, text: str) -> None:
         """Keeps the configuration.
@@ -112,6 +128,19 @@ class RunFolder:
         """
         with _writable(self.path), (self.path / "commands.txt").open("a", encoding="utf-8") as file:
             file.write(shlex.join(arguments) + "\n")
+
+    def read_commands(self) -> str:
+        """Returns the command lines that worked on this run, one a line; nothing if none are kept."""
+        try:
+            return (self.path / "commands.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    @property
+    def driver(self) -> int | None:
+        """The process that works on the run, None if there is none; nothing is locked to find out."""
+        holder = holder_of(self.path / "archsearch.lock")
+        return holder.pid if holder else None
 
     @contextmanager
     def locked(self) -> Iterator[None]:

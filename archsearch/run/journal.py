@@ -20,6 +20,7 @@ from archsearch.run.journal_file import (
 )
 from archsearch.run.journal_schema import INSERT_FACT, INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
 from archsearch.search.outcome import StepOutcome
+from archsearch.trials.lengths import key_around_steps
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
 
@@ -107,6 +108,13 @@ class Journal:
         """Returns the result kept under a key, None if there is none."""
         row = self._select_one(_SELECT_TRIAL, key)
         return None if row is None else self._trial(row).result
+
+    def of_other_lengths(self, trial: Trial) -> list[tuple[int, TrialResult]]:
+        """Returns maximal steps and results of the trials that differ from a trial in nothing but these."""
+        before, after = key_around_steps(trial)
+        query = f"SELECT {_COLUMNS} FROM trials WHERE key >= ? AND key < ? ORDER BY max_steps"  # noqa: S608 - our own columns
+        found = [self._trial(row) for row in self._select(query, before, before + chr(0x10FFFF))]
+        return [(other.max_steps, other.result) for other in found if other.key.endswith(after)]
 
     def add_trial(self, trial: Trial, result: TrialResult) -> None:
         """Keeps a finished trial; see `add_trials`."""

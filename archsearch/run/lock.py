@@ -88,6 +88,17 @@ def locked(path: Path) -> Iterator[None]:
                 _write(file, "")
 
 
+def holder_of(path: Path) -> Holder | None:
+    """Returns who holds a lock file, as far as can be told without locking it; None if nobody does."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            holder = _read(file)
+    except OSError:
+        return None
+    is_here = holder is not None and holder.host == socket.gethostname()
+    return None if holder is None or (is_here and not holder.is_alive) else holder
+
+
 def _lock(file: TextIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,69 +1,99 @@
-"""The executor that computes trials in worker processes, by Ray. The only file that knows Ray."""
+"""The executor that computes trials in worker processes, by Ray. The only file that loads Ray."""
 
-import _thread
 import logging
 import os
-import shutil
-import tempfile
-import threading
+import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from archsearch.errors import SearchStateError
+from archsearch.errors import ArchSearchError, SearchStateError
+from archsearch.run.execution import Execution, Limits
 from archsearch.run.executor import TrialEvaluator
-from archsearch.trials.trial import Trial, TrialResult
+from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, start_private
+from archsearch.run.ray_folder import RayFolder
+from archsearch.run.supervisor import Supervisor
+from archsearch.run.trial_worker import here
+from archsearch.trials.trial import Status, Trial, TrialResult
 
-START_SECONDS = 180.0
-MAX_LOSSES = 3
-"""Workers that may be lost under one trial before it is given up."""
+MAX_LOSSES = 5
+"""Ray's workers that may be lost under one trial, alone or with their machine, before it is given up."""
+
+WATCH_SECONDS = 60.0
+_logger = logging.getLogger(__name__)
+
+
+def load_ray(*, is_private: bool) -> Any:
+    """Returns the module; a private Ray will listen on the loopback interface only, and nobody is told of its use."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if is_private:
+        # Ray's own switch against clusters, which it uses on desktop systems: every address becomes 127.0.0.1
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import ray
+
+    return ray
 
 
 class RayExecutor:
-    """Computes trials in `num_workers` processes of a private local Ray.
+    """Computes trials in processes of a private Ray on this machine, or of a cluster that others started.
 
-    Nothing joins a Ray that others run on the machine, and nothing of theirs is touched.
+    Nothing joins a Ray that was not named, and nothing of others is touched. Each of Ray's workers watches over a
+    process that trains, see `Supervisor`; here is counted what befalls the workers themselves. The evaluator goes to
+    each machine once.
 
     Args:
-        evaluator: What trains; sent to the workers once.
-        num_workers: Trials at once, each on one thread.
+        evaluator: What trains.
+        execution: How many workers, where, within which limits.
 
     Raises:
-        SearchStateError: Ray does not start.
+        SearchStateError: Ray does not start, or a machine of the cluster differs from this one.
+        ConfigError: The address is of a kind that cannot be used.
     """
 
-    def __init__(self, evaluator: TrialEvaluator, num_workers: int) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        import ray
-
-        self._ray = ray
-        self._temporary = Path(tempfile.mkdtemp(prefix="archsearch-"))
-        try:
-            _start(ray, num_workers, self._temporary)
-        except BaseException:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            raise
-        # A trial that dies with its worker is counted here and handed out again: Ray would retry without end.
-        self._evaluate = ray.remote(num_cpus=1, max_retries=0)(_evaluate)
-        self._evaluator = ray.put(evaluator)
+    def __init__(self, evaluator: TrialEvaluator, execution: Execution) -> None:
+        is_private = execution.address is None
+        self._ray = ray = load_ray(is_private=is_private)
+        self._folder = RayFolder() if is_private else None
         self._in_flight: dict[Any, Trial] = {}
         self._losses: Counter[str] = Counter()
-        self.num_slots = num_workers
+        try:
+            if execution.address is not None:
+                join(ray, execution.address)
+            elif self._folder is not None:
+                start_private(ray, execution.workers or 1, self._folder.path)
+            self._machines = Machines(ray, execution.workers)
+            self._evaluator = ray.put(evaluator)
+            self._limits = execution.limits
+            self._own = here(evaluator)
+            if not is_private:
+                check_nodes(ray, _describe, (self._evaluator, self._limits), self._own)
+        except BaseException:
+            self.close()
+            raise
+        # A trial that is lost with its worker is counted here and handed out again: Ray would retry without end.
+        self._compute = ray.remote(num_cpus=1, max_retries=0)(_compute)
+
+    @property
+    def num_slots(self) -> int:
+        """Trials that may be in flight at once; machines come and go."""
+        return self._machines.num_slots
 
     def submit(self, trial: Trial) -> None:
         """Hands a trial to a worker."""
-        self._in_flight[self._evaluate.remote(self._evaluator, trial)] = trial
+        task = self._compute.options(**self._machines.options())
+        self._in_flight[task.remote(self._evaluator, self._limits, self._own, trial)] = trial
 
     def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:
         """Returns the trials finished, as soon as there is one, or none after the time.
 
-        A trial whose worker was lost is handed out again, `MAX_LOSSES` times in all.
+        A trial whose worker or machine was lost is handed out again, `MAX_LOSSES` times in all.
 
         Raises:
-            ArchSearchError: The trial itself was asked for wrongly.
+            ArchSearchError: The trial itself was asked for wrongly, or no machine is left that can compute.
         """
         if not self._in_flight:
+            time.sleep(timeout_seconds)
             return []
         ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout_seconds)
         finished = []
@@ -85,62 +115,82 @@ class RayExecutor:
         results = [(trial, self._result_of(reference, trial)) for reference, trial in zip(ready, trials, strict=True)]
         return [(trial, result) for trial, result in results if result is not None]
 
-    def _result_of(self, reference: Any, trial: Trial) -> TrialResult | None:
-        """Returns a finished trial's result, None if its worker was lost and another may try."""
-        exceptions = self._ray.exceptions
-        try:
-            return TrialResult.from_record(self._ray.get(reference))
-        except exceptions.RayTaskError as error:
-            raise error.cause from error
-        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
-            text = " ".join(str(error).split())[:500]
-        self._losses[trial.key] += 1
-        if self._losses[trial.key] < MAX_LOSSES:
-            return None
-        return TrialResult("worker_lost", None, error=f"{MAX_LOSSES} workers were lost under this trial: {text}")
-
     def close(self) -> None:
-        """Ends the workers and removes the temporary folder."""
+        """Ends the workers; of a Ray that others started, only what it does for us."""
         for reference in self._in_flight:
             self._ray.cancel(reference, force=True)
         self._in_flight.clear()
         self._ray.shutdown()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.remove()
+
+    def _result_of(self, reference: Any, trial: Trial) -> TrialResult | None:
+        """Returns a finished trial's result, None if it must be handed out again."""
+        exceptions = self._ray.exceptions
+        try:
+            answer = self._ray.get(reference)
+        except exceptions.RayTaskError as error:
+            raise error.cause from error
+        except exceptions.LocalRayletDiedError as error:
+            raise SearchStateError(
+                "Ray's own process on this machine has ended; every finished trial is kept."
+            ) from error
+        except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.TaskUnschedulableError) as error:
+            return self._after_loss(trial, "node_lost", error)
+        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
+            return self._after_loss(trial, "worker_lost", error)
+        for note in answer["notes"]:
+            _logger.warning("%s", note)
+        if "refused" in answer:
+            _logger.warning("%s", self._machines.refuse(answer["node"], answer["refused"]))
+            return None
+        return TrialResult.from_record(answer["record"])
+
+    def _after_loss(self, trial: Trial, status: Status, error: Exception) -> TrialResult | None:
+        self._losses[trial.key] += 1
+        num_losses = self._losses[trial.key]
+        text = " ".join(str(error).split())[:500]
+        what = "machine" if status == "node_lost" else "worker"
+        if num_losses < MAX_LOSSES:
+            again = f"it is handed out again ({num_losses} of {MAX_LOSSES - 1} times)"
+            _logger.warning("trial %s: its %s was lost, %s: %s", trial.key, what, again, text)
+            return None
+        error_text = f"{MAX_LOSSES} workers were lost under this trial, the last one with its {what}: {text}"
+        return TrialResult(status, None, error=error_text, cause={"losses": num_losses})
 
 
-def _start(ray: Any, num_workers: int, temporary: Path) -> None:
-    """Starts a private Ray, or gives up after `START_SECONDS`: it may hang where it is not allowed to open sockets."""
-    is_late = threading.Event()
-
-    def give_up() -> None:
-        is_late.set()
-        _thread.interrupt_main()
-
-    watchdog = threading.Timer(START_SECONDS, give_up)
-    watchdog.daemon = True
-    watchdog.start()
-    advice = "Look at the memory, the disk and the sockets allowed here, or use workers=0 to train in this process."
-    try:
-        ray.init(
-            address="local",
-            num_cpus=num_workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=256 * 1024 * 1024,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}},
-            _temp_dir=str(temporary),
-        )
-    except KeyboardInterrupt:
-        if not is_late.is_set():
-            raise
-        raise SearchStateError(f"Ray did not start within {START_SECONDS:.0f} s. {advice}") from None
-    except (RuntimeError, ValueError, OSError) as error:
-        raise SearchStateError(f"Ray did not start ({error}). {advice}") from error
-    finally:
-        watchdog.cancel()
+_supervisor: Supervisor | None = None
+"""Of a worker process, for as long as it lives."""
 
 
-def _evaluate(evaluator: TrialEvaluator, trial: Trial) -> dict[str, Any]:
+def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], trial: Trial) -> dict[str, Any]:
     """Runs in a worker; plain values travel back, so that no class of ours needs to be found to read them."""
-    return evaluator.evaluate(trial).to_record()
+    supervisor = _supervisor_of(evaluator, limits)
+    refused = _refusal(supervisor, own)
+    if refused:
+        import ray
+
+        return {"refused": refused, "node": ray.get_runtime_context().get_node_id(), "notes": []}
+    supervisor.begin(trial)
+    while (result := supervisor.poll(WATCH_SECONDS)) is None:
+        pass
+    return {"record": result.to_record(), "notes": supervisor.take_notes()}
+
+
+def _refusal(supervisor: Supervisor, own: Mapping[str, str]) -> str:
+    try:
+        return differences(supervisor.environment(), own)
+    except ArchSearchError as error:
+        return str(error)
+
+
+def _describe(evaluator: TrialEvaluator, limits: Limits) -> dict[str, str]:
+    """Runs in a worker: returns what the evaluator says of the place."""
+    return dict(_supervisor_of(evaluator, limits).environment())
+
+
+def _supervisor_of(evaluator: TrialEvaluator, limits: Limits) -> Supervisor:
+    global _supervisor
+    if _supervisor is None:
+        _supervisor = Supervisor(evaluator, limits)
+    return _supervisor

@@ -3,24 +3,34 @@
 import io
 import json
 import logging
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from archsearch.drawing.picture import Picture
 from archsearch.errors import ConfigError, FileFormatError, SearchStateError
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.difference import find_difference
 from archsearch.run.account import Account
+from archsearch.run.confirmation_file import read_confirmation
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal, JournaledTrial
 from archsearch.run.journal_file import damaged
 from archsearch.run.live_views import write_views
+from archsearch.run.progress import founder_fitnesses, progress_frame
 from archsearch.run.view_files import ViewFiles, are_whole, read_digests
 from archsearch.run.views import candidates_frame, in_order, leaderboard_frame, to_csv, trials_frame
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _logger = logging.getLogger(__name__)
 
@@ -34,6 +44,8 @@ class Run:
         list_size: Cells kept in the list.
         trials: The finished trials.
         outcomes: The consumed steps, in order.
+        about: What the journal says of the run itself, such as the version that made it.
+        penalty: What a cell's cost takes from its place in the list.
     """
 
     def __init__(
@@ -43,6 +55,8 @@ class Run:
         list_size: int,
         trials: tuple[JournaledTrial, ...],
         outcomes: tuple[StepOutcome, ...],
+        about: Mapping[str, str] | None = None,
+        penalty: CostPenalty = NO_PENALTY,
     ) -> None:
         self.folder = folder
         self.path = folder.path
@@ -50,14 +64,36 @@ class Run:
         self._list_size = list_size
         self._trials = trials
         self._outcomes = outcomes
+        self.about: Mapping[str, str] = about or {}
+        self._penalty = penalty
+
+    @property
+    def journaled_trials(self) -> tuple[JournaledTrial, ...]:
+        """The finished trials, in the order in which they were kept."""
+        return self._trials
+
+    @property
+    def outcomes(self) -> tuple[StepOutcome, ...]:
+        """The consumed steps, in order."""
+        return self._outcomes
 
     @cached_property
     def knowledge(self) -> Knowledge:
         """The fold of all steps consumed."""
-        knowledge = Knowledge(self.tasks, self._list_size)
+        knowledge = self._empty_knowledge()
+        for _, folded in self.folds():
+            knowledge = folded
+        return knowledge
+
+    def folds(self) -> Iterator[tuple[StepOutcome, Knowledge]]:
+        """Yields each consumed step with what was known after it, in order."""
+        knowledge = self._empty_knowledge()
         for outcome in self._outcomes:
             knowledge = knowledge.fold(outcome)
-        return knowledge
+            yield outcome, knowledge
+
+    def _empty_knowledge(self) -> Knowledge:
+        return Knowledge(self.tasks, self._list_size, penalty=self._penalty)
 
     def leaderboard(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `leaderboard.csv`."""
@@ -71,9 +107,58 @@ class Run:
         """Returns the frame that pandas reads from `candidates.csv`."""
         return _as_read(candidates_frame(self._outcomes))
 
+    def confirmation(self) -> pd.DataFrame | None:
+        """Returns the frame of `confirmation.csv`, which `archsearch confirm` writes; None if there is none.
+
+        Raises:
+            FileFormatError: The file is no such table.
+        """
+        return read_confirmation(self.folder)
+
     def summary(self) -> dict[str, object]:
         """Returns the content of `summary.json`."""
         return self._account.summary(self.knowledge)
+
+    def progress(self) -> pd.DataFrame:
+        """Returns how the search went, one row per step; see `progress_frame`."""
+        return progress_frame(self.folds())
+
+    def plot_progress(self, against: str = "candidates", axes: "Axes | None" = None) -> "Axes":
+        """Draws the best fitness against what was spent, with matplotlib; in a notebook, `.figure` shows it.
+
+        Args:
+            against: `candidates`, `trials` or `training_seconds` (of all workers together).
+            axes: Where to draw; None for a new figure.
+        """
+        from archsearch.run.progress_plot import plot_progress  # matplotlib is slow to load
+
+        return plot_progress(self.progress(), founder_fitnesses(self.knowledge), against, axes)
+
+    def draw(self, cell: str | int) -> Picture:
+        """Returns a picture of a cell, what differs from its parent marked; notebooks show it by themselves.
+
+        Args:
+            cell: Its id, a founder's name, or its rank, from 1.
+
+        Raises:
+            ConfigError: The run met no such cell.
+        """
+        digest = self.ranked(cell) if isinstance(cell, int) else self._founders_by_name.get(cell, cell)
+        graph = self.cell(digest)
+        record = self.knowledge.cells.get(digest)
+        if record is None or not record.parent:
+            return Picture(graph)
+        difference = find_difference(self.cell(record.parent), graph)
+        return Picture(difference.after, difference.changed_after)
+
+    @cached_property
+    def _founders_by_name(self) -> dict[str, str]:
+        return {self.knowledge.cells[digest].name: digest for digest in self.knowledge.founders}
+
+    @cached_property
+    def _graphs(self) -> dict[str, CellGraph]:
+        """The canonical graph of each cell met."""
+        return {cell.digest: cell.graph for outcome in self._outcomes for cell in outcome.cells}
 
     def write_views(self, files: ViewFiles) -> None:
         """Writes the files that show the run.
@@ -110,11 +195,9 @@ class Run:
         Raises:
             ConfigError: The run met no such cell.
         """
-        for outcome in self._outcomes:
-            for introduced in outcome.cells:
-                if introduced.digest == digest:
-                    return introduced.graph
-        raise ConfigError(f"{self.path}: expected a cell of this run, got '{digest}'. See cell in candidates.csv.")
+        if digest not in self._graphs:
+            raise ConfigError(f"{self.path}: expected a cell of this run, got '{digest}'. See cell in candidates.csv.")
+        return self._graphs[digest]
 
     def best_setting(self, digest: str, task: str) -> Setting:
         """Returns the setting with which a cell did best on a task.
@@ -177,7 +260,10 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
     # steps first: what they consumed was kept before them, also where a search writes meanwhile
     records = tuple(journal.step_records())
     trials = tuple(journal.trials(curves=curves))
-    examined = {trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result) for trial in trials}
+    examined = {
+        trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result, trial.max_steps)
+        for trial in trials
+    }
     try:
         outcomes = tuple(StepOutcome.from_record(record, examined) for record in records)
     except FileFormatError as error:
@@ -185,8 +271,10 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
     try:
         tasks = tuple(json.loads(journal.about("tasks") or "[]"))
         list_size = int(journal.about("list_size") or "")
+        penalty = CostPenalty(**json.loads(journal.about("penalty") or "{}"))
     except (TypeError, ValueError) as error:
         raise damaged(folder.journal_path, "the names of the run's tasks are missing") from error
     if not tasks or not all(isinstance(task, str) for task in tasks):
         raise damaged(folder.journal_path, f"expected the names of the run's tasks, found {tasks!r}")
-    return Run(folder, tasks, list_size, trials, outcomes)
+    about = {name: journal.about(name) or "" for name in ("made_by", "continued_by")}
+    return Run(folder, tasks, list_size, trials, outcomes, about, penalty)

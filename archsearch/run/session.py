@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.driver import Observer, drive
+from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
@@ -16,6 +18,7 @@ from archsearch.run.journal import Journal
 from archsearch.run.live_views import LiveViews
 from archsearch.run.reading import read_journal
 from archsearch.run.view_files import ViewFiles
+from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.plan import SearchPlan
@@ -46,9 +49,10 @@ def run_search(
     plan: SearchPlan,
     folder: RunFolder,
     evaluator: TrialEvaluator,
-    workers: int,
+    execution: Execution | int,
     observer: Observer,
     begin: Callable[[], None] = lambda: None,
+    leave: Callable[[], None] = lambda: None,
 ) -> EndedRun:
     """Runs a search to its end, or continues it: what the journal holds is not computed again.
 
@@ -56,23 +60,26 @@ def run_search(
         plan: The search; for a run that exists, the same one, but for more candidates.
         folder: The run's folder.
         evaluator: What trains.
-        workers: Worker processes; 0 to train in this process.
+        execution: How trials are computed; a number stands for so many workers without limits.
         observer: Is told what happens.
         begin: Called once the folder is ours alone, before anything else.
+        leave: Called before a second signal ends the process at once.
 
     Raises:
-        Stopped: Ctrl-C or SIGTERM; the run can be continued.
+        Stopped: Ctrl-C, SIGTERM or SIGUSR1; the run can be continued.
         SearchStateError: The folder is another driver's or cannot be written, Ray does not start, or see `drive`.
         FileFormatError: The journal is damaged.
         ConfigError: A trial was planned with another task than the evaluator has.
     """
+    if isinstance(execution, int):
+        execution = Execution(workers=execution)
     with folder.locked():
         begin()
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
             _note_identity(journal, plan)
-            return _drive(plan, folder, journal, evaluator, workers, observer)
+            return _drive(plan, folder, journal, evaluator, execution, observer, leave)
         except KeyboardInterrupt as error:
             raise Stopped(f"{folder.path}: stopped; every finished trial is kept.") from error
         finally:
@@ -96,12 +103,19 @@ def _note_identity(journal: Journal, plan: SearchPlan) -> None:
         journal.note("plan", plan.identity)
         journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
         journal.note("list_size", str(plan.list_size))
+        journal.note("penalty", json.dumps(asdict(plan.penalty)))
         journal.note("made_by", version("archsearch"))
     journal.note("continued_by", version("archsearch"))
 
 
 def _drive(
-    plan: SearchPlan, folder: RunFolder, journal: Journal, evaluator: TrialEvaluator, workers: int, observer: Observer
+    plan: SearchPlan,
+    folder: RunFolder,
+    journal: Journal,
+    evaluator: TrialEvaluator,
+    execution: Execution,
+    observer: Observer,
+    leave: Callable[[], None],
 ) -> EndedRun:
     evolution = Evolution(plan)
 
@@ -109,11 +123,14 @@ def _drive(
         read_journal(folder, journal, curves=False).write_views(files)
 
     views = LiveViews(folder, journal, evolution, observer, rebuild)
-    executor = _make_executor(evaluator, workers)
-    interrupts = Interrupts()
-    with interrupts.caught():  # only now: Ray, when it starts, takes SIGTERM for itself
+    interrupts = Interrupts(leave)
+    with interrupts.caught():
+        executor = make_executor(evaluator, execution)
+        interrupts.take()  # Ray, when it starts, takes SIGTERM for itself
         try:
-            drive(evolution, journal, executor, views, views.bring_up_to_date, interrupts.held_back)
+            # in this process a trial cannot be waited for and watched at once: there a signal ends it
+            with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
+                drive(evolution, journal, executor, views, views.bring_up_to_date, interrupts, execution)
         finally:
             with interrupts.ignored():
                 executor.close()
@@ -121,9 +138,14 @@ def _drive(
     return EndedRun(folder.path, tuple(task.name for task in plan.tasks), table.knowledge, table.summary)
 
 
-def _make_executor(evaluator: TrialEvaluator, workers: int) -> Executor:
-    if workers == 0:
-        return SerialExecutor(evaluator)
+def make_executor(evaluator: TrialEvaluator, execution: Execution) -> Executor:
+    """Returns what computes trials: on this machine, one at a time, for 0 workers, else by Ray.
+
+    Raises:
+        SearchStateError: Ray does not start.
+    """
+    if execution.workers == 0 and execution.address is None:
+        return WatchedExecutor(evaluator, execution.limits) if execution.limits else SerialExecutor(evaluator)
     from archsearch.run.ray_executor import RayExecutor  # loading Ray takes a second that serial runs need not pay
 
-    return RayExecutor(evaluator, workers)
+    return RayExecutor(evaluator, execution)

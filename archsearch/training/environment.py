@@ -10,13 +10,13 @@ import torch
 
 def describe_environment(engine: str) -> dict[str, str]:
     """Returns engine, threads, CPU and versions."""
-    return {
-        "engine": engine,
-        "threads": str(torch.get_num_threads()),
-        "cpu": cpu_model(),
-        "torch": str(torch.__version__),
-        "archsearch": version("archsearch"),
-    }
+    return {"engine": engine, "threads": str(torch.get_num_threads()), "cpu": cpu_model(), **versions()}
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that decide about bits."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, "torch": str(torch.__version__), "archsearch": version("archsearch")}
 
 
 @cache

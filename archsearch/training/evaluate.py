@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.accuracy import measure_accuracy
+from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.denormals import flush_denormals
-from archsearch.training.environment import describe_environment
+from archsearch.training.environment import describe_environment, versions
 from archsearch.training.failures import classify
 from archsearch.training.model import SequenceModel, build_model
-from archsearch.training.stops import Deadline
+from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Progress, Trainer
 from archsearch.training.width import hidden_size_for, model_parameters
 from archsearch.trials.task import Task
@@ -29,7 +30,7 @@ class Evaluation:
     Attributes:
         result: The same as `Evaluator.evaluate` returns.
         model: With the weights of its best validation; None if there was none.
-        test_accuracy: Of that model, in 0..1; None without one.
+        test_accuracy: Of that model, in 0..1; None without one, or if a prediction is not finite.
     """
 
     result: TrialResult
@@ -48,11 +49,14 @@ class Evaluator:
         tasks: By name.
         engine: What runs the cells.
         time_limit_seconds: A guard against hangs, per trial; None for none.
+        checkpoints: Where trainings of the same trial with fewer steps may have left where they stood; None for
+            nowhere. Results do not depend on it, but for the seconds.
     """
 
     tasks: Mapping[str, Task]
     engine: str = "auto"
     time_limit_seconds: float | None = None
+    checkpoints: CheckpointCache | None = None
 
     def __post_init__(self) -> None:
         """Settles the engine: `auto` becomes the name of one, so that all trials run on the same.
@@ -61,6 +65,17 @@ class Evaluator:
             ConfigError: There is no such engine, or it does not work here.
         """
         object.__setattr__(self, "engine", choose_engine(self.engine))
+
+    def describe(self) -> dict[str, str]:
+        """Returns what must be the same wherever the trials of a run are trained: engine, versions, the tasks' data.
+
+        Raises:
+            ConfigError: The engine does not work here, or a task has no data here.
+            FileFormatError: The data of a task are not what its reader expects.
+        """
+        choose_engine(self.engine)
+        digests = {f"task {name}": task.digest for name, task in self.tasks.items()}
+        return {"engine": self.engine, **versions(), **digests}
 
     def evaluate(self, trial: Trial) -> TrialResult:
         """Trains a cell; its own failure is a status.
@@ -84,9 +99,7 @@ class Evaluator:
         if trainer is None or trainer.best_weights is None:
             return Evaluation(result, None, None)
         trainer.restore_best_weights()
-        with flush_denormals():
-            test_accuracy = measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
-        return Evaluation(result, trainer.model, test_accuracy)
+        return Evaluation(result, trainer.model, _test_accuracy(trainer))
 
     def _run(
         self, trial: Trial, keeps_best_weights: bool = False, progress: Progress | None = None
@@ -106,7 +119,7 @@ class Evaluator:
                     trial.graph, vocabulary_size, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
                 )
                 trainer = Trainer(model, task, setting, trial.recipe, data_seed(trial), deadline, keeps_best_weights)
-                trainer.run(trial.max_steps, progress)
+                self._train(trial, trainer, progress, None if keeps_best_weights else self.checkpoints)
             except EngineError as failure:  # of this cell: that the engine works at all was seen at the start
                 status, error = classify(failure)
             except (ConfigError, FileFormatError):  # a user's mistake
@@ -127,6 +140,21 @@ class Evaluator:
         )
         return result, trainer
 
+    def _train(
+        self, trial: Trial, trainer: Trainer, progress: Progress | None, checkpoints: CheckpointCache | None
+    ) -> None:
+        """Trains to the end, from where a shorter training stood if that is known.
+
+        Best weights are no part of a checkpoint: a training that is to keep them begins at the beginning.
+        """
+        environment = describe_environment(self.engine)
+        known = checkpoints.load(trial, environment) if checkpoints else None
+        if known is not None:
+            trainer.go_on_from(known)
+        trainer.run(trial.max_steps, progress)
+        if checkpoints and trainer.steps == trial.max_steps:
+            checkpoints.save(trial, environment, trainer.state())
+
     def _task_of(self, trial: Trial) -> Task:
         task = self.tasks.get(trial.task)
         if task is None:
@@ -140,6 +168,39 @@ class Evaluator:
                 "settings, its data or its code changed since the trial was planned: restore them or start a new run."
             )
         return task
+
+
+@dataclass(frozen=True)
+class HeldOutEvaluator:
+    """Trains trials as an evaluator does, and scores some of them on test data, too.
+
+    Attributes:
+        evaluator: What trains.
+        first_replicate: Trials of this replicate and of those after it have a test accuracy.
+    """
+
+    evaluator: Evaluator
+    first_replicate: int
+
+    def evaluate(self, trial: Trial) -> TrialResult:
+        """Trains a cell; its own failure is a status.
+
+        Raises:
+            ConfigError: The task is not known here or is another one.
+        """
+        if trial.replicate < self.first_replicate:
+            return self.evaluator.evaluate(trial)
+        evaluation = self.evaluator.evaluate_keeping_model(trial)
+        return replace(evaluation.result, test_accuracy=evaluation.test_accuracy)
+
+
+def _test_accuracy(trainer: Trainer) -> float | None:
+    """Returns the accuracy on test data, None if a prediction there is not finite, which is the cell's own failure."""
+    with flush_denormals():
+        try:
+            return measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
+        except DivergedError:
+            return None
 
 
 def weights_seed(trial: Trial) -> int:

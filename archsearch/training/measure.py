@@ -3,9 +3,13 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
+from archsearch.compiler.layer import RecurrentLayer
+from archsearch.errors import EngineError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.model import build_model
@@ -68,6 +72,52 @@ def measure_training_speed(
         validation_seconds = _seconds_of(trainer.validate)
     epoch_steps = task.epoch_steps(recipe.batch_size, recipe.unroll)
     return TrainingSpeed(built - start, step_seconds, validation_seconds, epoch_steps)
+
+
+def measure_step_milliseconds(
+    cells: Sequence[CellGraph], recipe: Recipe, size: int, engine: str = "auto", num_rounds: int = 25
+) -> tuple[float | None, ...]:
+    """Measures one layer of each cell, forward and backward over one minibatch, on this process's threads.
+
+    The cells take turns, and the least of the times counts: whatever else runs on the machine only adds.
+
+    Args:
+        cells: What to measure.
+        recipe: Minibatch, unrolling and precision.
+        size: Input features and hidden units.
+        engine: What runs the cells.
+        num_rounds: Times that each cell is measured.
+
+    Returns:
+        Milliseconds by cell; None where the engine cannot run the cell.
+    """
+    with flush_denormals():
+        works = [_layer_step(cell, recipe, size, engine) for cell in cells]
+        rounds = [[None if work is None else _seconds_of(work) for work in works] for _ in range(num_rounds)]
+    return tuple(
+        min((seconds * 1000 for seconds in times if seconds is not None), default=None)
+        for times in zip(*rounds, strict=True)
+    )
+
+
+def _layer_step(cell: CellGraph, recipe: Recipe, size: int, engine: str) -> Callable[[], object] | None:
+    precision = "bfloat16" if recipe.precision == "bfloat16" else "full"
+    dtype = torch.float64 if recipe.precision == "float64" else torch.float32
+    try:
+        with torch.random.fork_rng(devices=()):
+            layer = RecurrentLayer(cell, size, size, engine=engine, precision=precision).to(dtype)
+        generator = torch.Generator().manual_seed(0)
+        layer.reset_parameters(1.0, generator)
+        inputs = torch.rand(recipe.unroll, recipe.batch_size, size, dtype=dtype, generator=generator)
+
+        def work() -> None:
+            outputs, _ = layer(inputs)
+            outputs.sum().backward()
+
+        work()  # the first one pays for compilation and torch's own preparations
+    except EngineError:
+        return None
+    return work
 
 
 def _seconds_of(work: Callable[[], object]) -> float:

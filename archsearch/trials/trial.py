@@ -12,9 +12,23 @@ from archsearch.trials.setting import Setting
 
 TRAINER_VERSION = 1
 
-Status = Literal["ok", "diverged", "failed", "out_of_memory", "time_limit", "worker_lost"]
+Status = Literal[
+    "ok",
+    "diverged",  # a loss, a gradient or a prediction is not finite
+    "failed",  # an exception
+    "out_of_memory",  # memory was refused
+    "time_limit",
+    "memory_limit",
+    "crashed",  # twice the end of a process in which nothing else ran
+    "quarantined",  # not run: the cell crashed before
+    "worker_lost",  # given up after several processes were ended from outside
+    "node_lost",  # likewise with machines
+]
 Precision = Literal["float32", "float64", "bfloat16"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+
+# These say something about the machines rather than about the cell: the same search may end otherwise elsewhere.
+NOT_REPRODUCIBLE: frozenset[Status] = frozenset({"time_limit", "memory_limit", "worker_lost", "node_lost"})
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,10 @@ class TrialResult:
         parameters: True number of parameters of the model, at the chosen width.
         hidden_size: The chosen width.
         error: The cause of a failure in one paragraph; empty if there was none.
+        cause: What of the cause can be counted: a signal's number, a limit, a node. Empty for most.
         environment: Engine, CPU and torch version, for the record.
+        test_accuracy: On test data, with the weights of the best validation; None for a trial that was to see none,
+            which every trial of a search is.
     """
 
     status: Status
@@ -111,10 +128,16 @@ class TrialResult:
     hidden_size: int = 0
     error: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
+    test_accuracy: float | None = None
+    cause: Mapping[str, str | float] = field(default_factory=dict, compare=False)
 
     def to_record(self) -> dict[str, Any]:
-        """Returns the result as plain values for JSON."""
-        return {**vars(self), "curve": [list(point) for point in self.curve], "environment": dict(self.environment)}
+        """Returns the result as plain values for JSON; a test accuracy only where there is one."""
+        mappings = {"environment": dict(self.environment), "cause": dict(self.cause)}
+        record = vars(self) | {"curve": [list(point) for point in self.curve]} | mappings
+        if self.test_accuracy is None:
+            del record["test_accuracy"]
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrialResult":

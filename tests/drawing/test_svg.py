@@ -76,7 +76,7 @@ def ends_of_wires(picture: str) -> list[tuple[float, float]]:
     """Returns where pieces of wire end."""
     ends = []
     for path in parsed(picture).iter(f"{NAMESPACE}path"):
-        if path.get("class") == "wire":
+        if "wire" in path.get("class", "").split() and "dot" not in path.get("class", ""):
             for piece in path.get("d", "").split("M")[1:]:
                 numbers = [float(number) for number in re.findall(r"-?[\d.]+", piece)]
                 ends.append((numbers[-1], numbers[-2]) if "H" in piece.split("C")[1] else (numbers[-2], numbers[-1]))
@@ -116,8 +116,39 @@ def test_changed_parts_are_marked():
         for element in outlines(to_svg(cell, ["z", "linear_1", "h'"]))
         if "changed" in element.get("class", "")
     ]
-    assert sorted(marked) == ["activation node changed", "matrix node changed", "state node changed"]
+    assert sorted(marked) == ["activation node gate changed", "matrix node changed", "state node changed"]
     assert not any("changed" in element.get("class", "") for element in outlines(to_svg(cell)))
+
+
+def marked_as_gates(cell: CellGraph) -> list[str]:
+    groups = parsed(to_svg(cell)).iter(f"{NAMESPACE}g")
+    return sorted(group[2].text or "" for group in groups if "gate" in group[1].get("class", "").split())
+
+
+def test_gates_and_the_products_they_rule_are_marked():
+    assert marked_as_gates(zoo_cell("gru")) == [
+        "sigmoid",
+        "sigmoid",
+        "\N{MULTIPLICATION SIGN}",
+        "\N{MULTIPLICATION SIGN}",
+    ]
+    assert marked_as_gates(CellGraph.from_equations("z = sigmoid(linear(x))\nh' = (1 - z) * h")) == [
+        "sigmoid",
+        "\N{MULTIPLICATION SIGN}",
+    ]
+    assert marked_as_gates(CellGraph.from_equations("h' = tanh(linear(x, h)) * sigmoid(x)")) == [
+        "sigmoid",
+        "\N{MULTIPLICATION SIGN}",
+    ]
+    assert marked_as_gates(CellGraph.from_equations("h' = sigmoid(linear(x)) + tanh(x) * h")) == []
+
+
+def test_inline_pictures_leave_the_style_to_the_page():
+    bare = to_svg(zoo_cell("gru"), is_inline=True)
+    assert "<style" not in bare
+    assert "http" not in bare
+    assert "fill=" not in bare
+    assert not re.search(r"stroke=|#[0-9a-f]{6}", bare)
 
 
 def test_matrices_and_values_have_their_names():

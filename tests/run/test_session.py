@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from shared_runs import run, views
 from shared_simulation import TRANSFORMATIONS, KillingEvaluator, SilentObserver, SimulatedEvaluator, make_plan
 
 from archsearch.errors import ConfigError, SearchStateError
@@ -20,24 +21,6 @@ from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped, run_search
 from archsearch.trials.trial import TrialResult
-
-VIEWS = ("leaderboard.csv", "trials.csv", "candidates.csv")
-
-
-def run(results_dir, name, plan, evaluator=None, workers=0):
-    path = results_dir / name
-    folder = RunFolder.open(path) if path.exists() else RunFolder.create(results_dir, name, "test")
-    run_search(plan, folder, evaluator or SimulatedEvaluator(), workers, SilentObserver())
-    return path
-
-
-def views(path):
-    """Returns the tables without their clock columns."""
-    frames = {}
-    for name in VIEWS:
-        frame = pd.read_csv(path / name)
-        frames[name] = frame[[column for column in frame if "seconds" not in column]].to_csv()
-    return frames
 
 
 def test_the_views_are_those_of_the_journal(tmp_path):

@@ -6,13 +6,15 @@
 #define PANEL (2 * LANES)
 #define ROUND_UP(n, step) (((n) + (step)-1) / (step) * (step))
 
-/* How much of the inner dimension is taken at a time, so that what is packed of it stays in the cache. */
+/* How much of the inner dimension is taken at a time, so that what is packed of it stays in the cache: beside rows that
+   pass by once, or, in products over time, beside strips of two matrices that are read again and again. */
 #define MAX_INNER 512
 #define MIN_INNER 128
 #define CACHED_NUMBERS ((long)(524288 / sizeof(REAL)))
+#define CACHED_OVER_TIME ((long)(294912 / sizeof(REAL)))
 
 static inline long inner_block(long k, long n) {
-    long block = CACHED_NUMBERS / ROUND_UP(n, LANES);
+    long block = CACHED_OVER_TIME / ROUND_UP(n, LANES);
     block = block < MIN_INNER ? MIN_INNER : block > MAX_INNER ? MAX_INNER : block;
     const long num_blocks = (k + block - 1) / block;
     return num_blocks ? (k + num_blocks - 1) / num_blocks : 1; /* even shares */

@@ -1,0 +1,179 @@
+"""`archsearch compare`: two runs, or two strategies with several runs each, on the same tasks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.new_files import check_writable
+from archsearch.cli.run_configuration import from_yaml
+from archsearch.cli.section import Section
+from archsearch.cli.studying import read_confidence
+from archsearch.cli.tables import PLAIN_WIDTH
+from archsearch.cli.words import parse_words
+from archsearch.errors import ConfigError, SearchStateError
+from archsearch.run.folder import write_atomically
+from archsearch.run.reading import Run, load_run
+from archsearch.run.views import to_csv
+from archsearch.studies.comparison import Comparison, Side, compare, comparison_frame, differing_keys
+from archsearch.studies.comparison_plot import plot_comparison
+from archsearch.studies.intervals import Interval
+from archsearch.studies.progress import BUDGETS, progress_of, shared_baseline
+
+NOTHING_COMMON = "nothing in common"
+# of a task's `search`, what makes trainings longer or larger; all else there is strategy
+SIZES_OF_SPACE = ("num_layers", "max_parameters")
+
+
+def run(words: list[str]) -> int:
+    """Prints how fit the best cells were for what was spent; writes curves and picture if asked to."""
+    root = Section(compose_settings("compare", parse_words("compare", words)).values)
+    confidence = read_confidence(root)
+    sides = [[load_run(path) for path in _paths(root.text(key))] for key in ("run", "other")]
+    _check_comparable([each for side in sides for each in side])
+    csv = _target(root, "csv", ".csv")
+    out = _target(root, "out", ".png")
+    baseline = shared_baseline([each for side in sides for each in side])
+    first, second = (
+        Side(name, tuple(progress_of(each, baseline) for each in side))
+        for name, side in zip(_names(root, sides), sides, strict=True)
+    )
+    _print(first, second, compare(first, second, confidence), confidence)
+    if csv is not None:
+        write_atomically(csv, to_csv(comparison_frame(first, second)))
+        print(f"Wrote {csv}")
+    if out is not None:
+        plot_comparison(first, second, BUDGETS, out)
+        print(f"Wrote {out}")
+    return 0
+
+
+def _paths(text: str) -> list[str]:
+    """Returns one path, or several with commas between them; the brackets of a list may be left out."""
+    if Path(text).exists():
+        return [text]
+    return [part.strip() for part in text.removeprefix("[").removesuffix("]").split(",") if part.strip()]
+
+
+def _names(root: Section, sides: Sequence[Sequence[Run]]) -> tuple[str, str]:
+    if "names" in root:
+        names = root.texts("names")
+        if len(names) != 2 or names[0] == names[1]:
+            raise ConfigError(f"names: expected two different names such as [evolution,random], got {list(names)}.")
+        return names[0], names[1]
+    first, second = (", ".join(each.folder.name for each in side) for side in sides)
+    return (first, second) if first != second else (f"{first} (run)", f"{second} (other)")
+
+
+def _target(root: Section, key: str, ending: str) -> Path | None:
+    if key not in root:
+        return None
+    path = Path(root.text(key))
+    if path.suffix != ending:
+        raise ConfigError(f"{key}: expected a file name that ends in {ending}, got '{path}'. Rename it.")
+    check_writable(path)
+    return path
+
+
+def _check_comparable(runs: Sequence[Run]) -> None:
+    """Checks that all runs are about the same tasks, sizes, recipe and baseline, and have found their baselines.
+
+    Raises:
+        ConfigError: Two of them differ, or are one.
+        SearchStateError: One has no baseline yet.
+    """
+    paths = [each.path.resolve() for each in runs]
+    if len(set(paths)) < len(paths):
+        raise ConfigError("run, other: expected each run once, got one twice. It says nothing new the second time.")
+    for each in runs:
+        if not each.outcomes:
+            raise SearchStateError(
+                f"{each.path}: expected a run whose founders are trained, got one without. Resume it."
+            )
+    kept = [_what_must_agree(each) for each in runs]
+    for each, other in zip(runs[1:], kept[1:], strict=True):
+        differences = differing_keys(kept[0], other)
+        if differences:
+            raise ConfigError(
+                f"{runs[0].path} and {each.path} cannot be compared: {'; '.join(differences)}. Compare runs on the "
+                f"same tasks and sizes."
+            )
+
+
+def _what_must_agree(each: Run) -> dict[str, Any]:
+    values = from_yaml(each.folder.read_config(), each.folder.config_path)
+    tasks: dict[str, Any] = {}
+    for name, entry in values["task"].items():
+        search: Mapping[str, Any] = entry.get("search") or {}
+        space = {key: (search.get("space") or {}).get(key) for key in SIZES_OF_SPACE}
+        tasks[name] = {**entry, "search": {"max_steps": search.get("max_steps"), "space": space}}
+    founders = values.get("founders") or [{}]
+    return {"task": tasks, "recipe": values.get("recipe"), "baseline": founders[0].get("equations")}
+
+
+def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confidence: float) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("budget", "spent by each", "measure"):
+        table.add_column(name, no_wrap=True)
+    for name in (first.name, second.name, "difference"):
+        table.add_column(name, justify="right")
+    for comparison in comparisons:
+        for measure, one, two, difference in comparison.rows:
+            table.add_row(
+                comparison.budget.replace("_", " "),
+                f"{comparison.end:,.0f}",
+                "best fitness" if measure == "fitness" else f"mean from {comparison.begin:,.0f} on",
+                _span(one),
+                _span(two),
+                _span(difference, sign="+"),
+            )
+        if not comparison.rows:
+            table.add_row(comparison.budget.replace("_", " "), f"{comparison.end:,.0f}", NOTHING_COMMON)
+    console.print(table, end="")
+    print(
+        "best fitness of a found cell, 0 before there is one; by ratios to the mean of all runs' baselines; at what "
+        "the cheapest run spent.\n"
+        f"{_where_from(first, second, confidence)}"
+    )
+    if not all(comparison.rows for comparison in comparisons):
+        print(
+            "Nothing in common: the founders of one run cost more than another run in all. Seconds depend on the load."
+        )
+    if comparisons[0].rows:
+        _say(first, second, comparisons[0].rows[0][3], comparisons[0].end)
+
+
+def _where_from(first: Side, second: Side, confidence: float) -> str:
+    if min(len(first.progresses), len(second.progresses)) > 1:
+        return f"In brackets {confidence:.0%} intervals over runs: Student's t; Welch's for the difference."
+    return (
+        f"In brackets {confidence:.0%} intervals from drawing the steps of a lone run again: how much hung on single "
+        "cells, not how\nanother seed would have gone. Several runs per side, run=[a,b,c], tell that."
+    )
+
+
+def _say(first: Side, second: Side, difference: Interval, end: float) -> None:
+    """Says which side found fitter cells; of lone runs only what they found, since nothing is known of their spread."""
+    if min(len(first.progresses), len(second.progresses)) == 1:
+        print(
+            f"At {end:,.0f} trials the best cell of {first.name} was {difference.estimate:+.4f} fitter than that of "
+            f"{second.name}: of these runs, not of what made them."
+        )
+        return
+    verdict = f"{first.name} and {second.name} are not distinguishable"
+    if difference.low > 0:
+        verdict = f"{first.name} finds fitter cells than {second.name}"
+    elif difference.high < 0:
+        verdict = f"{second.name} finds fitter cells than {first.name}"
+    print(f"At {end:,.0f} trials {verdict}: {_span(difference, sign='+')}.")
+
+
+def _span(interval: Interval, sign: str = "") -> str:
+    return f"{interval.estimate:{sign}.4f} ({interval.low:{sign}.4f} to {interval.high:{sign}.4f})"

@@ -1,0 +1,79 @@
+"""A confirmation, where a run has one, as the report shows it."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from archsearch.report.axes import Axis
+from archsearch.report.figures import interval
+from archsearch.run.reading import Run
+
+_LIMITS = ("fitness_low", "fitness", "fitness_high")
+
+
+@dataclass(frozen=True)
+class ConfirmedRow:
+    """One cell of a confirmation.
+
+    Attributes:
+        cell: Its digest.
+        title: Its name, or its digest.
+        verdict: `better`, `worse`, …
+        fitness: Estimate and interval in words; empty for a cell without.
+        picture: The interval drawn; empty likewise.
+        ratios: Likewise in words, by task.
+        sentence: What may be said.
+    """
+
+    cell: str
+    title: str
+    verdict: str
+    fitness: str
+    picture: Markup
+    ratios: Mapping[str, str]
+    sentence: str
+
+
+def confirmed_rows(run: Run) -> list[ConfirmedRow]:
+    """Returns the rows of `confirmation.csv` in its order; none if the run has not been confirmed.
+
+    Raises:
+        FileFormatError: The file is no table of a confirmation.
+    """
+    frame = run.confirmation()
+    if frame is None:
+        return []
+    frame = frame.astype(dict.fromkeys(_LIMITS, "float64"))
+    values = [*frame[list(_LIMITS)].to_numpy().ravel(), 1.0]
+    axis = Axis.around("fitness", [float(value) for value in values])
+    return [_row(row, run.tasks, axis) for row in frame.to_dict("records")]
+
+
+def _row(row: Mapping[Hashable, object], tasks: tuple[str, ...], axis: Axis) -> ConfirmedRow:
+    low, estimate, high = (float(str(row[name])) for name in _LIMITS)
+    has_interval = all(map(math.isfinite, (low, estimate, high)))
+    return ConfirmedRow(
+        cell=str(row["cell"]),
+        title=_text(row.get("name")) or str(row["cell"]),
+        verdict=_text(row["verdict"]),
+        fitness=_span(row, "fitness"),
+        picture=interval(low, estimate, high, axis) if has_interval else Markup(),
+        ratios={task: _span(row, f"ratio_{task}") for task in tasks},
+        sentence=_text(row.get("sentence")),
+    )
+
+
+def _span(row: Mapping[Hashable, object], name: str) -> str:
+    """Returns `1.012 (0.990 to 1.034)`, or nothing where a number is missing."""
+    values = [row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")]
+    numbers = [float(str(value)) for value in values if isinstance(value, int | float) and not pd.isna(value)]
+    if len(numbers) < len(values):
+        return ""
+    return f"{numbers[0]:.3f} ({numbers[1]:.3f} to {numbers[2]:.3f})"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,86 @@
+"""The charts of a whole run: progress, and fitness against size."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from archsearch.report.axes import Axis
+from archsearch.report.charts import Chart, Dot, Line
+from archsearch.report.curves import MAX_FOUNDERS
+from archsearch.search.leaderboard import LeaderboardRow
+from archsearch.search.pareto import pareto_front
+
+MAX_DOTS = 1500
+_FITNESS = "fitness"
+
+
+def progress_chart(progress: pd.DataFrame, founders: Mapping[str, float], against: str, label: str) -> Markup:
+    """Draws the best found cell's fitness, and that of every cell that passed all gates.
+
+    Args:
+        progress: As `Run.progress` gives it.
+        founders: Fitness by name.
+        against: The column to go along.
+        label: Of the axis.
+    """
+    passed = progress[progress["fitness"].notna()]
+    best = progress[progress["best_fitness"].notna()]
+    shown = {name: founders[name] for name in [*founders][:MAX_FOUNDERS]}
+    x_axis = Axis.around(label, progress[against], from_zero=True)
+    y_axis = Axis.around(_FITNESS, [*passed["fitness"], *best["best_fitness"], *shown.values()])
+    lines = [
+        Line([(x_axis.low, fitness), (x_axis.high, fitness)], f"{name} {fitness:.3f}", f"founder{number}")
+        for number, (name, fitness) in enumerate(shown.items())
+    ]
+    steps = best.drop_duplicates(["best_fitness"], keep="first")
+    points = [*zip(steps[against], steps["best_fitness"], strict=True)]
+    if points:
+        points.append((progress[against].iloc[-1], best["best_fitness"].iloc[-1]))
+        lines.append(Line(points, "best found cell", "this", is_stepped=True))
+    dots = [
+        Dot(row[against], row["fitness"], f"step {row['step']}: {row['cell']}, fitness {row['fitness']:.3f}")
+        for row in passed.iloc[:: max(1, -(-len(passed) // MAX_DOTS))].to_dict("records")
+    ]
+    return Chart(f"best fitness against {label}", x_axis, y_axis, lines, dots).to_svg()
+
+
+def pareto_chart(rows: Sequence[LeaderboardRow]) -> Markup:
+    """Draws each listed cell's fitness against its parameters, and the front of those worth their size."""
+    fitnesses, sizes = [row.fitness for row in rows], [float(row.parameters) for row in rows]
+    is_on_front = pareto_front(fitnesses, sizes)
+    front = sorted({(row.parameters, row.fitness) for row, is_on in zip(rows, is_on_front, strict=True) if is_on})
+    dots = [
+        Dot(
+            row.parameters,
+            row.fitness,
+            f"{row.name or row.cell}: {row.parameters:,} parameters, fitness {row.fitness:.3f}",
+            "dot founder" if row.name else "dot on-front" if is_on else "dot",
+            row.cell,
+            row.name,
+        )
+        for row, is_on in zip(rows, is_on_front, strict=True)
+    ]
+    return Chart(
+        "fitness against parameters of the listed cells",
+        Axis.around("parameters of one layer, 128 inputs and units", sizes, num_ticks=4),
+        Axis.around(_FITNESS, fitnesses),
+        [Line(front, "no listed cell is both fitter and smaller", "front", is_stepped=True)],
+        dots,
+    ).to_svg()
+
+
+def interval(low: float, estimate: float, high: float, axis: Axis) -> Markup:
+    """Draws a confidence interval on an axis that all rows of a table share; a line stands at 1."""
+    width, height = 160.0, 22.0
+
+    def place(value: float) -> str:
+        return f"{min(max(axis.share(value), 0.0), 1.0) * (width - 12) + 6:.1f}"
+
+    return Markup(  # noqa: S704 - numbers alone
+        f'<svg class="interval" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
+        f'aria-label="{estimate:.3f}, from {low:.3f} to {high:.3f}">'
+        f'<path class="one" d="M{place(1.0)} 1V{height - 1:g}"/>'
+        f'<path class="whisker" d="M{place(low)} {height / 2:g}H{place(high)}"/>'
+        f'<circle class="estimate" cx="{place(estimate)}" cy="{height / 2:g}" r="4"/></svg>'
+    )

@@ -1,0 +1,222 @@
+"""Starts a private Ray or joins one, and sees to it that all its machines can do the same work."""
+
+import _thread
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from archsearch.errors import ArchSearchError, ConfigError, SearchStateError
+
+START_SECONDS = 180.0
+CONNECT_SECONDS = 10.0
+SECONDS_BETWEEN_LOOKS = 2.0
+
+
+def start_private(ray: Any, num_workers: int, folder: Path) -> None:
+    """Starts a Ray of our own, which ends with this process.
+
+    Raises:
+        SearchStateError: It does not start.
+    """
+    _init(
+        ray,
+        "Ray did not start",
+        "Look at the memory, the disk and the sockets allowed here, or use workers=0, which needs no Ray.",
+        address="local",
+        num_cpus=num_workers,
+        include_dashboard=False,
+        object_store_memory=256 * 1024 * 1024,
+        _temp_dir=str(folder),
+    )
+
+
+def join(ray: Any, address: str) -> None:
+    """Connects to a Ray that others started and will end.
+
+    Raises:
+        ConfigError: The address is of a kind that cannot be used.
+        SearchStateError: There is none, or it does not answer.
+    """
+    if "://" in address:
+        raise ConfigError(
+            f"ray.address: expected auto or HOST:PORT, got {address!r}. Start the search on a machine of the cluster: "
+            f"results are kept where it runs."
+        )
+    trouble = f"no Ray cluster could be joined at {address!r}"
+    if address != "auto":
+        _look_for(address, trouble)
+    _init(
+        ray,
+        trouble,
+        "A cluster that asks for Ray's token wants RAY_AUTH_MODE=token in the environment besides the token; all "
+        "machines need the same versions of Ray and Python.",
+        address=address,
+    )
+
+
+def _look_for(address: str, trouble: str) -> None:
+    """Checks that somebody listens at an address: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"ray.address: expected auto or HOST:PORT, got {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SearchStateError(
+            f"{trouble} ({error}). `ray start --head` on its first machine says the address; look at the firewall."
+        ) from error
+
+
+def _init(ray: Any, trouble: str, advice: str, **arguments: Any) -> None:
+    """Calls `ray.init`, or gives up after `START_SECONDS`: it may hang where it is not allowed to open sockets."""
+    is_late = threading.Event()
+
+    def give_up() -> None:
+        is_late.set()
+        _thread.interrupt_main()
+
+    watchdog = threading.Timer(START_SECONDS, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
+    except KeyboardInterrupt:
+        if not is_late.is_set():
+            raise
+        raise SearchStateError(f"{trouble} within {START_SECONDS:.0f} s. {advice}") from None
+    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+        raise SearchStateError(f"{trouble} ({' '.join(str(error).split())[:500]}). {advice}") from error
+    finally:
+        watchdog.cancel()
+
+
+def own_versions() -> dict[str, str]:
+    """Returns the versions that must be the same on all machines."""
+    return _make_versions()()
+
+
+def _make_versions() -> Callable[[], dict[str, str]]:
+    def versions() -> dict[str, str]:
+        """Is sent as code, not by name: the machine it runs on may lack archsearch."""
+        import importlib.metadata
+        import platform
+
+        found = {"python": ".".join(platform.python_version_tuple()[:2])}
+        for name in ("torch", "archsearch"):
+            try:
+                found[name] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                found[name] = "missing"
+        return found
+
+    return versions
+
+
+def name_of(node: Mapping[str, Any]) -> str:
+    """Returns what people call a machine of the cluster."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def check_nodes(
+    ray: Any, describe: Callable[..., dict[str, str]], arguments: tuple[Any, ...], own: Mapping[str, str]
+) -> None:
+    """Compares every machine with this one before work starts.
+
+    Args:
+        ray: The module.
+        describe: Returns what the evaluator says of the place where it is called.
+        arguments: Of `describe`.
+        own: What it returns here.
+
+    Raises:
+        SearchStateError: Versions, engine or the tasks' data differ on a machine, or it does not answer.
+    """
+    versions = own_versions()
+    checks: tuple[tuple[Any, tuple[Any, ...], Mapping[str, str]], ...] = (
+        (_make_versions(), (), versions),
+        (describe, arguments, own),
+    )
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    for function, values, expected in checks:
+        remote = ray.remote(num_cpus=0, max_retries=0)(function)
+        asked = [(node, remote.options(scheduling_strategy=_at(ray, node)).remote(*values)) for node in nodes]
+        for node, reference in asked:
+            difference = _difference(ray, reference, expected)
+            if difference:
+                raise SearchStateError(
+                    f"Ray node {name_of(node)}: {difference}. All machines must compute alike: give the node what is "
+                    f"missing, or take it out of the cluster."
+                )
+
+
+def _difference(ray: Any, reference: Any, expected: Mapping[str, str]) -> str:
+    exceptions = ray.exceptions
+    try:
+        return differences(ray.get(reference, timeout=START_SECONDS), expected)
+    except exceptions.RayTaskError as error:
+        cause = error.cause
+        return str(cause) if isinstance(cause, ArchSearchError) else f"nothing can be computed there ({_last(error)})"
+    except exceptions.RayError as error:
+        return f"it does not answer ({_last(error)})"
+
+
+def _last(error: Exception) -> str:
+    """Returns the last line of what Ray says, which after a traceback is the cause."""
+    return str(error).strip().splitlines()[-1][:300]
+
+
+def differences(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
+    """Returns in words what is not as it should be, empty if nothing."""
+    pairs = [(name, found.get(name, "missing"), value) for name, value in expected.items()]
+    return ", ".join(f"{name} is {there}, expected {value} as here" for name, there, value in pairs if there != value)
+
+
+def _at(ray: Any, node: Mapping[str, Any]) -> Any:
+    return ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+
+
+class Machines:
+    """The machines of a joined cluster: how many trials they can run at once, and which of them may not.
+
+    Args:
+        ray: The module.
+        most: Trials at once; None for as many as there are processors.
+    """
+
+    def __init__(self, ray: Any, most: int | None) -> None:
+        self.refused: dict[str, str] = {}
+        self._ray = ray
+        self._most = most
+        self._num_slots = 0
+        self._due = 0.0
+
+    @property
+    def num_slots(self) -> int:
+        """Processors of the machines that are there now, `most` at the most."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + SECONDS_BETWEEN_LOOKS
+            usable = [node for node in self._ray.nodes() if node["Alive"] and node["NodeID"] not in self.refused]
+            self._num_slots = sum(int(node["Resources"].get("CPU", 0)) for node in usable)
+        return self._num_slots if self._most is None else min(self._most, self._num_slots)
+
+    def refuse(self, node_id: str, reason: str) -> str:
+        """Keeps a machine out from now on and returns why, in words.
+
+        Raises:
+            SearchStateError: None is left.
+        """
+        names = {node["NodeID"]: name_of(node) for node in self._ray.nodes()}
+        self.refused[node_id] = reason
+        self._due = 0.0
+        text = f"Ray node {names.get(node_id, node_id)}: {reason}. It gets no trials."
+        if not self.num_slots:
+            raise SearchStateError(f"{text} No other machine is left.")
+        return text
+
+    def options(self) -> dict[str, Any]:
+        """Returns what keeps a trial away from the refused machines."""
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(sorted(self.refused))})"}} if self.refused else {}

@@ -1,0 +1,51 @@
+"""Confidence intervals on ratios, from pairs of trainings that differ in nothing but the cell.
+
+A ratio's interval is Student's on the logarithms of the ratios of pairs (Student 1908, "The probable error of a mean",
+Biometrika 6). Of the ways measured (`benchmarks/confirm_coverage.py`, `docs/confirm.md`) it alone keeps its level with
+five pairs.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate between two limits."""
+
+    low: float
+    estimate: float
+    high: float
+
+
+def log_ratios(values: Sequence[float | None], others: Sequence[float | None]) -> tuple[float, ...] | None:
+    """Returns the logarithms of `value / other`, pair by pair; None if a value is missing or not above zero."""
+    pairs = list(zip(values, others, strict=True))
+    if not all(value and other and value > 0 and other > 0 for value, other in pairs):
+        return None
+    return tuple(math.log(value / other) for value, other in pairs if value and other)
+
+
+def ratio_interval(logs: Sequence[float], error_below: float, error_above: float) -> Interval:
+    """Returns the geometric mean of ratios between Student's limits.
+
+    Args:
+        logs: At least two logarithms of ratios.
+        error_below: Chance that the true mean lies below the lower limit.
+        error_above: Chance that it lies above the upper limit.
+    """
+    mean = float(np.mean(logs))
+    standard_error = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
+    below, above = (_quantile(error, len(logs) - 1) for error in (error_below, error_above))
+    return Interval(math.exp(mean - below * standard_error), math.exp(mean), math.exp(mean + above * standard_error))
+
+
+@cache
+def _quantile(error: float, degrees: int) -> float:
+    """Returns what Student's t exceeds with a probability of `error`."""
+    return float(stats.t.isf(error, degrees))

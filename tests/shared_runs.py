@@ -1,0 +1,37 @@
+"""Whole runs in a folder, and what can be compared of them: `from shared_runs import run, views`."""
+
+from pathlib import Path
+
+import pandas as pd
+from shared_simulation import SilentObserver, SimulatedEvaluator
+
+from archsearch.run.execution import Execution
+from archsearch.run.executor import TrialEvaluator
+from archsearch.run.folder import RunFolder
+from archsearch.run.session import run_search
+from archsearch.search.plan import SearchPlan
+
+VIEWS = ("leaderboard.csv", "trials.csv", "candidates.csv")
+
+
+def run(
+    results_dir: Path,
+    name: str,
+    plan: SearchPlan,
+    evaluator: TrialEvaluator | None = None,
+    workers: Execution | int = 0,
+) -> Path:
+    """Runs a search, or continues it, and returns its folder."""
+    path = results_dir / name
+    folder = RunFolder.open(path) if path.exists() else RunFolder.create(results_dir, name, "test")
+    run_search(plan, folder, evaluator or SimulatedEvaluator(), workers, SilentObserver())
+    return path
+
+
+def views(path: Path) -> dict[str, str]:
+    """Returns the tables without their clock columns."""
+    frames = {}
+    for name in VIEWS:
+        frame = pd.read_csv(path / name)
+        frames[name] = frame[[column for column in frame if "seconds" not in column]].to_csv()
+    return frames

@@ -1,0 +1,80 @@
+"""Studies are interrupted and gone on with, and leave the search alone."""
+
+from pathlib import Path
+
+import pytest
+from shared_studies import SilentStudyObserver, StudyEvaluator, confirmation_plan, noisy, simulated_run, sit_down
+
+from archsearch.errors import SearchStateError
+from archsearch.run.execution import Execution
+from archsearch.run.folder import RunFolder
+from archsearch.run.session import Stopped
+from archsearch.studies.confirm import confirm
+from archsearch.studies.confirmation import judge_all
+from archsearch.studies.sitting import open_sitting, recorded_results
+
+
+def frame(run, path, evaluator):
+    confirmed = sit_down(path, evaluator, lambda sitting: confirm(confirmation_plan(run), sitting))
+    milliseconds = {contestant.cell: 1.0 for contestant in confirmed.plan.contestants}
+    return judge_all(confirmed, milliseconds, "none").frame().drop(columns="training_seconds")
+
+
+def test_an_interrupted_study_goes_on_where_it_was(tmp_path):
+    run = simulated_run(tmp_path / "run")
+    whole_evaluator = StudyEvaluator(noisy)
+    whole = frame(run, tmp_path / "whole", whole_evaluator)
+    seen = []
+    for interrupt_after in (5, 40):
+        evaluator = StudyEvaluator(noisy, interrupt_after)
+        with pytest.raises(Stopped, match="every finished trial is kept"):
+            frame(run, tmp_path / "parts", evaluator)
+        seen += [trial.key for trial in evaluator.trials]
+    evaluator = StudyEvaluator(noisy)
+    assert frame(run, tmp_path / "parts", evaluator).equals(whole)
+    seen += [trial.key for trial in evaluator.trials]
+    assert len(seen) == len(set(seen)) == len(whole_evaluator.trials)
+
+
+def test_a_finished_study_trains_nothing(tmp_path):
+    run = simulated_run(tmp_path / "run")
+    frame(run, tmp_path / "study", StudyEvaluator(noisy))
+    again = StudyEvaluator(noisy)
+    frame(run, tmp_path / "study", again)
+    assert again.trials == []
+    plan = confirmation_plan(run)
+    assert len(recorded_results(tmp_path / "study", plan.tuning_trials())) == len(plan.tuning_trials())
+
+
+def test_the_journal_of_the_search_stays_as_it_is(tmp_path):
+    run = simulated_run(tmp_path / "run")
+    before = (tmp_path / "run" / "archsearch.db").read_bytes()
+    frame(run, tmp_path / "run" / "confirm", StudyEvaluator(noisy))
+    assert (tmp_path / "run" / "archsearch.db").read_bytes() == before
+
+
+def test_two_processes_never_work_on_one_study(tmp_path):
+    (tmp_path / "study").mkdir()
+    with (
+        RunFolder(tmp_path / "study").locked(),
+        pytest.raises(SearchStateError, match="another process"),
+        open_sitting(tmp_path / "study", StudyEvaluator(noisy), Execution(), SilentStudyObserver(), ["archsearch"]),
+    ):
+        pass
+
+
+def test_no_results_without_a_folder(tmp_path):
+    assert recorded_results(tmp_path / "none", []) == {}
+
+
+@pytest.mark.ray
+def test_workers_give_the_same_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    run = simulated_run(tmp_path / "run")
+    serial = frame(run, tmp_path / "serial", StudyEvaluator(noisy))
+    with open_sitting(
+        tmp_path / "ray", StudyEvaluator(noisy), Execution(workers=2), SilentStudyObserver(), ["archsearch"]
+    ) as sitting:
+        confirmed = confirm(confirmation_plan(run), sitting)
+    milliseconds = {contestant.cell: 1.0 for contestant in confirmed.plan.contestants}
+    assert judge_all(confirmed, milliseconds, "none").frame().drop(columns="training_seconds").equals(serial)
