@@ -141,7 +141,7 @@ def search(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace, folder: RunFolder, workers: SimulatedWorkers, observer: Sampler) -> EndedRun:
     """Runs a sitting with the simulated workers in the place of real ones."""
-    session._make_executor = lambda *_: workers  # type: ignore[assignment]
+    session.make_executor = lambda *_: workers  # type: ignore[assignment]
     plan = make_plan(arguments.candidates, arguments.lookahead)
     return run_search(plan, folder, None, arguments.workers, observer)  # type: ignore[arg-type]
 
