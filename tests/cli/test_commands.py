@@ -396,3 +396,37 @@ def test_the_end_accounts_for_candidates_trials_and_duplicates(archsearch, tiny_
     assert line.startswith("1 candidates, ")
     assert f"; {summary['trials']} trials (" in line
     assert line.endswith("4 duplicates drawn, which would have cost 9 more.")
+
+
+def test_repair_says_what_was_kept_and_the_search_goes_on(archsearch, copied_run):
+    whole = archsearch("repair", f"run={copied_run}")
+    assert whole.code == 0
+    assert "the journal is whole" in whole.out
+    before = without_clock(copied_run).to_csv()
+    journal = copied_run / "archsearch.db"
+    data = bytearray(journal.read_bytes())
+    data[data.index(b'"accuracy": 0.') + len(b'"accuracy": ')] = ord("7")
+    journal.write_bytes(data)
+    damaged = archsearch("leaderboard", f"run={copied_run}")
+    assert damaged.code == 2
+    assert f"archsearch repair run={copied_run}" in damaged.err
+    repaired = archsearch("repair", f"run={copied_run}")
+    assert repaired.code == 0
+    assert "Lost: 1 trials" in repaired.out
+    assert (copied_run / "archsearch.db.damaged-1").read_bytes() == data
+    assert f"resume run={copied_run}" in repaired.out
+    assert archsearch("resume", f"run={copied_run}").code == 0
+    assert without_clock(copied_run).to_csv() == before
+
+
+def test_repair_of_what_is_no_run(archsearch, tmp_path):
+    outcome = archsearch("repair", f"run={tmp_path}")
+    assert outcome.code == 2
+    assert "expected the folder of a run" in outcome.err
+
+
+def test_the_leaderboard_restores_its_file(archsearch, copied_run):
+    before = (copied_run / "leaderboard.csv").read_bytes()
+    (copied_run / "leaderboard.csv").unlink()
+    assert archsearch("leaderboard", f"run={copied_run}").code == 0
+    assert (copied_run / "leaderboard.csv").read_bytes() == before
