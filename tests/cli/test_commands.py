@@ -24,6 +24,7 @@ from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_multiply_adds
 from archsearch.interop import from_darts
+from archsearch.run.execution import Execution, Limits
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped
 from archsearch.search.leaderboard import leaderboard_rows
@@ -396,3 +397,25 @@ def test_the_end_accounts_for_candidates_trials_and_duplicates(archsearch, tiny_
     assert line.startswith("1 candidates, ")
     assert f"; {summary['trials']} trials (" in line
     assert line.endswith("4 duplicates drawn, which would have cost 9 more.")
+
+
+def test_a_resume_takes_how_trials_are_computed_anew(archsearch, tiny_words, monkeypatch):
+    seen = []
+    monkeypatch.setattr(running, "run_search", lambda *arguments: seen.append(arguments[3]) or stop())
+
+    def stop():
+        raise Stopped("enough")
+
+    archsearch("search", *tiny_words, "name=first", "workers=2", "grace_seconds=3", "time_limit_seconds=50")
+    archsearch("resume", "run=results/first")
+    archsearch("resume", "run=results/first", "workers=1", "grace_seconds=0", "ray.address=auto")
+    archsearch("resume", "run=results/first", "workers=auto", "ray.address=host:6379")
+    limits = Limits(50.0, None)
+    assert seen == [
+        Execution(2, limits, 3.0),
+        Execution(2, limits, 3.0),
+        Execution(1, limits, 0.0, "auto"),
+        Execution(None, limits, 3.0, "host:6379"),
+    ]
+    assert archsearch("resume", "run=results/first", "time_limit_seconds=60").code == 2
+    assert "workers" in archsearch("search", *tiny_words, "name=other", "workers=0", "ray.address=auto").err

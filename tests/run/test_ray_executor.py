@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,10 @@ def listening_addresses(pids: set[int]) -> set[str]:
     """Returns the local addresses, in hexadecimal digits, to which processes listen."""
     inodes = set()
     for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
-            except OSError:  # just closed
-                continue
+        with suppress(OSError):  # it has ended
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):  # just closed
+                    inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
     rows = [
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
@@ -59,6 +59,13 @@ def descendants(pid: int) -> Iterator[int]:
             yield from descendants(int(child))
 
 
+def is_busy_worker(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_compute")
+    except OSError:  # it has ended
+        return False
+
+
 class Listening(SilentObserver):
     """Looks at the sockets once while the search runs, and ends one of Ray's workers."""
 
@@ -70,7 +77,7 @@ class Listening(SilentObserver):
     def refresh(self, num_in_flight, num_waiting):  # noqa: ARG002
         self.most_in_flight = max(self.most_in_flight, num_in_flight)
         for pid in [] if self.killed else descendants(os.getpid()):
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_compute"):
+            if is_busy_worker(pid):
                 self.addresses = listening_addresses(set(descendants(os.getpid())))
                 self.killed = pid
                 os.kill(pid, signal.SIGKILL)
