@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from shared_faults import MARK, await_no_process
+from shared_faults import MARK, await_no_process, marked_processes
 
 from archsearch.run.reading import load_run
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @contextmanager
-def searching(folder: Path, *words: str) -> "Iterator[subprocess.Popen[str]]":
+def searching(folder: Path, *words: str) -> "Iterator[tuple[subprocess.Popen[str], str]]":
     """Starts a search whose trials run in a process beside it, and sees that nothing of it is left."""
     mark = uuid.uuid4().hex
     heed_interrupts = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
@@ -35,25 +35,25 @@ def searching(folder: Path, *words: str) -> "Iterator[subprocess.Popen[str]]":
         preexec_fn=heed_interrupts,
     ) as process:
         try:
-            yield process
+            yield process, mark
         finally:
             process.kill()
     assert await_no_process(mark) == {}, "processes were left behind"
 
 
-def await_start(process: "subprocess.Popen[str]", folder: Path) -> None:
+def await_first_trial(process: "subprocess.Popen[str]", mark: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("This search"):
             break
-    while not (folder / "results/run/archsearch.db").exists():
+    while not any("trial_worker" in command for command in marked_processes(mark).values()):
         assert process.poll() is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_ends_with_the_command_that_goes_on(tiny_words, tmp_path, number):
-    with searching(tmp_path, *tiny_words, *LONG, "grace_seconds=0") as process:
-        await_start(process, tmp_path)
+    with searching(tmp_path, *tiny_words, *LONG, "grace_seconds=0") as (process, mark):
+        await_first_trial(process, mark)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -62,8 +62,8 @@ def test_a_signal_ends_with_the_command_that_goes_on(tiny_words, tmp_path, numbe
 
 
 def test_a_second_signal_says_it_too(tiny_words, tmp_path):
-    with searching(tmp_path, *tiny_words, *LONG, "grace_seconds=3600") as process:
-        await_start(process, tmp_path)
+    with searching(tmp_path, *tiny_words, *LONG, "grace_seconds=3600") as (process, mark):
+        await_first_trial(process, mark)
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         for line in process.stderr:
@@ -77,8 +77,11 @@ def test_a_second_signal_says_it_too(tiny_words, tmp_path):
 
 
 def test_a_reader_that_goes_away_stops_the_search_in_good_order(tiny_words, tmp_path):
-    with searching(tmp_path, *tiny_words, "name=run", "time_limit_seconds=60", "search.max_steps=200") as process:
-        await_start(process, tmp_path)
+    with searching(tmp_path, *tiny_words, "name=run", "time_limit_seconds=60", "search.max_steps=200") as (
+        process,
+        mark,
+    ):
+        await_first_trial(process, mark)
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None
