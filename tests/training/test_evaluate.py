@@ -51,6 +51,20 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
     assert TrialResult.from_record(result.to_record()) == result
 
 
+def test_an_evaluator_says_what_other_machines_must_have_in_common(evaluator, recall_task, monkeypatch):
+    described = evaluator.describe()
+    assert set(described) == {"engine", "python", "torch", "archsearch", "task recall"}
+    assert described["task recall"] == recall_task.digest
+    assert Evaluator({"recall": replace(recall_task, epoch=5)}).describe()["task recall"] != recall_task.digest
+
+    def refuse(_name):
+        raise ConfigError("no compiler here")
+
+    monkeypatch.setattr("archsearch.training.evaluate.choose_engine", refuse)
+    with pytest.raises(ConfigError, match="no compiler here"):
+        evaluator.describe()
+
+
 def test_same_trial_same_bits(evaluator, recall_task, make_trial):
     trial = make_trial(recall_task)
     random_state = torch.get_rng_state()
