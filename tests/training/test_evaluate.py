@@ -56,15 +56,15 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
 def test_test_data_are_scored_for_some_replicates_only(evaluator, recall_task, make_trial):
     held_out = HeldOutEvaluator(evaluator, first_replicate=5)
     searched, confirmed = (held_out.evaluate(make_trial(recall_task, replicate=number)) for number in (4, 5))
-    assert searched.test_accuracy is None
+    assert searched.test_value is None
     expected = evaluator.evaluate_keeping_model(make_trial(recall_task, replicate=5))
-    assert confirmed.test_accuracy == expected.test_accuracy is not None
-    assert replace(confirmed, test_accuracy=None, seconds=0) == replace(expected.result, seconds=0)
+    assert confirmed.test_value == expected.test_value is not None
+    assert replace(confirmed, test_value=None, seconds=0) == replace(expected.result, seconds=0)
 
 
-def test_records_hold_a_test_accuracy_only_where_there_is_one():
-    assert "test_accuracy" not in TrialResult("ok", 0.5).to_record()
-    result = TrialResult("ok", 0.5, test_accuracy=0.4)
+def test_records_hold_a_test_value_only_where_there_is_one():
+    assert "test_value" not in TrialResult("ok", 0.5).to_record()
+    result = TrialResult("ok", 0.5, test_value=0.4)
     assert TrialResult.from_record(result.to_record()) == result
 
 
@@ -77,17 +77,31 @@ def test_a_prediction_that_is_not_finite_on_test_data_is_the_cells_failure(
         splits.append(split)
         return iter(original(self, split, *sizes))
 
-    def measure(*arguments):
+    def measure_validation_only(*arguments):
         if splits[-1] == "test":
             raise DivergedError("a prediction on held-out data is not finite")
-        return measure_accuracy(*arguments)
+        return measure(*arguments)
 
     original = type(recall_task).held_out
     monkeypatch.setattr(type(recall_task), "held_out", held_out)
-    monkeypatch.setattr("archsearch.training.evaluate.measure_accuracy", measure)
+    monkeypatch.setattr("archsearch.training.evaluate.measure", measure_validation_only)
     evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
     assert evaluation.result.status == "ok"
-    assert evaluation.test_accuracy is None
+    assert evaluation.test_value is None
+
+
+def test_an_evaluator_says_what_other_machines_must_have_in_common(evaluator, recall_task, monkeypatch):
+    described = evaluator.describe()
+    assert set(described) == {"engine", "python", "torch", "archsearch", "task recall"}
+    assert described["task recall"] == recall_task.digest
+    assert Evaluator({"recall": replace(recall_task, epoch=5)}).describe()["task recall"] != recall_task.digest
+
+    def refuse(_name):
+        raise ConfigError("no compiler here")
+
+    monkeypatch.setattr("archsearch.training.evaluate.choose_engine", refuse)
+    with pytest.raises(ConfigError, match="no compiler here"):
+        evaluator.describe()
 
 
 def test_same_trial_same_bits(evaluator, recall_task, make_trial):
