@@ -53,7 +53,11 @@ COMMANDS = {
     ),
     "watch": Command(
         "follows a search that runs in another terminal",
-        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
+        (
+            "archsearch watch run=results/first",
+            "archsearch watch run=results/first once=yes",
+            "archsearch watch run=results/first tensorboard=curves",
+        ),
     ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
