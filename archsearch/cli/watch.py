@@ -12,12 +12,14 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.run_configuration import from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
+from archsearch.run.display import SECONDS_BETWEEN_LINES
 from archsearch.run.folder import RunFolder
 from archsearch.run.live_table import LiveState, live_lines, live_picture
 from archsearch.run.tensorboard_log import TensorBoardLog
 from archsearch.run.watching import Watcher
 
 PLAIN_WIDTH = 160
+SECONDS_ON_A_TERMINAL = 2.0
 SHARE_OF_TIME_FOR_READING = 0.1
 NOT_BEGUN = "The search has not begun: its journal is not there yet."
 
@@ -26,12 +28,13 @@ def run(words: list[str]) -> int:
     """Shows the search until it ends, or once."""
     root = Section(compose_settings("watch", parse_words("watch", words)).values)
     folder = RunFolder.open_begun(Path(root.text("run")))
-    pause = root.number("seconds", 0.0)
     watcher = _watcher(folder)
     log = TensorBoardLog(Path(root.text("tensorboard"))) if "tensorboard" in root else None
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
+    usual = SECONDS_ON_A_TERMINAL if console.is_terminal else SECONDS_BETWEEN_LINES
+    pause = root.number("seconds", 0.0) if "seconds" in root else usual
     look = partial(_look, watcher, log)
     try:
         if root.flag("once"):
