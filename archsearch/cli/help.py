@@ -77,7 +77,11 @@ COMMANDS = {
     ),
     "watch": Command(
         "follows a search that runs in another terminal",
-        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
+        (
+            "archsearch watch run=results/first",
+            "archsearch watch run=results/first once=yes",
+            "archsearch watch run=results/first tensorboard=curves",
+        ),
     ),
     "repair": Command(
         "copies what can be read of a damaged journal into a new one",
