@@ -16,10 +16,12 @@ from archsearch.run.views import to_csv
 from archsearch.search.pareto import pareto_front
 from archsearch.studies.confirm import Confirmed
 from archsearch.studies.contestants import Contestant
+from archsearch.studies.intervals import Interval, interval_columns
 from archsearch.studies.sentences import sentence_of
 from archsearch.studies.verdicts import Judgement, judge
 
 FORMAT_VERSION = 1
+ITSELF = Interval(1.0, 1.0, 1.0)  # the baseline's ratio to the baseline
 
 
 @dataclass(frozen=True)
@@ -95,23 +97,16 @@ class Confirmation:
     def _row(self, contestant: Contestant) -> dict[str, Any]:
         plan, cell, structure = self.confirmed.plan, contestant.cell, contestant.graph.structure
         judgement = self.judgements.get(cell)
-        is_baseline = judgement is None
-        fitness = judgement.fitness if judgement else None
         row: dict[str, Any] = {
             "cell": cell,
             "name": contestant.name,
             "role": contestant.role,
             "rank": pd.NA if contestant.rank is None else contestant.rank,
-            "verdict": "baseline" if judgement is None else judgement.verdict,
-            "fitness": 1.0 if is_baseline else fitness and fitness.estimate,
-            "fitness_low": 1.0 if is_baseline else fitness and fitness.low,
-            "fitness_high": 1.0 if is_baseline else fitness and fitness.high,
+            "verdict": judgement.verdict if judgement else "baseline",
+            **interval_columns("fitness", judgement.fitness if judgement else ITSELF),
         }
         for task in plan.search.tasks:
-            ratio = judgement.ratios.get(task.name) if judgement else None
-            row[f"ratio_{task.name}"] = 1.0 if is_baseline else ratio and ratio.estimate
-            row[f"ratio_{task.name}_low"] = 1.0 if is_baseline else ratio and ratio.low
-            row[f"ratio_{task.name}_high"] = 1.0 if is_baseline else ratio and ratio.high
+            row |= interval_columns(f"ratio_{task.name}", judgement.ratios.get(task.name) if judgement else ITSELF)
             row[self._value_columns[task.name]] = _mean(self.confirmed.test_values(cell, task.name))
             setting = self.confirmed.usual_setting(cell, task.name)
             row[f"setting_{task.name}"] = setting.key if setting else ""

@@ -202,7 +202,7 @@ class HeldOutEvaluator:
 
 
 def _test_values(trainer: Trainer) -> dict[str, float]:
-    """Returns metrics on test data by name; none if a prediction there is not finite, which is the cell's own failure."""
+    """Returns metrics on test data by name; none if a prediction is not finite, the cell's own failure."""
     metrics = metrics_of(trainer.model.interface.loss)
     with flush_denormals():
         try:
