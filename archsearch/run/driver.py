@@ -16,8 +16,8 @@ from archsearch.run.executor import Executor
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
-from archsearch.run.quarantine import Quarantine
 from archsearch.run.other_lengths import from_other_lengths
+from archsearch.run.quarantine import Quarantine
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.trial import Trial, TrialResult

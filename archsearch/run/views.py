@@ -1,6 +1,6 @@
 """The tables of a run: views of the journal as data frames, and their text."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd

@@ -1,7 +1,7 @@
 """One training of one cell with one setting on one task, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -157,8 +157,8 @@ class TrialResult:
         cause: What of the cause can be counted: a signal's number, a limit, a node. Empty for most.
         environment: Engine, CPU and torch version, for the record.
         metric: Name of the metric, one of `METRICS`.
-        test_value: Of the metric on test data, with the weights of the best validation; None for a trial that was to see none,
-            which every trial of a search is.
+        test_value: Of the metric on test data, with the weights of the best validation; None for a trial that was to
+            see none, which every trial of a search is.
     """
 
     status: Status
