@@ -55,6 +55,12 @@ def make_plan(**changes: object) -> SearchPlan:
     return SearchPlan(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def make_small_plan(**changes: object) -> SearchPlan:
+    """Returns a search of about a hundred trials: one task, four candidates that do not know of each other."""
+    tasks = make_plan().tasks[:1]
+    return make_plan(**{"tasks": tasks, "num_candidates": 4, "reevaluate_probability": 0.0, **changes})
+
+
 def uniform(*names: object) -> float:
     """Returns a number in 0..1 that depends on the names alone."""
     return int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:6], "big") / 2**48

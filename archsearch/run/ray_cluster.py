@@ -2,7 +2,7 @@
 
 import _thread
 import logging
-import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,20 +12,9 @@ from typing import Any
 from archsearch.errors import ArchSearchError, ConfigError, SearchStateError
 
 START_SECONDS = 180.0
+CONNECT_SECONDS = 10.0
 SECONDS_BETWEEN_LOOKS = 2.0
 ADVICE = "Look at the memory, the disk and the sockets allowed here, or use workers=0, which needs no Ray."
-
-
-def load_ray(*, is_private: bool) -> Any:
-    """Returns the module; a private Ray will listen on the loopback interface only, and nobody is told of its use."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if is_private:
-        # Ray's own switch against clusters, which it uses on desktop systems: every address becomes 127.0.0.1
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-
-    return ray
 
 
 def start_private(ray: Any, num_workers: int, folder: Path) -> None:
@@ -57,7 +46,23 @@ def join(ray: Any, address: str) -> None:
             f"ray.address: expected auto or HOST:PORT, got {address!r}. Start the search on a machine of the cluster: "
             f"results are kept where it runs."
         )
-    _init(ray, f"no Ray cluster could be joined at {address!r}", address=address)
+    trouble = f"no Ray cluster could be joined at {address!r}"
+    if address != "auto":
+        _look_for(address, trouble)
+    _init(ray, trouble, address=address)
+
+
+def _look_for(address: str, trouble: str) -> None:
+    """Checks that somebody listens at an address: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"ray.address: expected auto or HOST:PORT, got {address!r}.")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SearchStateError(
+            f"{trouble} ({error}). `ray start --head` on its first machine says the address; look at the firewall."
+        ) from error
 
 
 def _init(ray: Any, trouble: str, **arguments: Any) -> None:

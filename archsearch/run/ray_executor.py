@@ -1,6 +1,7 @@
-"""The executor that computes trials in worker processes, by Ray. The only file that loads Ray, with `ray_cluster`."""
+"""The executor that computes trials in worker processes, by Ray. The only file that loads Ray."""
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.executor import TrialEvaluator
-from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, load_ray, start_private
+from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, start_private
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.supervisor import Supervisor
 from archsearch.run.trial_worker import here
@@ -20,6 +21,18 @@ MAX_LOSSES = 5
 
 WATCH_SECONDS = 60.0
 _logger = logging.getLogger(__name__)
+
+
+def load_ray(*, is_private: bool) -> Any:
+    """Returns the module; a private Ray will listen on the loopback interface only, and nobody is told of its use."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if is_private:
+        # Ray's own switch against clusters, which it uses on desktop systems: every address becomes 127.0.0.1
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import ray
+
+    return ray
 
 
 class RayExecutor:

@@ -1,7 +1,6 @@
 """A process of ours in which trials are computed, seen from its owner."""
 
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -149,7 +148,7 @@ class TrialProcess:
 def _pickled(evaluator: TrialEvaluator) -> memoryview:
     try:
         return ForkingPickler.dumps(evaluator)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except Exception as error:  # there is no end to the errors that pickling can raise
         raise ConfigError(
             f"evaluator {type(evaluator).__name__}: expected one that can be pickled, since another process trains "
             f"({error}). Define its class in a module, or use no limits and workers=0."

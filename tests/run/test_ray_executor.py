@@ -1,0 +1,115 @@
+"""Faults under Ray get the same statuses as without it, and Ray listens to this machine only."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from shared_faults import FaultyEvaluator
+from shared_runs import run, views
+from shared_simulation import SilentObserver, make_small_plan, simulate
+
+from archsearch.errors import ConfigError, SearchStateError
+from archsearch.run import ray_folder
+from archsearch.run.execution import Execution, Limits
+from archsearch.run.folder import RunFolder
+from archsearch.run.ray_folder import RayFolder
+from archsearch.run.reading import load_run
+from archsearch.run.session import run_search
+
+PLAN = make_small_plan()
+LISTENING = "0A"
+
+
+@pytest.fixture(autouse=True)
+def workers_find_the_simulation(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+
+def candidates() -> list[str]:
+    """Returns the digests of the candidates, which do not depend on each other's results."""
+    return [outcome.cells[0].digest for outcome in simulate(PLAN).outcomes[1:]]
+
+
+def listening_addresses(pids: set[int]) -> set[str]:
+    """Returns the local addresses, in hexadecimal digits, to which processes listen."""
+    inodes = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+            except OSError:  # just closed
+                continue
+    rows = [
+        line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1].partition(":")[0] for row in rows if row[3] == LISTENING and row[9] in inodes}
+
+
+def descendants(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            text = children.read_text()
+        except OSError:  # it has ended
+            continue
+        for child in text.split():
+            yield from descendants(int(child))
+
+
+class Listening(SilentObserver):
+    """Looks at the sockets once while the search runs."""
+
+    def __init__(self):
+        self.addresses: set[str] = set()
+        self.most_in_flight = 0
+
+    def refresh(self, num_in_flight, num_waiting):  # noqa: ARG002
+        self.most_in_flight = max(self.most_in_flight, num_in_flight)
+        if not self.addresses:
+            self.addresses = listening_addresses(set(descendants(os.getpid())))
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_faults_give_the_same_tables_with_and_without_ray(tmp_path):
+    crashing, hanging, killed, _ = candidates()
+    faults = {f"first/{crashing}": "segfault", hanging: "hang_in_c", killed: "killed_once"}
+    limits, observer = Limits(seconds=1.0), Listening()
+    for name, workers in (("serial", 0), ("ray", 2)):
+        (tmp_path / name).mkdir()
+        evaluator = FaultyEvaluator(faults, tmp_path / name)
+        run_search(PLAN, RunFolder(tmp_path / name), evaluator, Execution(workers, limits), observer)
+    serial, ray = (load_run(tmp_path / name) for name in ("serial", "ray"))
+    assert views(ray.path) == views(serial.path)
+    statuses = ray.trials().groupby("cell")["status"].agg(set)
+    assert statuses[hanging] == {"time_limit"}
+    assert statuses[killed] <= {"ok", "diverged"}
+    assert serial.summary()["statuses"] == ray.summary()["statuses"]
+    if "crashed" in statuses[crashing]:
+        assert ray.summary()["statuses"]["crashed"] == 5
+    assert observer.most_in_flight == 2
+    assert observer.addresses <= {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert observer.addresses
+
+
+def test_addresses_that_cannot_work_are_refused(tmp_path):
+    for address, error in (("ray://127.0.0.1:1", ConfigError), ("127.0.0.1:1", SearchStateError)):
+        with pytest.raises(error, match=r"127\.0\.0\.1:1"):
+            run(tmp_path, "run", PLAN, FaultyEvaluator(), Execution(2, address=address))
+
+
+def test_folders_of_ray_that_nobody_owns_any_more_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_folder.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ray_folder, "MOST_CHARACTERS", 1000)
+    first, second = RayFolder(), RayFolder()
+    (tmp_path / "archsearch-ray-without-lock").mkdir()
+    assert first.path.is_dir()
+    first._lock.close()  # as when its process ends
+    third = RayFolder()
+    assert [folder.path.is_dir() for folder in (first, second, third)] == [False, True, True]
+    assert (tmp_path / "archsearch-ray-without-lock").is_dir()
+    for folder in (second, third):
+        folder.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["archsearch-ray-without-lock"]
