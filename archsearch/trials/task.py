@@ -97,7 +97,7 @@ class Task(abc.ABC):
             return
         expected = f"an integer of at least {least}" if most is None else f"an integer from {least} to {most}"
         raise ConfigError(
-            f"task {self.name}, {field}: expected {expected}, got {value!r}. "
+            f"task {self.name}, {field}: expected {expected}, got {_shown(value)}. "
             f"Set task.{self.name}.{field} to such a number."
         )
 
@@ -115,3 +115,8 @@ class Task(abc.ABC):
         parts = [type(self).__qualname__, str(self.version), self.content_digest()]
         parts += [f"{name}={value!r}" for name, value in sorted(self.identity_fields().items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _shown(value: object) -> str:
+    """Returns a value for a message; Python refuses to write the longest numbers."""
+    return "a number of more than 80 digits" if isinstance(value, int) and abs(value) >= 10**80 else repr(value)[:200]
