@@ -5,11 +5,13 @@
 Three tables: (1) one interval of 95 % alone, by four methods; (2) `judge` as `confirm` uses it, for all finalists at
 once; (3) a search among cells that are all equal, whose best are then confirmed: how often a winner is announced.
 
-Noise is what `benchmarks/replicate_spread.py` found in real trainings, as normal noise and in worse shapes. All in
-logarithms of the value on test data.
+Noise is normal, of worse shapes, or real: `replicate_values.json` holds the values on test data of a confirmation
+(`archsearch confirm run=results/quickstart-1 top=3 seeds=20`, of the quickstart search with seed 1), which are drawn
+with replacement. `replicate_spread.py` prints their spread. All in logarithms.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,10 +25,10 @@ from archsearch.studies.verdicts import judge
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
-SPREAD = 0.02
-"""Standard deviation of the logarithm of one training's value between replicates, data shared."""
+SPREAD = 0.025
+"""Standard deviation of the logarithm of one training's value; as `replicate_spread.py` found."""
 SETTING_SPREAD = 0.05
-"""Of the true values of settings; the best of eight are nearer to each other than these."""
+"""Of the true values of settings, likewise."""
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 1999
 
@@ -43,6 +45,30 @@ NOISES: Mapping[str, Draw] = {
     "heavy tails (t, 3 df)": lambda rng, shape: rng.standard_t(3, shape) / np.sqrt(3.0),
     "one in ten collapses": _collapsing,
 }
+
+
+def real_noises() -> dict[str, tuple[Draw, Draw]]:
+    """Returns, by task, how the measured values of the baseline vary, and the measured ratios to it, both about 0."""
+    text = (Path(__file__).parent / "replicate_values.json").read_text(encoding="utf-8")
+    kept = json.loads(text)
+    found = {}
+    for task in kept["tasks"]:
+        logs = {cell: np.log(values[task]) for cell, values in kept["test_values"].items()}
+        baseline = logs.pop(kept["baseline"])
+        ratios = np.array([values - baseline for values in logs.values()])
+        centred = ratios - ratios.mean(axis=1, keepdims=True)
+        found[f"real, {task}"] = _resampling(baseline[None] - baseline.mean()), _resampling(centred)
+    return found
+
+
+def _resampling(rows: Array) -> Draw:
+    """Returns noise that comes from one row of measured values at a time, in units of `SPREAD`."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        row = rng.integers(0, len(rows), (*shape[:-1], 1))
+        return rows[row, rng.integers(0, rows.shape[1], shape)] / SPREAD
+
+    return draw
 
 
 def student(logs: Array) -> tuple[Array, Array]:
@@ -66,7 +92,7 @@ def accelerated(logs: Array) -> tuple[Array, Array]:
     bias = stats.norm.ppf(share)
     others = (logs.sum(axis=1, keepdims=True) - logs) / (n - 1)
     apart = others.mean(axis=1, keepdims=True) - others
-    acceleration = (apart**3).sum(axis=1) / (6 * ((apart**2).sum(axis=1) ** 1.5))
+    acceleration = (apart**3).sum(axis=1) / (6 * ((apart**2).sum(axis=1) ** 1.5 + 1e-300))
     limits = []
     for error in (0.025, 0.975):
         shifted = bias + stats.norm.ppf(error)
@@ -82,6 +108,7 @@ def bootstrap_t(logs: Array) -> tuple[Array, Array]:
     errors = resampled.std(axis=2, ddof=1) / np.sqrt(logs.shape[1])
     errors[errors < 1e-12] = np.nan  # a resample of one value over and over
     t = (resampled.mean(axis=2) - logs.mean(axis=1, keepdims=True)) / errors
+    t = np.where(np.isnan(t).all(axis=1, keepdims=True), 0.0, t)  # values that are all equal
     low, high = np.nanquantile(t, (0.025, 0.975), axis=1)
     error = logs.std(axis=1, ddof=1) / np.sqrt(logs.shape[1])
     return logs.mean(axis=1) - high * error, logs.mean(axis=1) - low * error
@@ -189,53 +216,67 @@ def _by_task(values: Array) -> dict[str, list[float]]:
     return {str(task): list(of_task) for task, of_task in enumerate(values)}
 
 
+def print_methods(csv: CsvFile, num: int) -> None:
+    """Prints table (1)."""
+    print(f"(1) one interval of 95 % alone: coverage in %, {num} simulations\n")
+    noises = [(kind, draw, True) for kind, draw in NOISES.items()]
+    noises += [(f"{kind}, cell only", draw, False) for kind, draw in NOISES.items()]
+    noises += [(kind, ratios, False) for kind, (_, ratios) in real_noises().items()]
+    rows: list[list[object]] = []
+    for kind, draw, is_paired in noises:
+        for num_seeds in (3, 5, 10):
+            found = coverage_of_methods(draw, num_seeds, is_paired, num)
+            rows.append([kind, num_seeds, *(f"{100 * share:.1f}" for share in found.values())])
+            for method, share in found.items():
+                csv.add({"table": 1, "noise": kind, "seeds": num_seeds, "what": method, "share": share})
+    print(table(("noise", "seeds", *METHODS), rows))
+
+
+def print_judgements(csv: CsvFile, num: int) -> None:
+    """Prints table (2)."""
+    print("\n(2) 95 % for all finalists at once, 5 seeds: coverage in %\n")
+    cases = {
+        "1 finalist, 1 task, equal": [[1.0]],
+        "5 finalists, 1 task, equal": [[1.0]] * 5,
+        "5 finalists, 3 tasks, equal": [[1.0] * 3] * 5,
+        "5 finalists, 3 tasks, apart": [[0.98, 1.03, 1.1]] * 5,
+    }
+    rows: list[list[object]] = []
+    for noise, draw in NOISES.items():
+        for name, truths in cases.items():
+            shares = coverage_of_judgements(draw, 5, truths, num)
+            rows.append([noise, name, *(f"{100 * share:.1f}" for share in shares)])
+            for what, share in zip(("ratios", "fitness"), shares, strict=True):
+                sizes = {"seeds": 5, "finalists": len(truths), "tasks": len(truths[0])}
+                csv.add({"table": 2, "noise": noise, **sizes, "what": f"{what}, {name}", "share": share})
+    print(table(("noise", "case", "ratios of a task", "fitness"), rows))
+
+
+def print_announcements(csv: CsvFile, num: int) -> None:
+    """Prints table (3)."""
+    print("\n(3) searches among 100 equal cells: a winner in % of cases; at most 2.5 are stated\n")
+    noises = {**NOISES, **{kind: values for kind, (values, _) in real_noises().items()}}
+    rows: list[list[object]] = []
+    for noise, draw in noises.items():
+        for num_tasks in (1, 3):
+            for num_seeds in (3, 5, 10):
+                shares = announcements_among_equals(draw, num_seeds, num_tasks, num)
+                rows.append([noise, num_tasks, num_seeds, *(f"{100 * share:.1f}" for share in shares)])
+                sizes = {"seeds": num_seeds, "finalists": 5, "tasks": num_tasks}
+                for what, share in zip(("by the search", "by confirm", "if tuned once"), shares, strict=True):
+                    csv.add({"table": 3, "noise": noise, **sizes, "what": what, "share": share})
+    print(table(("noise", "tasks", "seeds", "by the search", "by confirm", "if tuned once"), rows))
+
+
 def main() -> None:
     """Prints the three tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=2000)
     parser.add_argument("--csv", type=Path, default=Path("confirm_coverage.csv"))
     arguments = parser.parse_args()
-    num = arguments.simulations
     with CsvFile(arguments.csv, ("table", "noise", "seeds", "tasks", "finalists", "what", "share")) as csv:
-        print(f"(1) one interval of 95 % alone: coverage in %, {num} simulations\n")
-        rows: list[list[object]] = []
-        for noise, draw in NOISES.items():
-            for is_paired, kind in ((True, noise), (False, f"{noise}, cell only")):
-                for num_seeds in (3, 5, 10):
-                    found = coverage_of_methods(draw, num_seeds, is_paired, num)
-                    rows.append([kind, num_seeds, *(f"{100 * share:.1f}" for share in found.values())])
-                    for method, share in found.items():
-                        csv.add({"table": 1, "noise": kind, "seeds": num_seeds, "what": method, "share": share})
-        print(table(("noise", "seeds", *METHODS), rows))
-        print("\n(2) 95 % for all finalists at once: coverage in %\n")
-        rows = []
-        cases = {
-            "1 finalist, 1 task, equal": [[1.0]],
-            "5 finalists, 1 task, equal": [[1.0]] * 5,
-            "5 finalists, 3 tasks, equal": [[1.0] * 3] * 5,
-            "5 finalists, 3 tasks, apart": [[0.98, 1.03, 1.1]] * 5,
-        }
-        for noise, draw in NOISES.items():
-            for name, truths in cases.items():
-                found_two = coverage_of_judgements(draw, 5, truths, num)
-                rows.append([noise, name, *(f"{100 * share:.1f}" for share in found_two)])
-                for what, share in zip(("ratios", "fitness"), found_two, strict=True):
-                    sizes = {"seeds": 5, "finalists": len(truths), "tasks": len(truths[0])}
-                    csv.add(
-                        {"table": 2, "noise": noise, "seeds": 5, **sizes, "what": f"{what}, {name}", "share": share}
-                    )
-        print(table(("noise", "case", "ratios of a task", "fitness"), rows))
-        print("\n(3) searches among 100 equal cells: a winner in % of cases; at most 2.5 stated\n")
-        rows = []
-        for noise, draw in NOISES.items():
-            for num_tasks in (1, 3):
-                for num_seeds in (3, 5, 10):
-                    shares = announcements_among_equals(draw, num_seeds, num_tasks, num)
-                    rows.append([noise, num_tasks, num_seeds, *(f"{100 * share:.1f}" for share in shares)])
-                    sizes = {"seeds": num_seeds, "finalists": 5, "tasks": num_tasks}
-                    for what, share in zip(("by the search", "by confirm", "if tuned once"), shares, strict=True):
-                        csv.add({"table": 3, "noise": noise, **sizes, "what": what, "share": share})
-        print(table(("noise", "tasks", "seeds", "by the search", "by confirm", "if tuned once"), rows))
+        for print_table in (print_methods, print_judgements, print_announcements):
+            print_table(csv, arguments.simulations)
 
 
 if __name__ == "__main__":

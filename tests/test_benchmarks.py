@@ -3,7 +3,10 @@
 import csv
 import importlib
 import itertools
+import json
+import math
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ from archsearch.compiler.lower import lower
 from archsearch.compiler.native.compiled import check_native
 from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
+from archsearch.run.journal import Journal
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -98,6 +102,31 @@ def test_precision_compares_on_three_tasks(tmp_path):
         assert float(row["difference"]) == pytest.approx(difference, abs=1e-5)
         assert float(row["float32"]) > 0
     assert any(float(row["difference"]) != 0 for row in rows)  # both precisions did run
+
+
+def test_confirm_coverage_prints_its_three_tables(tmp_path):
+    printed, rows = run("confirm_coverage.py", tmp_path, "--simulations", "10")
+    assert all(f"({number})" in printed for number in (1, 2, 3))
+    assert {row["table"] for row in rows} == {"1", "2", "3"}
+    assert {row["what"] for row in rows if row["table"] == "1"} == {"Student", "percentile", "BCa", "bootstrap-t"}
+    assert all(0 <= float(row["share"]) <= 1 for row in rows)
+
+
+def test_replicate_spread_reads_a_confirmation(tmp_path):
+    values = {"gru": [0.5, 0.5, 0.5], "other": [0.5, 0.55, 0.6]}
+    kept = {"tasks": ["a"], "baseline": "gru", "test_values": {cell: {"a": of} for cell, of in values.items()}}
+    (tmp_path / "confirmation.json").write_text(json.dumps(kept), encoding="utf-8")
+    (tmp_path / "confirm").mkdir()
+    Journal.create(tmp_path / "confirm" / "archsearch.db").close()
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "replicate_spread.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    spread = statistics.stdev([math.log(1.0), math.log(1.1), math.log(1.2)])
+    assert f"{spread:.3f}" in done.stdout
 
 
 def test_unknown_cell_is_said(tmp_path):

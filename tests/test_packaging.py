@@ -51,10 +51,11 @@ def test_wheel_holds_all_code_and_data(wheel):
     expected = set()
     for package, folder in SOURCES.items():
         for file in (ROOT / folder).rglob("*"):
-            if file.suffix in {".py", ".yaml", ".eq", ".c", ".h"} or file.name == "py.typed":
+            if file.suffix in {".py", ".yaml", ".eq", ".c", ".h", ".html", ".css", ".js"} or file.name == "py.typed":
                 expected.add(f"{package.replace('.', '/')}/{file.relative_to(ROOT / folder)}")
     assert any(name.endswith(".yaml") for name in expected)
     assert any(name.endswith(".eq") for name in expected)
+    assert any(name.endswith("page.html") for name in expected)
     assert expected == {name for name in held if not re.match(r"archsearch-[^/]*\.dist-info/", name)}
 
 
@@ -92,8 +93,8 @@ def test_every_dependency_is_pinned():
 
 def test_tests_have_every_extra():
     extras = PROJECT["project"]["optional-dependencies"]
-    assert set(extras) - {"dev"} == {"onnx"}
-    assert "archsearch[onnx]" in extras["dev"]
+    assert set(extras) - {"dev"} == {"onnx", "tensorboard"}
+    assert "archsearch[onnx,tensorboard]" in extras["dev"]
 
 
 def test_commands_of_the_makefile_are_there():

@@ -15,7 +15,7 @@ from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.composition import Composed, compose_settings
 from archsearch.cli.one_trial import overlay, plan_trial, values_of_run
 from archsearch.cli.planning import read_execution, trials_at_once
-from archsearch.cli.run_configuration import chosen_tasks
+from archsearch.cli.run_configuration import chosen_tasks, from_yaml
 from archsearch.cli.running import program
 from archsearch.cli.section import Section
 from archsearch.cli.studying import print_cost, read_confidence, sit
@@ -68,7 +68,7 @@ def run(words: list[str]) -> int:
     path = _folder(root, chosen)
     print(f"{chosen.name} ({plan.graph.digest}), {len(plan.simplifications)} cells with one thing less:\n")
     print("".join(f"  {line}\n" for line in plan.graph.equations().splitlines()))
-    execution = read_execution(root)
+    execution = read_execution(Section({**root.values, "workers": _workers(root, chosen)}))
     print_cost(
         "ablation",
         plan.all_trials(),
@@ -108,6 +108,15 @@ def _trainings(composed: Composed, typed: list[TypedSetting], chosen: ChosenCell
             values["task"] = {name: values["task"][name]}
         trainings.append(_Training(*plan_trial(values, chosen)))
     return trainings
+
+
+def _workers(root: Section, chosen: ChosenCell) -> object:
+    """Returns what was typed, else what the run has, else `auto`."""
+    if "workers" in root:
+        return root.values["workers"]
+    if chosen.run is None:
+        return "auto"
+    return from_yaml(chosen.run.folder.read_config(), chosen.run.folder.config_path)["workers"]
 
 
 def _folder(root: Section, chosen: ChosenCell) -> Path:

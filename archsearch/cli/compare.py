@@ -24,6 +24,7 @@ from archsearch.studies.comparison_plot import plot_comparison
 from archsearch.studies.intervals import Interval
 from archsearch.studies.progress import BUDGETS, progress_of, shared_baseline
 
+NOTHING_COMMON = "nothing in common"
 # of a task's `search`, what makes trainings longer or larger; all else there is strategy
 SIZES_OF_SPACE = ("num_layers", "max_parameters")
 
@@ -133,14 +134,20 @@ def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confide
                 _span(two),
                 _span(difference, sign="+"),
             )
+        if not comparison.rows:
+            table.add_row(comparison.budget.replace("_", " "), f"{comparison.end:,.0f}", NOTHING_COMMON)
     console.print(table, end="")
     print(
         "best fitness of a found cell, 0 before there is one; by ratios to the mean of all runs' baselines; at what "
         "the cheapest run spent.\n"
         f"{_where_from(first, second, confidence)}"
     )
-    _, _, _, difference = comparisons[0].rows[0]
-    _say(first, second, difference, comparisons[0].end)
+    if not all(comparison.rows for comparison in comparisons):
+        print(
+            "Nothing in common: the founders of one run cost more than another run in all. Seconds depend on the load."
+        )
+    if comparisons[0].rows:
+        _say(first, second, comparisons[0].rows[0][3], comparisons[0].end)
 
 
 def _where_from(first: Side, second: Side, confidence: float) -> str:
@@ -153,12 +160,18 @@ def _where_from(first: Side, second: Side, confidence: float) -> str:
 
 
 def _say(first: Side, second: Side, difference: Interval, end: float) -> None:
+    """Says which side found fitter cells; of lone runs only what they found, since nothing is known of their spread."""
+    if min(len(first.progresses), len(second.progresses)) == 1:
+        print(
+            f"At {end:,.0f} trials the best cell of {first.name} was {difference.estimate:+.4f} fitter than that of "
+            f"{second.name}: of these runs, not of what made them."
+        )
+        return
+    verdict = f"{first.name} and {second.name} are not distinguishable"
     if difference.low > 0:
-        verdict = f"{first.name} found fitter cells than {second.name}"
+        verdict = f"{first.name} finds fitter cells than {second.name}"
     elif difference.high < 0:
-        verdict = f"{second.name} found fitter cells than {first.name}"
-    else:
-        verdict = f"{first.name} and {second.name} are not distinguishable"
+        verdict = f"{second.name} finds fitter cells than {first.name}"
     print(f"At {end:,.0f} trials {verdict}: {_span(difference, sign='+')}.")
 
 

@@ -31,9 +31,9 @@ COMMANDS = {
             "archsearch search",
             "archsearch search name=first seed=2 budget.candidates=50 workers=4",
             "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
-            "archsearch search experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
+            "archsearch search strategy=halving experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
         ),
-        ("experiment", "task"),
+        ("experiment", "strategy", "task"),
         (("--cfg", "prints the settings that would be used, and does nothing"),),
     ),
     "resume": Command(
@@ -103,6 +103,15 @@ COMMANDS = {
             "archsearch evaluate run=results/first rank=1 task=xml",
         ),
         ("task",),
+    ),
+    "replay": Command(
+        "compares strategies on recorded results, without training",
+        (
+            "archsearch replay recorded=synthetic strategy=[jozefowicz2015,halving,regularized,random]",
+            "archsearch replay recorded=results/first strategy=halving seeds=50",
+            "archsearch replay recorded=curves.csv strategy=[jozefowicz2015,halving] tasks=[xml] out=traces.csv",
+        ),
+        ("strategy",),
     ),
     "export": Command(
         "takes a cell away: Python source, weights, ONNX, drawings",

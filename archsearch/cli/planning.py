@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from archsearch.cli.construction import TARGET, build_object
@@ -13,7 +14,11 @@ from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
 from archsearch.run.execution import Execution, Limits
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
+from archsearch.search.jozefowicz2015 import Jozefowicz2015
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
+from archsearch.search.strategy import Strategy
+from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import SettingSpace
@@ -23,7 +28,8 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
+    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
+    *("ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
 
@@ -68,8 +74,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         screen_accuracy=screen_accuracy,
         tasks=tuple(_task_plan(root.section("task").section(name).section("search"), tasks[name]) for name in tasks),
         num_candidates=root.section("budget").integer("candidates", 1),
-        transformations=_transformations(root.section("transformation")),
-        bounds=_bounds(root.section("bounds")),
+        transformations=read_transformations(root.section("transformation")),
+        bounds=read_bounds(root.section("bounds")),
         gate=root.number("gate", 0, 1),
         lookahead=root.integer("lookahead", 1),
         list_size=root.integer("list_size", 1),
@@ -77,11 +83,14 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
         max_draws=root.integer("max_draws", 1),
         inheritance=_inheritance(root.section("inheritance")),
+        strategy=read_strategy(root),
+        penalty=read_penalty(root),
+        rejections=root.texts("rejections") if root.values.get("rejections") else (),
     )
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
     execution = read_execution(root)
-    evaluator = Evaluator(tasks, root.text("engine"), execution.limits.seconds)
+    evaluator = Evaluator(tasks, root.text("engine"), execution.limits.seconds, _checkpoints(root, plan))
     check_precision(evaluator.engine, plan.recipe.precision)
     return PlannedSearch(plan, tasks, evaluator, execution)
 
@@ -166,18 +175,10 @@ def _screen(root: Section) -> tuple[TaskPlan | None, float, dict[str, Task]]:
 
 def _task_plan(section: Section, task: Task) -> TaskPlan:
     section.refuse_unknown(SEARCH_KEYS)
-    space = section.section("space")
-    space.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
     return TaskPlan(
         name=task.name,
         digest=task.digest,
-        space=SettingSpace(
-            init_scales=space.positive_numbers("init_scales"),
-            learning_rates=space.positive_numbers("learning_rates"),
-            max_gradient_norms=space.positive_numbers("max_gradient_norms"),
-            num_layers=space.integers("num_layers", 1),
-            max_parameters=space.integers("max_parameters", 1),
-        ),
+        space=read_space(section.section("space")),
         max_steps=section.integer("max_steps", 1),
         num_settings=section.integer("num_settings", 1),
         num_baseline_settings=(
@@ -186,7 +187,20 @@ def _task_plan(section: Section, task: Task) -> TaskPlan:
     )
 
 
-def _transformations(section: Section) -> tuple[Transformation, ...]:
+def read_space(section: Section) -> SettingSpace:
+    """Returns what a setting is drawn from."""
+    section.refuse_unknown(("init_scales", "learning_rates", "max_gradient_norms", "num_layers", "max_parameters"))
+    return SettingSpace(
+        init_scales=section.positive_numbers("init_scales"),
+        learning_rates=section.positive_numbers("learning_rates"),
+        max_gradient_norms=section.positive_numbers("max_gradient_norms"),
+        num_layers=section.integers("num_layers", 1),
+        max_parameters=section.integers("max_parameters", 1),
+    )
+
+
+def read_transformations(section: Section) -> tuple[Transformation, ...]:
+    """Returns what mutates cells."""
     entries = [section.section(name) for name in section.values]
     return tuple(
         build_object(entry.values, Transformation, entry.name)  # type: ignore[type-abstract]
@@ -195,7 +209,8 @@ def _transformations(section: Section) -> tuple[Transformation, ...]:
     )
 
 
-def _bounds(section: Section) -> Bounds:
+def read_bounds(section: Section) -> Bounds:
+    """Returns how large a child may be."""
     names = ("max_nodes", "max_parameters", "max_multiply_adds")
     section.refuse_unknown(names)
     return Bounds(*(section.integer(name, 1) for name in names))
@@ -216,6 +231,31 @@ def _inheritance(section: Section) -> Inheritance:
         from_founders=from_founders,
         from_parent=from_parent,
     )
+
+
+def read_strategy(root: Section) -> Strategy:
+    """Returns the strategy; runs from before there was a choice have the paper's."""
+    if "strategy" not in root:
+        return Jozefowicz2015()
+    return build_object(root.section("strategy").values, Strategy, "strategy")  # type: ignore[type-abstract]
+
+
+def _checkpoints(root: Section, plan: SearchPlan) -> CheckpointCache | None:
+    if "checkpoint_cache" not in root:
+        return None
+    place = root.text("checkpoint_cache")
+    if place == "auto":
+        return CheckpointCache(default_folder()) if plan.strategy.rungs else None
+    return CheckpointCache(Path(place))
+
+
+def read_penalty(root: Section) -> CostPenalty:
+    """Returns what cost takes from a cell's place in the ranking."""
+    if "penalty" not in root:
+        return NO_PENALTY
+    section = root.section("penalty")
+    section.refuse_unknown(("parameters", "multiply_adds"))
+    return CostPenalty(section.number("parameters", 0), section.number("multiply_adds", 0))
 
 
 def _check_budgets(plan: SearchPlan, tasks: Mapping[str, Task]) -> None:

@@ -32,6 +32,8 @@ def settle(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any]:
     values = {key: value for key, value in composed.values.items() if key not in (*NOT_KEPT, "search")}
     values["experiment"] = composed.choices["experiment"]
     values["founders"] = [_founder(reference) for reference in root.texts("founders")]
+    if values["checkpoint_cache"] not in (None, "auto"):
+        values["checkpoint_cache"] = str(Path(root.text("checkpoint_cache")).expanduser().absolute())
     values["task"] = chosen_tasks(root, typed)
     for name, entry in values["task"].items():
         entry["search"] = _with_common(common.values, entry.get("search"), f"task.{name}.search")

@@ -16,8 +16,7 @@ from archsearch.run.display import make_display
 from archsearch.run.driver import Observer
 from archsearch.run.estimate import estimate_cost
 from archsearch.run.folder import RunFolder
-from archsearch.run.reading import Run
-from archsearch.run.session import Stopped, run_search
+from archsearch.run.session import EndedRun, Stopped, run_search
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
 from archsearch.search.plan import TaskPlan
@@ -85,7 +84,7 @@ def run_to_end(
     return DONE
 
 
-def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> Run:
+def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> EndedRun:
     display = make_display(planned.plan, planned.workers)
     try:
         with _late_after_first_trial(display) as observer:
@@ -117,10 +116,10 @@ def program() -> str:
     return "archsearch" if shutil.which("archsearch") else shlex.quote(sys.argv[0])
 
 
-def print_end(run: Run, num_candidates: int) -> None:
+def print_end(run: EndedRun, num_candidates: int) -> None:
     """Prints the leaderboard, where it is, and what to do next."""
     print_leaderboard(run, top=20)
-    print(account(run.summary()))
+    print(account(run.summary))
     found = [digest for _, digest in run.knowledge.listed if digest not in run.knowledge.founders]
     where = shlex.quote(f"run={run.path}")
     print("Next:")
@@ -128,6 +127,7 @@ def print_end(run: Run, num_candidates: int) -> None:
     if found:
         print(f"  {program()} show cell={found[0]} {where}")
         print(f"  {program()} export cell={found[0]} {where} out=exported")
+        print(f"  {program()} confirm {where}")
     print(f"  {program()} resume {where} budget.candidates={2 * num_candidates}")
 
 

@@ -7,14 +7,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from archsearch.run.confirmation_file import read_confirmation
+from archsearch.run.folder import RunFolder
 from archsearch.run.reading import Run
+from archsearch.run.session import EndedRun
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 
 PLAIN_WIDTH = 160
 COLUMN_GAP = 3
 
 
-def print_leaderboard(run: Run, top: int) -> None:
+def print_leaderboard(run: Run | EndedRun, top: int) -> None:
     """Prints the first rows of a run's leaderboard and where the file is."""
     console = Console()
     if not console.is_terminal:
@@ -28,12 +31,12 @@ def print_leaderboard(run: Run, top: int) -> None:
         "parameters, multiply-adds: of one layer at 128 inputs and units.",
         highlight=False,
     )
-    if run.confirmation() is not None:
+    if read_confirmation(RunFolder(run.path)) is not None:
         console.print("confirmed: the fitness of fresh trainings on test data, by archsearch confirm.", highlight=False)
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")
 
 
-def leaderboard_table(run: Run, rows: Sequence[LeaderboardRow], width: int) -> Table:
+def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width: int) -> Table:
     """Lays the rows out; where the terminal is narrow, the columns that matter least are left out."""
     cells = run.knowledge.cells
     columns: dict[str, list[str]] = {
@@ -63,9 +66,9 @@ def leaderboard_table(run: Run, rows: Sequence[LeaderboardRow], width: int) -> T
     return table
 
 
-def confirmed_fitness(run: Run) -> dict[str, str]:
+def confirmed_fitness(run: Run | EndedRun) -> dict[str, str]:
     """Returns what `confirm` found of cells: fitness with its interval and the verdict; nothing if it did not run."""
-    frame = run.confirmation()
+    frame = read_confirmation(RunFolder(run.path))
     return {} if frame is None else {str(row["cell"]): _confirmed(row) for row in frame.to_dict("records")}
 
 

@@ -11,9 +11,9 @@ from hydra.errors import HydraException
 from archsearch.errors import ConfigError
 
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
-TEXT_KEYS = frozenset({"cell", "csv", "name", "other", "out", "results_dir", "run", "save"})
+TEXT_KEYS = frozenset({"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save"})
 # Lists, for which the brackets may be left out.
-LIST_KEYS = frozenset({"format", "founders", "names", "task"})
+LIST_KEYS = frozenset({"format", "founders", "names", "rejections", "task", "tasks"})
 
 _KEY = re.compile(r"[A-Za-z_][\w.@/-]*")
 # The parser gives plain text a meaning where these stand: functions, sweeps.

@@ -11,9 +11,7 @@ def find_gates(structure: Structure) -> frozenset[str]:
             continue
         for operand in node.operands:
             factor = structure.nodes.get(operand)
-            if factor is not None and factor.primitive == "affine":
-                operand = factor.operands[0]  # noqa: PLW2901 - what the factor is made of
-                factor = structure.nodes.get(operand)
-            if factor is not None and factor.primitive == "sigmoid":
-                gates |= {operand, name}
+            gate = factor.operands[0] if factor is not None and factor.primitive == "affine" else operand
+            if gate in structure.nodes and structure.nodes[gate].primitive == "sigmoid":
+                gates |= {gate, name}
     return frozenset(gates)

@@ -7,11 +7,11 @@ from markupsafe import Markup
 
 from archsearch.drawing.svg import to_svg
 from archsearch.graph.difference import Difference
-from archsearch.report.curves import LearningCurves
+from archsearch.report.curves import LearningCurves, metric_names
 from archsearch.report.lineage import Ancestry, Generation
-from archsearch.run.journal import JournaledTrial
 from archsearch.run.reading import Run
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
+from archsearch.search.outcome import Examined
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class CellView:
         has_marks: Whether anything is.
         curves: A chart by task.
         best_trials: By task; those that have one.
+        scores: Best validation value of what each task measures, by task.
         lineage: The founder first, the cell itself last.
         verdict: What a confirmation says of it; empty without one.
     """
@@ -38,7 +39,8 @@ class CellView:
     drawing: Markup
     has_marks: bool
     curves: Mapping[str, Markup]
-    best_trials: Mapping[str, JournaledTrial]
+    best_trials: Mapping[str, Examined]
+    scores: Mapping[str, float]
     lineage: tuple[Generation, ...]
     verdict: str
 
@@ -51,11 +53,19 @@ def cell_views(run: Run, verdicts: Mapping[str, str]) -> list[CellView]:
         verdicts: What a confirmation says, by cell.
     """
     ancestry, curves = Ancestry(run), LearningCurves(run)
-    return [_view(run, row, ancestry, curves, verdicts) for row in leaderboard_rows(run.knowledge)]
+    measured = run.leaderboard()[[f"{metric}_{task}" for task, metric in metric_names(run).items()]]
+    scores = [dict(zip(run.tasks, map(float, row), strict=True)) for row in measured.to_numpy()]
+    rows = leaderboard_rows(run.knowledge)
+    return [_view(run, *pair, ancestry, curves, verdicts) for pair in zip(rows, scores, strict=True)]
 
 
 def _view(
-    run: Run, row: LeaderboardRow, ancestry: Ancestry, curves: LearningCurves, verdicts: Mapping[str, str]
+    run: Run,
+    row: LeaderboardRow,
+    scores: Mapping[str, float],
+    ancestry: Ancestry,
+    curves: LearningCurves,
+    verdicts: Mapping[str, str],
 ) -> CellView:
     difference = ancestry.difference(row.cell)
     equations, drawing, has_marks = _pictured(run, row, difference)
@@ -70,6 +80,7 @@ def _view(
         has_marks=has_marks,
         curves={task: curves.chart(row.cell, task) for task in run.tasks},
         best_trials={task: trial for task, trial in trials.items() if trial},
+        scores=scores,
         lineage=tuple(ancestry.lineage(row.cell)),
         verdict=verdicts.get(row.cell, ""),
     )

@@ -102,7 +102,7 @@ class Chart:
         )
 
     def _line(self, line: Line) -> str:
-        pieces = []
+        pieces: list[str] = []
         for x, y in line.points:
             if not pieces:
                 pieces.append(f"M{self._x(x):.1f} {self._y(y):.1f}")
@@ -115,7 +115,9 @@ class Chart:
 
     def _dot(self, dot: Dot) -> str:
         x, y = self._x(dot.x), self._y(dot.y)
-        circle = f'<circle class="{dot.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(dot.title)}</title></circle>'
+        circle = (
+            f'<circle class="{dot.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(dot.title)}</title></circle>'
+        )
         if dot.target:
             circle = f"<a href={quoteattr('#' + dot.target)} aria-label={quoteattr(dot.title)}>{circle}</a>"
         if not dot.text:

@@ -1,7 +1,7 @@
 """A confirmation, where a run has one, as the report shows it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -46,13 +46,13 @@ def confirmed_rows(run: Run) -> list[ConfirmedRow]:
     frame = run.confirmation()
     if frame is None:
         return []
-    frame = frame.astype({name: "float64" for name in _LIMITS})
+    frame = frame.astype(dict.fromkeys(_LIMITS, "float64"))
     values = [*frame[list(_LIMITS)].to_numpy().ravel(), 1.0]
     axis = Axis.around("fitness", [float(value) for value in values])
     return [_row(row, run.tasks, axis) for row in frame.to_dict("records")]
 
 
-def _row(row: Mapping[str, object], tasks: tuple[str, ...], axis: Axis) -> ConfirmedRow:
+def _row(row: Mapping[Hashable, object], tasks: tuple[str, ...], axis: Axis) -> ConfirmedRow:
     low, estimate, high = (float(str(row[name])) for name in _LIMITS)
     has_interval = all(map(math.isfinite, (low, estimate, high)))
     return ConfirmedRow(
@@ -66,7 +66,7 @@ def _row(row: Mapping[str, object], tasks: tuple[str, ...], axis: Axis) -> Confi
     )
 
 
-def _span(row: Mapping[str, object], name: str) -> str:
+def _span(row: Mapping[Hashable, object], name: str) -> str:
     """Returns `1.012 (0.990 to 1.034)`, or nothing where a number is missing."""
     values = [row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")]
     numbers = [float(str(value)) for value in values if isinstance(value, int | float) and not pd.isna(value)]

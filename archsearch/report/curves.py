@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from archsearch.report.axes import Axis
 from archsearch.report.charts import Chart, Line
-from archsearch.run.journal import JournaledTrial
 from archsearch.run.reading import Run
+from archsearch.search.outcome import Examined
 
 MAX_POINTS = 60
 MAX_FOUNDERS = 3
@@ -22,21 +22,22 @@ class LearningCurves:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._by_cell: dict[tuple[str, str], list[JournaledTrial]] = {}
-        for trial in run.journaled_trials:
-            self._by_cell.setdefault((trial.cell, trial.task), []).append(trial)
+        self._examined: dict[tuple[str, str], list[Examined]] = {}
+        for outcome in run.outcomes:
+            for entry in outcome.examined:
+                self._examined.setdefault((entry.cell, entry.task), []).append(entry)
         self.founders = run.knowledge.founders[:MAX_FOUNDERS]
+        self._metrics = metric_names(run)
         self._axes = {task: self._find_axes(task) for task in run.tasks}
 
-    def best_trial(self, digest: str, task: str) -> JournaledTrial | None:
+    def best_trial(self, digest: str, task: str) -> Examined | None:
         """Returns the trial that a cell's result on a task comes from."""
         record = self._run.knowledge.cells.get(digest)
-        ranked = record.history(task).ranked() if record else []
-        if not ranked:
+        history = record.history(task) if record else None
+        if history is None or history.best is None:
             return None
-        accuracy, setting = ranked[0]
-        trials = self._by_cell.get((digest, task), [])
-        return next((t for t in trials if t.setting == setting and t.result.accuracy == accuracy), None)
+        best, setting = history.ranked()[0]
+        return self._examined[digest, task][history.outcomes.index((setting, best))]
 
     def chart(self, digest: str, task: str) -> Markup:
         """Returns the chart of a cell on a task; it is empty where no trial has a curve."""
@@ -47,7 +48,7 @@ class LearningCurves:
             if founder != digest
         ]
         lines.append(self._line(digest, task, "this"))
-        title = f"validation score on {task} while training"
+        title = f"{self._metrics[task]} on {task}, validation data, while training"
         return Chart(title, x_axis, y_axis, [line for line in lines if line], width=300, height=190).to_svg()
 
     def _line(self, digest: str, task: str, kind: str) -> Line | None:
@@ -64,8 +65,15 @@ class LearningCurves:
         points = [point for digest in dict.fromkeys(shown) for point in self._points(digest, task)]
         return (
             Axis.around("training steps", [x for x, _ in points], from_zero=True, num_ticks=4),
-            Axis.around("score", [y for _, y in points], num_ticks=4),
+            Axis.around(self._metrics[task], [y for _, y in points], num_ticks=4),
         )
+
+
+def metric_names(run: Run) -> dict[str, str]:
+    """Returns what each task measures, as the columns of the leaderboard say: `accuracy_xml` follows `ratio_xml`."""
+    columns = list(run.leaderboard().columns)
+    following = {task: columns[columns.index(f"ratio_{task}") + 1] for task in run.tasks}
+    return {task: column.removesuffix(f"_{task}") for task, column in following.items()}
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int = MAX_POINTS) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from archsearch.report.account import environments, failures, funnel, num_duplicates, stages, successes, task_costs
 from archsearch.report.cells import cell_views
 from archsearch.report.confirmed import confirmed_rows
+from archsearch.report.curves import metric_names
 from archsearch.report.figures import pareto_chart, progress_chart
 from archsearch.report.texts import FILTERS, headline, time_unit
 from archsearch.run.folder import write_atomically
@@ -77,6 +78,7 @@ def _content(run: Run) -> dict[str, Any]:
     return {
         "name": run.path.resolve().name,
         "tasks": run.tasks,
+        "metrics": metric_names(run),
         "summary": run.summary(),
         "duplicates": num_duplicates(run),
         "headline": headline(run, confirmed),

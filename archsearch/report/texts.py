@@ -57,6 +57,11 @@ def time_unit(seconds: float) -> tuple[str, float]:
     return "hours", 3600.0
 
 
+_WARNING = (
+    "Each ratio compares the best of several noisy trainings, on the data that the search looked at: take ratios near "
+    "1 as ties until fresh seeds and test data confirm them."
+)
+
 FILTERS: Mapping[str, Callable[..., str]] = {
     "number": number,
     "signed": signed,
@@ -79,13 +84,9 @@ def headline(run: Run, confirmed: Sequence[ConfirmedRow]) -> list[str]:
     other = baseline.name or baseline.digest
     relation = "above" if fitness > 1 else "below" if fitness < 1 else "equal to"
     found = (
-        f"The best found cell, {digest}, has fitness {fitness:.3f}, {relation} the {other}’s 1: its ratio is least on "
-        f"{worst}."
+        f"The best found cell, {digest}, has fitness {fitness:.3f}, {relation} that of the {other}, 1; its ratio is "
+        f"least on {worst}."
     )
     if confirmed:
         return [found, *(row.sentence for row in confirmed if row.cell == digest and row.sentence)]
-    return [
-        found,
-        "Each ratio compares the best of several noisy trainings, on the data that the search looked at: take ratios "
-        "near 1 as ties until fresh seeds and test data confirm them.",
-    ]
+    return [found, _WARNING]

@@ -4,7 +4,9 @@ import heapq
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from archsearch.errors import SearchStateError
@@ -12,10 +14,12 @@ from archsearch.run.environments import Environments
 from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor
 from archsearch.run.interrupts import Interrupts
-from archsearch.run.journal import Journal
+from archsearch.run.journal import Journal, JournalWriteError
+from archsearch.run.keeping import Keeper
 from archsearch.run.quarantine import Quarantine
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
+from archsearch.trials.lengths import result_for_length
 from archsearch.trials.trial import Trial, TrialResult
 
 POLL_SECONDS = 0.5
@@ -99,14 +103,16 @@ def drive(
         KeyboardInterrupt: From the keyboard or a signal; every finished trial is kept by then.
     """
     interrupts, execution = interrupts or Interrupts(), execution or Execution()
-    answers = _Answers(evolution, journal, observer, interrupts)
+    keeper = Keeper(journal, interrupts.held_back, interrupts.pause)
+    answers = _Answers(evolution, journal, keeper, observer)
     num_in_flight = 0
     failures = RepeatedFailure(execution.max_equal_failures)
     try:
         while True:
             answers.answer_recorded()
-            for outcome in evolution.take_consumed():
-                journal.add_step(outcome)
+            consumed = evolution.take_consumed()
+            keeper.add_steps(consumed)
+            for outcome in consumed:
                 observer.step_consumed(outcome, evolution)
                 failures.see(outcome)
                 checkpoint()
@@ -119,11 +125,12 @@ def drive(
                 executor.submit(answers.next_waiting())
                 num_in_flight += 1
             observer.refresh(num_in_flight, len(answers.waiting))
-            for trial, result in executor.wait(POLL_SECONDS):
-                num_in_flight -= 1
-                answers.tell_computed(trial, result)
-    except KeyboardInterrupt:
-        _keep_finished(journal, executor)
+            finished = executor.wait(POLL_SECONDS)
+            num_in_flight -= len(finished)
+            answers.tell_computed(finished)
+    except (KeyboardInterrupt, JournalWriteError):
+        with suppress(JournalWriteError):  # the first cause is to be told
+            keeper.keep_last(executor.collect())
         raise
 
 
@@ -132,20 +139,20 @@ class _Answers:
 
     Args:
         evolution: The search.
-        journal: Open for writing.
+        journal: What is known already.
+        keeper: Keeps what is not.
         observer: Is told what happens.
-        interrupts: Are held back while a trial is kept.
 
     Attributes:
         waiting: Trials nobody has answered; those of earlier steps first, since steps are consumed in order.
     """
 
-    def __init__(self, evolution: Evolution, journal: Journal, observer: Observer, interrupts: Interrupts) -> None:
+    def __init__(self, evolution: Evolution, journal: Journal, keeper: Keeper, observer: Observer) -> None:
         self.waiting: list[tuple[int, int, Trial]] = []
         self._evolution = evolution
         self._journal = journal
+        self._keeper = keeper
         self._observer = observer
-        self._interrupts = interrupts
         self._quarantine = Quarantine()
         self._environments = Environments()
 
@@ -159,18 +166,28 @@ class _Answers:
             verdicts = self._quarantine.verdicts([trial for _, trial in asked])
             for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
                 result = self._journal.result(trial.key)
+                if result is None and (result := self._from_other_lengths(trial)):
+                    self._keeper.add_trials([(trial, result)])
                 if result is not None:
                     self._tell(trial, result, recorded=True)
                 elif verdict is not None:
-                    self.tell_computed(trial, verdict)
+                    self.tell_computed([(trial, verdict)])
                 else:
                     heapq.heappush(self.waiting, (step, order, trial))
 
-    def tell_computed(self, trial: Trial, result: TrialResult) -> None:
-        """Keeps a new result and hands it in."""
-        with self._interrupts.held_back():
-            self._journal.add_trial(trial, result)
-        self._tell(trial, result, recorded=False)
+    def _from_other_lengths(self, trial: Trial) -> TrialResult | None:
+        """Returns a result that a shorter or longer training of the same trial gives, bit for bit."""
+        results = (
+            result_for_length(trial.max_steps, max_steps, recorded)
+            for max_steps, recorded in self._journal.of_other_lengths(trial)
+        )
+        return next((result for result in results if result is not None), None)
+
+    def tell_computed(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
+        """Keeps new results and hands them in."""
+        self._keeper.add_trials(finished)
+        for trial, result in finished:
+            self._tell(trial, result, recorded=False)
 
     def _tell(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
         self._quarantine.see(trial, result)
@@ -178,7 +195,7 @@ class _Answers:
         if warning and not recorded:
             _logger.warning("%s", warning)
         self._observer.trial_answered(trial, result, recorded=recorded)
-        self._evolution.tell(trial.key, result)
+        self._evolution.tell(trial.key, without_curve(result))
 
 
 def _finish_in_flight(executor: Executor, answers: _Answers, num_in_flight: int, grace_seconds: float) -> None:
@@ -191,13 +208,11 @@ def _finish_in_flight(executor: Executor, answers: _Answers, num_in_flight: int,
         )
     end = time.monotonic() + grace_seconds
     while num_in_flight and (left := end - time.monotonic()) > 0:
-        for trial, result in executor.wait(min(POLL_SECONDS, left)):
-            num_in_flight -= 1
-            answers.tell_computed(trial, result)
+        finished = executor.wait(min(POLL_SECONDS, left))
+        num_in_flight -= len(finished)
+        answers.tell_computed(finished)
 
 
-def _keep_finished(journal: Journal, executor: Executor) -> None:
-    """Keeps the trials that ended just before the run was stopped."""
-    for trial, result in executor.collect():
-        if journal.result(trial.key) is None:
-            journal.add_trial(trial, result)
+def without_curve(result: TrialResult) -> TrialResult:
+    """Returns what of a result the search looks at: with thousands of steps in flight, curves would fill the memory."""
+    return replace(result, curve=(), environment={})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archsearch.search.plan import SearchPlan
+from archsearch.search.plan import SearchPlan, TaskPlan
 
 EXPECTED_SHARE_PASSING = 0.5
 """Of the candidates, at each stage: a guess for the estimate only. The paper saw 1 in 10 pass memorization."""
@@ -43,31 +43,31 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
         trial_seconds: Measured or estimated seconds of one trial, by task.
         workers: Trials at once; 0 counts as 1.
     """
-    founders = {task.name: len(plan.founders) * task.max_settings for task in plan.tasks}
-    most = dict.fromkeys(trial_seconds, 0.0)
-    expected = dict.fromkeys(trial_seconds, 0.0)
+    founders = sum(len(plan.founders) * _climb(plan, task, task.max_settings).trials for task in plan.tasks)
+    most, expected = _Sum(trial_seconds), _Sum(trial_seconds)
     reaching = 1.0
     for task in plan.all_tasks:
-        at_stage = min(task.num_settings, task.max_settings)
-        most[task.name] += plan.num_candidates * at_stage
-        expected[task.name] += plan.num_candidates * at_stage * reaching
+        at_stage = _climb(plan, task, min(task.num_settings, task.max_settings))
+        most.add(task, at_stage, plan.num_candidates)
+        expected.add(task, at_stage, plan.num_candidates * reaching)
         reaching *= EXPECTED_SHARE_PASSING
-    chance = plan.reevaluate_probability
+    chance = plan.reevaluate_probability if plan.strategy.reevaluates else 0.0
     reevaluations = plan.num_candidates * chance / max(1e-9, 1 - chance)
     for task in plan.tasks:
         left = max(0, task.max_settings - task.num_settings)
-        expected[task.name] += min(reevaluations, plan.num_candidates * reaching) * min(task.num_settings, left)
-        if plan.reevaluate_probability:
-            most[task.name] += plan.num_candidates * left
-        most[task.name] += founders[task.name]
-        expected[task.name] += founders[task.name]
+        again = _climb(plan, task, min(task.num_settings, left))
+        expected.add(task, again, min(reevaluations, plan.num_candidates * reaching))
+        if chance:
+            most.add(task, _climb(plan, task, 1), plan.num_candidates * left)
+        for total in (most, expected):
+            total.add(task, _climb(plan, task, task.max_settings), len(plan.founders))
     at_once = max(1, workers)
     return CostEstimate(
-        founder_trials=sum(founders.values()),
-        most_trials=round(sum(most.values())),
-        expected_trials=round(sum(expected.values())),
-        seconds=sum(expected[name] * trial_seconds[name] for name in expected) / at_once,
-        most_seconds=sum(most[name] * trial_seconds[name] for name in most) / at_once,
+        founder_trials=founders,
+        most_trials=round(most.trials),
+        expected_trials=round(expected.trials),
+        seconds=expected.seconds / at_once,
+        most_seconds=most.seconds / at_once,
     )
 
 
@@ -117,6 +117,34 @@ def estimate_study(
         sum(num_recorded.get(task, 0) for task in num_trials),
         sum(count * trial_seconds[task] for task, count in left.items()) / max(1, workers),
     )
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """What so many settings of one cell on one task cost: trials, and the time of so many whole ones."""
+
+    trials: int
+    whole: float
+
+
+def _climb(plan: SearchPlan, task: TaskPlan, num_settings: int) -> _Climb:
+    """Returns the cost of all rungs, each trial trained from its beginning: what continuing saves is not counted."""
+    if not num_settings:
+        return _Climb(0, 0.0)
+    counts = [(rung.num_settings(num_settings), rung.max_steps(task.max_steps)) for rung in plan.rungs(task)]
+    return _Climb(sum(count for count, _ in counts), sum(count * steps for count, steps in counts) / task.max_steps)
+
+
+class _Sum:
+    """Trials and their seconds."""
+
+    def __init__(self, trial_seconds: Mapping[str, float]) -> None:
+        self.trials = self.seconds = 0.0
+        self._trial_seconds = trial_seconds
+
+    def add(self, task: TaskPlan, climb: _Climb, times: float) -> None:
+        self.trials += times * climb.trials
+        self.seconds += times * climb.whole * self._trial_seconds[task.name]
 
 
 def _duration(seconds: float) -> str:

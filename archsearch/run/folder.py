@@ -1,13 +1,15 @@
 """A run's folder: where everything lies, made once and owned by one driver at a time."""
 
-import fcntl
-import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from archsearch.errors import ConfigError, SearchStateError
+from archsearch.run.lock import holder_of, locked
+from archsearch.run.whole_files import remove_leftovers, write_atomically
+
+__all__ = ["RunFolder", "write_atomically"]
 
 
 class RunFolder:
@@ -60,7 +62,7 @@ class RunFolder:
             SearchStateError: It is none.
         """
         folder = cls(path)
-        if not folder.journal_path.is_file():
+        if not folder.journal_path.exists():
             raise SearchStateError(
                 f"{path}: expected the folder of a run with {folder.journal_path.name} in it, found none. "
                 f"Give run=RESULTS_DIR/NAME."
@@ -136,15 +138,9 @@ class RunFolder:
 
     @property
     def driver(self) -> int | None:
-        """The process on this machine that works on the run, None if there is none; nothing is locked to find out."""
-        try:
-            pid = int((self.path / "archsearch.lock").read_text(encoding="utf-8").split()[1])
-            os.kill(pid, 0)
-        except PermissionError:
-            return pid  # another user's
-        except (OSError, ValueError, IndexError):
-            return None
-        return pid
+        """The process that works on the run, None if there is none; nothing is locked to find out."""
+        holder = holder_of(self.path / "archsearch.lock")
+        return holder.pid if holder else None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -153,20 +149,11 @@ class RunFolder:
         Raises:
             SearchStateError: Another driver works on the folder, or nothing can be written there.
         """
-        with _writable(self.path):
-            file = (self.path / "archsearch.lock").open("a+", encoding="utf-8")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise SearchStateError(
-                    f"{self.path}: another process ({file.read().strip() or 'unknown'}) is working on this run. "
-                    f"Wait for it or end it first."
-                ) from error
-            file.truncate(0)
-            file.write(f"pid {os.getpid()}\n")
-            file.flush()
+        with ExitStack() as stack:
+            with _writable(self.path):
+                stack.enter_context(locked(self.path / "archsearch.lock"))
+                for folder in (self.path, self.path / "cells"):
+                    remove_leftovers(folder)
             yield
 
 
@@ -179,16 +166,6 @@ def _writable(path: Path) -> Iterator[None]:
             f"{path}: expected a folder that can be written to, got: {error.strerror}. Look at its rights and at the "
             f"space on the disk."
         ) from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that a reader finds the old content or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _first_free(results_dir: Path, prefix: str) -> Path:

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 INTERRUPTED = 130
+_LOOK_SECONDS = 0.2
 
 
 class Interrupts:
@@ -59,6 +61,18 @@ class Interrupts:
             yield
         finally:
             self._is_noted = False
+
+    def pause(self, seconds: float) -> None:
+        """Waits, but no longer than until a signal has come.
+
+        Raises:
+            KeyboardInterrupt: One has.
+        """
+        end = time.monotonic() + seconds
+        while not self.has_come and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+        if self.has_come:
+            raise KeyboardInterrupt
 
     @contextmanager
     def held_back(self) -> Iterator[None]:

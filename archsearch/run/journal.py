@@ -1,34 +1,27 @@
-"""The journal: a run's only truth, two append-only tables in one SQLite file."""
+"""The journal: a run's only truth, two append-only tables in one SQLite file. docs/journal.md describes it."""
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from archsearch.errors import FileFormatError, SearchStateError
+from archsearch.run.journal_file import create_file, damaged, explained, open_to_read, open_to_write, transaction
+from archsearch.run.journal_schema import INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
 from archsearch.search.outcome import StepOutcome
+from archsearch.trials.lengths import key_around_steps
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
 
-SCHEMA_VERSION = 1
+ROWS_AT_ONCE = 2000
+"""Read by one statement: without WAL a writer waits for it."""
 
-_SCHEMA = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE trials (
-    number INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    cell TEXT NOT NULL,
-    task TEXT NOT NULL,
-    setting TEXT NOT NULL,
-    replicate INTEGER NOT NULL,
-    max_steps INTEGER NOT NULL,
-    result TEXT NOT NULL
-);
-CREATE TABLE steps (number INTEGER PRIMARY KEY, record TEXT NOT NULL);
-"""
+
+class JournalWriteError(SearchStateError):
+    """The disk does not take a row now; it may later."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +40,20 @@ class JournaledTrial:
 class Journal:
     """Finished trials under their keys, and what each step decided.
 
-    Each row is committed and on the disk when the method that adds it returns.
+    Rows are committed and on the disk when the method that adds them returns. Each carries a checksum, which is
+    compared whenever the row is read.
 
     Args:
         connection: An open connection to a file with the schema.
-        path: Where the file is, for messages.
+        path: Where the file is.
+        read_only: Whether the connection can only read.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool = False) -> None:
         self._connection = connection
         self._path = path
+        self._is_read_only = read_only
+        self._settings: dict[str, Setting] = {}  # few, each in thousands of trials
 
     @classmethod
     def create(cls, path: Path) -> "Journal":
@@ -67,114 +64,131 @@ class Journal:
         """
         if path.exists():
             raise SearchStateError(f"{path}: expected no file, found one. A journal is never overwritten.")
-        unfinished = path.with_name(f"{path.name}.new")
-        try:
-            unfinished.unlink(missing_ok=True)
-            connection = sqlite3.connect(unfinished)
-            with connection:
-                connection.executescript(f"BEGIN; {_SCHEMA}")
-                connection.execute("INSERT INTO about VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-            connection.close()
-            unfinished.rename(path)  # whole or not at all, whenever the process is killed
-        except (sqlite3.Error, OSError) as error:
-            raise SearchStateError(f"{path}: the journal cannot be made ({error}). Look at the folder.") from error
+        create_file(path)
         return cls.open(path)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Journal":
-        """Opens a journal that exists.
+        """Opens a journal that exists; to write, one of an older version is brought to ours.
 
         Raises:
-            SearchStateError: There is no such file.
-            FileFormatError: It is no journal, or one of another version.
+            SearchStateError: There is no such file, or it cannot be opened.
+            FileFormatError: It is damaged, no journal, or one of a newer version.
         """
-        if not path.is_file():
-            raise SearchStateError(f"{path}: expected a journal, found no such file. Is this the folder of a run?")
-        try:
-            connection = _connect_to_read(path) if read_only else _connect_to_write(path)
-        except sqlite3.Error as error:
-            raise FileFormatError(f"{path}: expected a journal of archsearch, but SQLite says: {error}.") from error
-        journal = cls(connection, path)
-        try:
-            found = journal.about("schema")
-            if found != str(SCHEMA_VERSION):
-                raise FileFormatError(f"{path}: expected journal version {SCHEMA_VERSION}, found {found or 'none'}.")
-        except FileFormatError:
-            connection.close()
-            raise
-        return journal
+        return cls(open_to_read(path) if read_only else open_to_write(path), path, read_only=read_only)
+
+    def reopen(self) -> None:
+        """Opens the file anew, after the disk refused something.
+
+        Raises:
+            SearchStateError: It cannot be opened now.
+            FileFormatError: It is damaged.
+        """
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        self._connection = open_to_write(self._path)
 
     def close(self) -> None:
         """Closes the file; a writer leaves a single file behind, which readers need no right to write to read."""
-        with suppress(sqlite3.Error):  # a reader that is still there; its own end will tidy up
-            self._connection.execute("PRAGMA journal_mode = DELETE")
-        self._connection.close()
+        if not self._is_read_only:
+            with suppress(sqlite3.Error):  # a reader that is still there; its own end will tidy up
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+        with suppress(sqlite3.Error):  # whatever a full disk does not take now is in the file beside it
+            self._connection.close()
 
     def result(self, key: str) -> TrialResult | None:
         """Returns the result kept under a key, None if there is none."""
-        row = self._select_one("SELECT result FROM trials WHERE key = ?", key)
-        return None if row is None else self._result(row[0])
+        row = self._select_one(_SELECT_TRIAL, key)
+        return None if row is None else self._trial(row).result
+
+    def of_other_lengths(self, trial: Trial) -> list[tuple[int, TrialResult]]:
+        """Returns maximal steps and results of the trials that differ from a trial in nothing but these."""
+        before, after = key_around_steps(trial)
+        query = f"SELECT {_COLUMNS} FROM trials WHERE key >= ? AND key < ? ORDER BY max_steps"  # noqa: S608 - our own columns
+        found = [self._trial(row) for row in self._select(query, before, before + chr(0x10FFFF))]
+        return [(other.max_steps, other.result) for other in found if other.key.endswith(after)]
 
     def add_trial(self, trial: Trial, result: TrialResult) -> None:
-        """Keeps a finished trial.
+        """Keeps a finished trial; see `add_trials`."""
+        self.add_trials([(trial, result)])
+
+    def add_trials(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
+        """Keeps finished trials, all or none of them.
 
         Raises:
-            SearchStateError: The key is taken, or the disk does not take the row.
+            JournalWriteError: The disk does not take the rows.
+            SearchStateError: A key is taken.
+            FileFormatError: The file is damaged.
         """
-        row = (
-            trial.key,
-            trial.cell,
-            trial.task,
-            json.dumps(asdict(trial.setting)),
-            trial.replicate,
-            trial.max_steps,
-            json.dumps(result.to_record()),
-        )
-        self._insert(
-            "INSERT INTO trials (key, cell, task, setting, replicate, max_steps, result) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            row,
-            f"trial {trial.key}",
-        )
+        rows = [_trial_row(trial, result) for trial, result in finished]
+        self._write(INSERT_TRIAL, rows, ", ".join(f"trial {row[0]}" for row in rows[:3]))
 
     def add_step(self, outcome: StepOutcome) -> None:
-        """Keeps what a step decided; a step already kept must have decided the same.
+        """Keeps what a step decided; see `add_steps`."""
+        self.add_steps([outcome])
+
+    def add_steps(self, outcomes: Sequence[StepOutcome]) -> None:
+        """Keeps what steps decided, all or none of them; a step already kept must have decided the same.
 
         Raises:
-            SearchStateError: The kept step differs, or the disk does not take the row.
+            JournalWriteError: The disk does not take the rows.
+            SearchStateError: A kept step differs.
+            FileFormatError: The file is damaged.
         """
-        record = outcome.to_record()
-        row = self._select_one("SELECT record FROM steps WHERE number = ?", outcome.number)
-        if row is None:
-            self._insert(
-                "INSERT INTO steps VALUES (?, ?)",
-                (outcome.number, json.dumps(record)),
-                f"step {outcome.number}",
-            )
+        rows = []
+        for outcome in outcomes:
+            text = json.dumps(outcome.to_record())
+            row = self._select_one("SELECT number, record, checksum FROM steps WHERE number = ?", outcome.number)
+            if row is None:
+                rows.append((outcome.number, text, checksum(outcome.number, text)))
+            elif row[1] != text:
+                self._compare_step(self._step(row), json.loads(text))
+        self._write(INSERT_STEP, rows, ", ".join(f"step {row[0]}" for row in rows[:3]))
+
+    def _compare_step(self, kept: dict[str, Any], record: dict[str, Any]) -> None:
+        """Checks that a step decides what it decided when it was kept.
+
+        Raises:
+            SearchStateError: It does not.
+        """
+        if kept == record:
             return
-        kept = self._json(row[0])
-        if kept != json.loads(json.dumps(record)):
-            fields = ", ".join(name for name in record if kept.get(name) != json.loads(json.dumps(record[name])))
-            made_by, now = self.about("made_by") or "unknown", self.about("continued_by") or "unknown"
-            raise SearchStateError(
-                f"{self._path}, step {outcome.number}: the journal holds another decision than the one computed now "
-                f"(different: {fields}). The run was made by archsearch {made_by}, this is {now}; continue it with "
-                f"the version and the settings that made it, or start a new run."
-            )
+        fields = ", ".join(name for name in record if kept.get(name) != record[name])
+        made_by, now = self.about("made_by") or "unknown", self.about("continued_by") or "unknown"
+        raise SearchStateError(
+            f"{self._path}, step {record['number']}: the journal holds another decision than the one computed now "
+            f"(different: {fields}). The run was made by archsearch {made_by}, this is {now}; continue it with "
+            f"the version and the settings that made it, or start a new run."
+        )
 
     def step_records(self) -> Iterator[dict[str, Any]]:
         """Yields what the steps decided, in order."""
-        for (text,) in self._select("SELECT record FROM steps ORDER BY number"):
-            yield self._json(text)
+        for row in self._scan("number, record, checksum", "steps"):
+            yield self._step(row)
 
-    def trials(self) -> Iterator[JournaledTrial]:
-        """Yields all finished trials, in the order in which they were kept."""
-        query = "SELECT key, cell, task, setting, replicate, max_steps, result FROM trials ORDER BY number"
-        for key, cell, task, setting, replicate, max_steps, result in self._select(query):
-            yield JournaledTrial(key, cell, task, self._setting(setting), replicate, max_steps, self._result(result))
+    def trials(self, *, curves: bool = True) -> Iterator[JournaledTrial]:
+        """Yields all finished trials, in the order in which they were kept.
+
+        Trials are kept before the steps that consume them: who reads steps first finds all of their trials.
+
+        Args:
+            curves: Whether results come with their curves.
+        """
+        for row in self._scan(f"number, {_COLUMNS}", "trials"):
+            yield self._trial(row[1:], curves=curves)
+
+    def last_trials(self, count: int) -> Iterator[JournaledTrial]:
+        """Yields the finished trials that were kept last, the very last first."""
+        for row in self._select(f"SELECT {_COLUMNS} FROM trials ORDER BY number DESC LIMIT ?", count):  # noqa: S608
+            yield self._trial(row)
 
     def num_trials(self) -> int:
         """Returns the number of finished trials."""
         return sum(count for (count,) in self._select("SELECT count(*) FROM trials"))
+
+    def num_steps(self) -> int:
+        """Returns the number of consumed steps."""
+        return sum(count for (count,) in self._select("SELECT count(*) FROM steps"))
 
     def about(self, name: str) -> str | None:
         """Returns a fact about the run, such as the version that made it."""
@@ -183,58 +197,91 @@ class Journal:
 
     def note(self, name: str, value: str) -> None:
         """Keeps a fact about the run, replacing an older one."""
-        self._insert("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value), name)
+        self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", [(name, value)], name)
+
+    def _scan(self, columns: str, table: str) -> Iterator[tuple[Any, ...]]:
+        """Yields the rows of a table by their numbers, which `columns` begin with, some at a time."""
+        number = -1
+        query = f"SELECT {columns} FROM {table} WHERE number > ? ORDER BY number LIMIT {ROWS_AT_ONCE}"  # noqa: S608 - our own names
+        while rows := list(self._select(query, number)):
+            yield from rows
+            number = rows[-1][0]
 
     def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise FileFormatError(
-                f"{self._path}: expected a whole journal of archsearch; SQLite says: {error}."
-            ) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from bytes that are no text
+            raise explained(self._path, error) from error
 
     def _select_one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         return next(self._select(query, *values), None)
 
-    def _insert(self, statement: str, row: tuple[object, ...], what: str) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]], what: str) -> None:
+        if not rows:
+            return
         try:
-            with self._connection:
-                self._connection.execute(statement, row)
-        except sqlite3.Error as error:
+            with transaction(self._connection):
+                self._connection.executemany(statement, rows)
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # the latter where reopening failed
+            raise JournalWriteError(
+                f"{self._path}: {what} could not be kept ({error}). It needs space on the disk, the quota for it, and "
+                f"the right to write in {self._path.parent}."
+            ) from error
+        except sqlite3.IntegrityError as error:
             raise SearchStateError(f"{self._path}: {what} could not be kept ({error}).") from error
+        except sqlite3.Error as error:
+            raise damaged(self._path, error) from error
 
-    def _result(self, text: str) -> TrialResult:
+    def _trial(self, row: tuple[Any, ...], *, curves: bool = True) -> JournaledTrial:
+        """Reads a trial from its columns, curve and checksum at the end."""
+        *columns, kept = row
+        if kept is not None and kept != checksum(*columns):
+            raise damaged(self._path, f"trial {columns[0]}: the row is not what was written")
+        key, cell, task, setting, replicate, max_steps, result, curve = columns
         try:
-            return TrialResult.from_record(self._json(text))
+            record = self._json(result)
+            if not curves:
+                record["curve"] = ()
+            elif curve is not None:
+                record["curve"] = json.loads(curve)
+            if setting not in self._settings:
+                self._settings[setting] = Setting(**self._json(setting))
+            return JournaledTrial(
+                key, cell, task, self._settings[setting], replicate, max_steps, TrialResult.from_record(record)
+            )
+        except (TypeError, ValueError) as error:
+            raise damaged(self._path, f"trial {key}: {error}") from error
         except FileFormatError as error:
-            raise FileFormatError(f"{self._path}: a row is damaged; {error}.") from error
+            raise damaged(self._path, error) from error
 
-    def _setting(self, text: str) -> Setting:
-        try:
-            return Setting(**self._json(text))
-        except TypeError as error:
-            raise FileFormatError(f"{self._path}: a row is damaged; expected a setting, got {text}.") from error
+    def _step(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        number, text, kept = row
+        if kept is not None and kept != checksum(number, text):
+            raise damaged(self._path, f"step {number}: the row is not what was written")
+        return self._json(text)
 
     def _json(self, text: str) -> dict[str, Any]:
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise FileFormatError(f"{self._path}: a row is damaged ({error}).") from error
+        except (TypeError, ValueError) as error:
+            raise damaged(self._path, f"a row is no JSON: {error}") from error
         if not isinstance(value, dict):
-            raise FileFormatError(f"{self._path}: a row is damaged (expected an object, got {type(value).__name__}).")
+            raise damaged(self._path, f"a row is no object, but {type(value).__name__}")
         return value
 
 
-def _connect_to_write(path: Path) -> sqlite3.Connection:
-    """Opens the file so that readers may look while we write, and every commit reaches the disk."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
+_COLUMNS = ", ".join((*TRIAL_COLUMNS, "checksum"))
+_SELECT_TRIAL = f"SELECT {_COLUMNS} FROM trials WHERE key = ?"  # noqa: S608 - our own columns
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """Opens the file for reading; where nobody writes, that needs no right to write beside it."""
-    has_writer = path.with_name(f"{path.name}-wal").exists()
-    options = "mode=ro" if has_writer else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, timeout=30)
+def _trial_row(trial: Trial, result: TrialResult) -> tuple[object, ...]:
+    row = (
+        trial.key,
+        trial.cell,
+        trial.task,
+        json.dumps(asdict(trial.setting)),
+        trial.replicate,
+        trial.max_steps,
+        *split_result(result.to_record()),
+    )
+    return (*row, checksum(*row))

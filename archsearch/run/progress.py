@@ -34,7 +34,8 @@ def progress_frame(folds: Iterable[tuple[StepOutcome, Knowledge]]) -> pd.DataFra
         best = best_found(knowledge)
         cell = outcome.cells[0].digest if outcome.kind != "baseline" and outcome.cells else ""
         fitness = _fitness(knowledge, cell)
-        row = {"step": outcome.number, "kind": outcome.kind, "candidates": candidates, "trials": trials}
+        row: dict[str, Any] = {"step": outcome.number, "kind": outcome.kind, "candidates": candidates}
+        row["trials"] = trials
         row |= {"training_seconds": round(seconds, 3), "cell": cell if fitness is not None else "", "fitness": fitness}
         rows.append(row | {"best_cell": best, "best_fitness": _fitness(knowledge, best)})
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -14,7 +14,6 @@ from archsearch.errors import ArchSearchError, ConfigError, SearchStateError
 START_SECONDS = 180.0
 CONNECT_SECONDS = 10.0
 SECONDS_BETWEEN_LOOKS = 2.0
-ADVICE = "Look at the memory, the disk and the sockets allowed here, or use workers=0, which needs no Ray."
 
 
 def start_private(ray: Any, num_workers: int, folder: Path) -> None:
@@ -26,6 +25,7 @@ def start_private(ray: Any, num_workers: int, folder: Path) -> None:
     _init(
         ray,
         "Ray did not start",
+        "Look at the memory, the disk and the sockets allowed here, or use workers=0, which needs no Ray.",
         address="local",
         num_cpus=num_workers,
         include_dashboard=False,
@@ -49,7 +49,13 @@ def join(ray: Any, address: str) -> None:
     trouble = f"no Ray cluster could be joined at {address!r}"
     if address != "auto":
         _look_for(address, trouble)
-    _init(ray, trouble, address=address)
+    _init(
+        ray,
+        trouble,
+        "A cluster that asks for Ray's token wants RAY_AUTH_MODE=token in the environment besides the token; all "
+        "machines need the same versions of Ray and Python.",
+        address=address,
+    )
 
 
 def _look_for(address: str, trouble: str) -> None:
@@ -65,7 +71,7 @@ def _look_for(address: str, trouble: str) -> None:
         ) from error
 
 
-def _init(ray: Any, trouble: str, **arguments: Any) -> None:
+def _init(ray: Any, trouble: str, advice: str, **arguments: Any) -> None:
     """Calls `ray.init`, or gives up after `START_SECONDS`: it may hang where it is not allowed to open sockets."""
     is_late = threading.Event()
 
@@ -81,9 +87,9 @@ def _init(ray: Any, trouble: str, **arguments: Any) -> None:
     except KeyboardInterrupt:
         if not is_late.is_set():
             raise
-        raise SearchStateError(f"{trouble} within {START_SECONDS:.0f} s. {ADVICE}") from None
-    except (RuntimeError, ValueError, OSError) as error:
-        raise SearchStateError(f"{trouble} ({' '.join(str(error).split())}). {ADVICE}") from error
+        raise SearchStateError(f"{trouble} within {START_SECONDS:.0f} s. {advice}") from None
+    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+        raise SearchStateError(f"{trouble} ({' '.join(str(error).split())[:500]}). {advice}") from error
     finally:
         watchdog.cancel()
 
@@ -153,9 +159,14 @@ def _difference(ray: Any, reference: Any, expected: Mapping[str, str]) -> str:
         return differences(ray.get(reference, timeout=START_SECONDS), expected)
     except exceptions.RayTaskError as error:
         cause = error.cause
-        return str(cause) if isinstance(cause, ArchSearchError) else f"nothing can be computed there ({cause!r})"
+        return str(cause) if isinstance(cause, ArchSearchError) else f"nothing can be computed there ({_last(error)})"
     except exceptions.RayError as error:
-        return f"it does not answer ({' '.join(str(error).split())[:300]})"
+        return f"it does not answer ({_last(error)})"
+
+
+def _last(error: Exception) -> str:
+    """Returns the last line of what Ray says, which after a traceback is the cause."""
+    return str(error).strip().splitlines()[-1][:300]
 
 
 def differences(found: Mapping[str, str], expected: Mapping[str, str]) -> str:

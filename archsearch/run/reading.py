@@ -2,7 +2,9 @@
 
 import io
 import json
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,19 +12,27 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from archsearch.drawing.picture import Picture
-from archsearch.errors import ConfigError, FileFormatError
+from archsearch.errors import ConfigError, FileFormatError, SearchStateError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.difference import find_difference
+from archsearch.run.account import Account
+from archsearch.run.confirmation_file import read_confirmation
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal, JournaledTrial
+from archsearch.run.journal_file import damaged
+from archsearch.run.live_views import write_views
 from archsearch.run.progress import founder_fitnesses, progress_frame
-from archsearch.run.views import candidates_frame, leaderboard_frame, summary, to_csv, trials_frame, write_views
+from archsearch.run.view_files import ViewFiles, are_whole, read_digests
+from archsearch.run.views import candidates_frame, in_order, leaderboard_frame, to_csv, trials_frame
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_logger = logging.getLogger(__name__)
 
 
 class Run:
@@ -35,6 +45,7 @@ class Run:
         trials: The finished trials.
         outcomes: The consumed steps, in order.
         about: What the journal says of the run itself, such as the version that made it.
+        penalty: What a cell's cost takes from its place in the list.
     """
 
     def __init__(
@@ -45,6 +56,7 @@ class Run:
         trials: tuple[JournaledTrial, ...],
         outcomes: tuple[StepOutcome, ...],
         about: Mapping[str, str] | None = None,
+        penalty: CostPenalty = NO_PENALTY,
     ) -> None:
         self.folder = folder
         self.path = folder.path
@@ -53,6 +65,7 @@ class Run:
         self._trials = trials
         self._outcomes = outcomes
         self.about: Mapping[str, str] = about or {}
+        self._penalty = penalty
 
     @property
     def journaled_trials(self) -> tuple[JournaledTrial, ...]:
@@ -80,15 +93,15 @@ class Run:
             yield outcome, knowledge
 
     def _empty_knowledge(self) -> Knowledge:
-        return Knowledge(self.tasks, self._list_size)
+        return Knowledge(self.tasks, self._list_size, penalty=self._penalty)
 
     def leaderboard(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `leaderboard.csv`."""
-        return _as_read(leaderboard_frame(self.knowledge, self._trials))
+        return _as_read(leaderboard_frame(self.knowledge, self._account.training_seconds))
 
     def trials(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `trials.csv`."""
-        return _as_read(trials_frame(self._outcomes, self._trials))
+        return _as_read(trials_frame(in_order(self._outcomes, self._trials)))
 
     def candidates(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `candidates.csv`."""
@@ -100,20 +113,11 @@ class Run:
         Raises:
             FileFormatError: The file is no such table.
         """
-        path = self.folder.confirmation_path
-        if not path.is_file():
-            return None
-        try:
-            frame = pd.read_csv(path)
-        except (ValueError, OSError) as error:
-            raise FileFormatError(f"{path}: expected the table of a confirmation, got {error}.") from error
-        if missing := {"cell", "verdict", "fitness", "fitness_low", "fitness_high"}.difference(frame.columns):
-            raise FileFormatError(f"{path}: expected the table of a confirmation, found no {', '.join(missing)}.")
-        return frame
+        return read_confirmation(self.folder)
 
     def summary(self) -> dict[str, object]:
         """Returns the content of `summary.json`."""
-        return summary(self.knowledge, self._outcomes, self._trials)
+        return self._account.summary(self.knowledge)
 
     def progress(self) -> pd.DataFrame:
         """Returns how the search went, one row per step; see `progress_frame`."""
@@ -156,9 +160,23 @@ class Run:
         """The canonical graph of each cell met."""
         return {cell.digest: cell.graph for outcome in self._outcomes for cell in outcome.cells}
 
-    def write_views(self) -> None:
-        """Writes the files that show the run."""
-        write_views(self.folder, self.knowledge, self._outcomes, self._trials)
+    def write_views(self, files: ViewFiles) -> None:
+        """Writes the files that show the run.
+
+        Raises:
+            OSError: The disk does not take them.
+            SearchStateError: The journal cannot be written.
+        """
+        trials = to_csv(trials_frame(in_order(self._outcomes, self._trials)))
+        candidates = to_csv(candidates_frame(self._outcomes))
+        write_views(files, self.knowledge, self._account, [trials.encode()], [candidates.encode()])
+
+    @cached_property
+    def _account(self) -> Account:
+        account = Account()
+        for outcome in self._outcomes:
+            account.add(outcome)
+        return account
 
     def ranked(self, rank: int) -> str:
         """Returns the digest of the cell at a rank, from 1.
@@ -198,8 +216,12 @@ def _as_read(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(to_csv(frame)))
 
 
-def load_run(path: str | Path) -> Run:
-    """Reads a run's folder.
+def load_run(path: str | Path, *, curves: bool = True) -> Run:
+    """Reads a run's folder, also while a search writes there.
+
+    Args:
+        path: The folder.
+        curves: Whether trials come with their curves, which take most of the time and the memory of a long run.
 
     Raises:
         SearchStateError: It is no folder of a run.
@@ -208,29 +230,51 @@ def load_run(path: str | Path) -> Run:
     folder = RunFolder.open(Path(path))
     journal = Journal.open(folder.journal_path, read_only=True)
     try:
-        return read_journal(folder, journal)
+        return read_journal(folder, journal, curves=curves)
     finally:
         journal.close()
 
 
-def read_journal(folder: RunFolder, journal: Journal) -> Run:
+def restore_views(run: Run) -> None:
+    """Writes the views of a run anew if one is missing or not as it was written last.
+
+    Where a search works on the run, or nothing can be written, they stay as they are.
+    """
+    folder = run.folder
+    try:
+        with closing(Journal.open(folder.journal_path, read_only=True)) as journal:
+            if are_whole(folder.path, read_digests(journal)):
+                return
+        with folder.locked(), closing(Journal.open(folder.journal_path)) as journal:
+            run.write_views(ViewFiles(folder, journal))
+    except (SearchStateError, OSError) as error:
+        _logger.warning("archsearch: the files that show the run are not up to date and cannot be written: %s", error)
+
+
+def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) -> Run:
     """Reads a run from an open journal.
 
     Raises:
         FileFormatError: It is damaged.
     """
-    trials = tuple(journal.trials())
-    examined = {trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result) for trial in trials}
+    # steps first: what they consumed was kept before them, also where a search writes meanwhile
+    records = tuple(journal.step_records())
+    trials = tuple(journal.trials(curves=curves))
+    examined = {
+        trial.key: Examined(trial.key, trial.cell, trial.task, trial.setting, trial.result, trial.max_steps)
+        for trial in trials
+    }
     try:
-        outcomes = tuple(StepOutcome.from_record(record, examined) for record in journal.step_records())
+        outcomes = tuple(StepOutcome.from_record(record, examined) for record in records)
     except FileFormatError as error:
-        raise FileFormatError(f"{folder.journal_path}: a row is damaged; {error}.") from error
+        raise damaged(folder.journal_path, error) from error
     try:
         tasks = tuple(json.loads(journal.about("tasks") or "[]"))
         list_size = int(journal.about("list_size") or "")
+        penalty = CostPenalty(**json.loads(journal.about("penalty") or "{}"))
     except (TypeError, ValueError) as error:
-        raise FileFormatError(f"{folder.journal_path}: expected the names of the run's tasks, found none.") from error
+        raise damaged(folder.journal_path, "the names of the run's tasks are missing") from error
     if not tasks or not all(isinstance(task, str) for task in tasks):
-        raise FileFormatError(f"{folder.journal_path}: expected the names of the run's tasks, found {tasks!r}.")
+        raise damaged(folder.journal_path, f"expected the names of the run's tasks, found {tasks!r}")
     about = {name: journal.about(name) or "" for name in ("made_by", "continued_by")}
-    return Run(folder, tasks, list_size, trials, outcomes, about)
+    return Run(folder, tasks, list_size, trials, outcomes, about, penalty)

@@ -1,10 +1,12 @@
 """One sitting at a run: opens the journal, drives the search, keeps the views up to date, stops cleanly."""
 
 import json
-import time
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.driver import Observer, drive
@@ -13,13 +15,30 @@ from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
-from archsearch.run.reading import Run, read_journal
+from archsearch.run.live_views import LiveViews
+from archsearch.run.reading import read_journal
+from archsearch.run.view_files import ViewFiles
 from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
+from archsearch.search.knowledge import Knowledge
 from archsearch.search.plan import SearchPlan
 
-SECONDS_BETWEEN_VIEWS = 20.0
-SHARE_OF_TIME_FOR_VIEWS = 0.02
+
+@dataclass(frozen=True)
+class EndedRun:
+    """What a run's search has come to, without its journal being read for it.
+
+    Attributes:
+        path: The run's folder.
+        tasks: Names of the tasks that count for fitness.
+        knowledge: The fold of all steps.
+        summary: The content of `summary.json`.
+    """
+
+    path: Path
+    tasks: tuple[str, ...]
+    knowledge: Knowledge
+    summary: Mapping[str, Any]
 
 
 class Stopped(ArchSearchError):  # noqa: N818 - the user asked for it
@@ -34,7 +53,7 @@ def run_search(
     observer: Observer,
     begin: Callable[[], None] = lambda: None,
     leave: Callable[[], None] = lambda: None,
-) -> Run:
+) -> EndedRun:
     """Runs a search to its end, or continues it: what the journal holds is not computed again.
 
     Args:
@@ -84,6 +103,7 @@ def _note_identity(journal: Journal, plan: SearchPlan) -> None:
         journal.note("plan", plan.identity)
         journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
         journal.note("list_size", str(plan.list_size))
+        journal.note("penalty", json.dumps(asdict(plan.penalty)))
         journal.note("made_by", version("archsearch"))
     journal.note("continued_by", version("archsearch"))
 
@@ -96,8 +116,13 @@ def _drive(
     execution: Execution,
     observer: Observer,
     leave: Callable[[], None],
-) -> Run:
-    views = _Views(folder, journal)
+) -> EndedRun:
+    evolution = Evolution(plan)
+
+    def rebuild(files: ViewFiles) -> None:
+        read_journal(folder, journal, curves=False).write_views(files)
+
+    views = LiveViews(folder, journal, evolution, observer, rebuild)
     interrupts = Interrupts(leave)
     with interrupts.caught():
         executor = make_executor(evaluator, execution)
@@ -105,16 +130,12 @@ def _drive(
         try:
             # in this process a trial cannot be waited for and watched at once: there a signal ends it
             with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
-                drive(Evolution(plan), journal, executor, observer, views.bring_up_to_date, interrupts, execution)
-        except BaseException:
+                drive(evolution, journal, executor, views, views.bring_up_to_date, interrupts, execution)
+        finally:
             with interrupts.ignored():
                 executor.close()
-                with suppress(ArchSearchError, OSError):  # the first error is to be told; views can be written later
-                    views.write()
-            raise
-        with interrupts.ignored():
-            executor.close()
-            return views.write()
+                table = views.close()
+    return EndedRun(folder.path, tuple(task.name for task in plan.tasks), table.knowledge, table.summary)
 
 
 def make_executor(evaluator: TrialEvaluator, execution: Execution) -> Executor:
@@ -128,29 +149,3 @@ def make_executor(evaluator: TrialEvaluator, execution: Execution) -> Executor:
     from archsearch.run.ray_executor import RayExecutor  # loading Ray takes a second that serial runs need not pay
 
     return RayExecutor(evaluator, execution)
-
-
-class _Views:
-    """Rewrites the views now and then while the search runs, and at its end.
-
-    A long journal takes long to read: the pause between two times grows with what the last one took.
-    """
-
-    def __init__(self, folder: RunFolder, journal: Journal) -> None:
-        self._folder = folder
-        self._journal = journal
-        self._due = time.monotonic() + SECONDS_BETWEEN_VIEWS
-
-    def bring_up_to_date(self) -> None:
-        """Writes the views if the last time is long enough ago."""
-        if time.monotonic() > self._due:
-            self.write()
-
-    def write(self) -> Run:
-        """Writes the views and returns what they show."""
-        begin = time.monotonic()
-        run = read_journal(self._folder, self._journal)
-        run.write_views()
-        end = time.monotonic()
-        self._due = end + max(SECONDS_BETWEEN_VIEWS, (end - begin) / SHARE_OF_TIME_FOR_VIEWS)
-        return run

@@ -1,27 +1,19 @@
-"""The tables of a run: views of the journal as data frames, and their files."""
+"""The tables of a run: views of the journal as data frames, and their text."""
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from archsearch.run.folder import RunFolder, write_atomically
 from archsearch.run.journal import JournaledTrial
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
-from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
-from archsearch.trials.trial import NOT_REPRODUCIBLE
+from archsearch.search.outcome import StepOutcome
 
 
-def leaderboard_frame(knowledge: Knowledge, trials: Sequence[JournaledTrial]) -> pd.DataFrame:
+def leaderboard_frame(knowledge: Knowledge, training_seconds: Mapping[str, float]) -> pd.DataFrame:
     """Returns the listed cells, best first; the clock column comes last."""
-    seconds: dict[str, float] = defaultdict(float)
-    for trial in trials:
-        seconds[trial.cell] += trial.result.seconds
-    rows = [_flat(row, knowledge.tasks, seconds[row.cell]) for row in leaderboard_rows(knowledge)]
+    rows = [_flat(row, knowledge.tasks, training_seconds.get(row.cell, 0.0)) for row in leaderboard_rows(knowledge)]
     return pd.DataFrame(rows, columns=_leaderboard_columns(knowledge.tasks))
 
 
@@ -47,12 +39,25 @@ def _flat(row: LeaderboardRow, tasks: Sequence[str], seconds: float) -> dict[str
     return flat
 
 
-def trials_frame(outcomes: Sequence[StepOutcome], trials: Sequence[JournaledTrial]) -> pd.DataFrame:
-    """Returns the trials in the order in which steps consumed them, then those that no step has consumed yet."""
-    step_of = {entry.key: outcome.number for outcome in outcomes for entry in outcome.examined}
-    order = {key: position for position, key in enumerate(step_of)}
-    ordered = sorted(trials, key=lambda trial: (order.get(trial.key, len(order)), trial.key))
-    return pd.DataFrame([_trial_row(trial, step_of.get(trial.key)) for trial in ordered], columns=_TRIAL_COLUMNS)
+def trials_frame(trials: Iterable[tuple[int | None, JournaledTrial]]) -> pd.DataFrame:
+    """Returns one row per trial, in the order given.
+
+    Args:
+        trials: Each with the number of the step that consumed it, None if no step has yet.
+    """
+    return pd.DataFrame([_trial_row(trial, step) for step, trial in trials], columns=_TRIAL_COLUMNS)
+
+
+def in_order(
+    outcomes: Iterable[StepOutcome], trials: Iterable[JournaledTrial]
+) -> Iterator[tuple[int | None, JournaledTrial]]:
+    """Yields trials in the order in which steps consumed them, then those that no step has consumed yet, by key."""
+    left = {trial.key: trial for trial in trials}
+    for outcome in outcomes:
+        for entry in outcome.examined:
+            yield outcome.number, left.pop(entry.key)
+    for key in sorted(left):
+        yield None, left[key]
 
 
 _TRIAL_COLUMNS = [
@@ -63,12 +68,14 @@ _TRIAL_COLUMNS = [
 
 
 def _trial_row(trial: JournaledTrial, step: int | None) -> dict[str, Any]:
-    result = trial.result
+    result, setting = trial.result, trial.setting
     return {
         "step": pd.NA if step is None else step,
         "cell": trial.cell,
         "task": trial.task,
-        **asdict(trial.setting),
+        **{name: float(getattr(setting, name)) for name in ("init_scale", "learning_rate", "max_gradient_norm")},
+        "num_layers": setting.num_layers,
+        "max_parameters": setting.max_parameters,
         "replicate": trial.replicate,
         "max_steps": trial.max_steps,
         "status": result.status,
@@ -82,7 +89,7 @@ def _trial_row(trial: JournaledTrial, step: int | None) -> dict[str, Any]:
     }
 
 
-def candidates_frame(outcomes: Sequence[StepOutcome]) -> pd.DataFrame:
+def candidates_frame(outcomes: Iterable[StepOutcome]) -> pd.DataFrame:
     """Returns one row per step after the founders': what it was about, how far it came, what was drawn in vain."""
     rows = []
     for outcome in outcomes:
@@ -105,69 +112,6 @@ def candidates_frame(outcomes: Sequence[StepOutcome]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def summary(knowledge: Knowledge, outcomes: Sequence[StepOutcome], trials: Sequence[JournaledTrial]) -> dict[str, Any]:
-    """Returns the run in numbers: steps, stages, failures by kind, duplicates and what they would have cost."""
-    consumed = {entry.key for outcome in outcomes for entry in outcome.examined}
-    used = [trial for trial in trials if trial.key in consumed]
-    proposed = [outcome for outcome in outcomes if outcome.kind == "propose"]
-    statuses = Counter(trial.result.status for trial in used)
-    return {
-        "candidates": len(proposed),
-        "reevaluations": sum(outcome.kind == "reevaluate" for outcome in outcomes),
-        "stages": dict(sorted(Counter(outcome.stage for outcome in proposed).items())),
-        "trials": len(used),
-        "statuses": dict(sorted(statuses.items())),
-        "reproducible": not any(statuses[status] for status in NOT_REPRODUCIBLE),
-        "baseline": {task: knowledge.baseline.get(task) for task in knowledge.tasks},
-        "listed": len(knowledge.listed),
-        "duplicates": _duplicates(outcomes, used),
-        "training_seconds": round(sum(trial.result.seconds for trial in used), 3),
-    }
-
-
-def _duplicates(outcomes: Sequence[StepOutcome], trials: Sequence[JournaledTrial]) -> dict[str, Any]:
-    """Counts children drawn and dropped, and what training the known ones anew would have cost.
-
-    A cell met again is charged the trials of the step that first proposed it; a founder, which has had its settings,
-    is charged nothing.
-    """
-    seconds = {trial.key: trial.result.seconds for trial in trials}
-    first: dict[str, StepOutcome] = {}
-    for outcome in outcomes:
-        if outcome.kind == "propose" and outcome.cells:
-            first.setdefault(outcome.cells[0].digest, outcome)
-    dropped = [pair for outcome in outcomes for pair in outcome.dropped]
-    named = {KNOWN, IN_FLIGHT, EXHAUSTED, NO_CHILD}
-    reasons = Counter(reason if reason in named else "out of bounds" for _, reason in dropped)
-    again = [first[digest] for digest, reason in dropped if reason in {KNOWN, IN_FLIGHT} and digest in first]
-    return {
-        "dropped": dict(sorted(reasons.items())),
-        "trials_saved": sum(len(outcome.examined) for outcome in again),
-        "training_seconds_saved": round(sum(seconds[entry.key] for outcome in again for entry in outcome.examined), 3),
-    }
-
-
 def to_csv(frame: pd.DataFrame) -> str:
     """Returns a table as the text of its file."""
     return frame.to_csv(index=False, lineterminator="\n")
-
-
-def write_views(
-    folder: RunFolder, knowledge: Knowledge, outcomes: Sequence[StepOutcome], trials: Sequence[JournaledTrial]
-) -> None:
-    """Writes the CSV files, the summary and the graphs of the listed cells, each file whole or not at all."""
-    frames: Mapping[str, pd.DataFrame] = {
-        "leaderboard": leaderboard_frame(knowledge, trials),
-        "trials": trials_frame(outcomes, trials),
-        "candidates": candidates_frame(outcomes),
-    }
-    for name, frame in frames.items():
-        write_atomically(folder.path / f"{name}.csv", to_csv(frame))
-    numbers = summary(knowledge, outcomes, trials)
-    write_atomically(folder.path / "summary.json", json.dumps(numbers, indent=2) + "\n")
-    cells = folder.path / "cells"
-    cells.mkdir(exist_ok=True)
-    for digest, graph in knowledge.graphs.items():
-        path = cells / f"{digest}.json"
-        if not path.exists():
-            write_atomically(path, graph.to_json())

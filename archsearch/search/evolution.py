@@ -8,6 +8,7 @@ from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import StepOutcome
 from archsearch.search.plan import SearchPlan
 from archsearch.search.steps import Step, begin_step, check_baseline, founders_step
+from archsearch.search.strategy import Mutation
 from archsearch.trials.trial import Trial, TrialResult
 
 
@@ -28,7 +29,7 @@ class _Running:
 
 
 class Evolution:
-    """The search of Jozefowicz 2015, sec. 3.1, as ask and tell.
+    """A search as ask and tell: the one of Jozefowicz 2015, sec. 3.1, or what another strategy makes of it.
 
     Step `k` sees the world as it stood after step `k - lookahead`. `ask` gives the trials that the steps in flight
     want, `tell` hands in a result in any order, `take_consumed` gives the steps that ended, in their order. The same
@@ -36,11 +37,14 @@ class Evolution:
 
     Args:
         plan: What to do.
+        mutation: Draws children instead of the plan's transformations; for a replay of recorded cells.
     """
 
-    def __init__(self, plan: SearchPlan) -> None:
+    def __init__(self, plan: SearchPlan, mutation: Mutation | None = None) -> None:
         self._plan = plan
-        self._knowledge = Knowledge(tuple(task.name for task in plan.tasks), plan.list_size)
+        self._mutation = mutation
+        names = tuple(task.name for task in plan.tasks)
+        self._knowledge = Knowledge(names, plan.list_size, plan.strategy.population_size, plan.penalty)
         self._folds: deque[Knowledge] = deque(maxlen=plan.lookahead)
         self._wanted: list[tuple[int, Trial]] = []
         self._waiting: dict[str, _Running] = {}
@@ -147,7 +151,7 @@ class Evolution:
             return False
         self._num_started += 1
         in_flight = frozenset(digest for digest in self._recent if digest is not None)
-        started = begin_step(self._plan, self._num_started, self._folds[len(self._running)], in_flight)
+        started = begin_step(self._plan, self._num_started, self._folds[len(self._running)], in_flight, self._mutation)
         if started.kind == "propose":
             self._num_proposed += 1
         self._recent.append(started.digest)

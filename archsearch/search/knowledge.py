@@ -1,5 +1,6 @@
 """What a search knows after a step: a value that is never changed, only folded further."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -7,7 +8,8 @@ from functools import cached_property
 from immutables import Map
 
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.search.outcome import COMPLETED, Examined, StepOutcome
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
+from archsearch.search.outcome import COMPLETED, Examined, Introduced, StepOutcome
 from archsearch.trials.setting import Setting
 
 
@@ -58,6 +60,7 @@ class CellRecord:
         transformations: What was done to the parent.
         histories: Results by task, the screen's included.
         fell_at: Task at which it fell when last examined; empty if it passed everything.
+        factor: What the cost penalty multiplies its fitness with; 1 without a penalty.
     """
 
     digest: str
@@ -67,10 +70,16 @@ class CellRecord:
     transformations: tuple[str, ...]
     histories: "Map[str, TaskHistory]" = field(default_factory=Map)
     fell_at: str = ""
+    factor: float = 1.0
 
     def history(self, task: str) -> TaskHistory:
         """Returns the results on a task, empty if there are none."""
         return self.histories.get(task, TaskHistory())
+
+    def best(self, task: str) -> float:
+        """Returns the best accuracy on a task, or one below every threshold where there is none."""
+        best = self.history(task).best
+        return -1.0 if best is None else best
 
     def with_examined(self, examined: tuple[Examined, ...]) -> "CellRecord":
         """Returns the record with further results appended."""
@@ -88,20 +97,30 @@ class Knowledge:
     Attributes:
         tasks: Names of the tasks that count for fitness, in order.
         list_size: Length of the list at the most.
+        population_size: Length of the population at the most; 0 for none.
+        penalty: What a cell's cost takes from its standing.
         cells: Every cell met, by digest.
-        listed: `(fitness, digest)` of the best cells, best first, ties by digest (R1).
+        listed: `(standing, digest)` of the best cells, best first, ties by digest (R1).
         graphs: Canonical graphs of the listed cells only.
         baseline: The baseline's best accuracy by task, constant from step 0 on (R2).
+        baseline_rungs: The same by task and maximal training steps of the trials that gave it.
         founders: Digests of the founders.
+        founder_graphs: Digests with canonical graphs, in the same order.
+        population: Digests with canonical graphs of the cells that completed last, oldest first.
     """
 
     tasks: tuple[str, ...]
     list_size: int
+    population_size: int = 0
+    penalty: CostPenalty = NO_PENALTY
     cells: "Map[str, CellRecord]" = field(default_factory=Map)
     listed: tuple[tuple[float, str], ...] = ()
     graphs: "Map[str, CellGraph]" = field(default_factory=Map)
     baseline: "Map[str, float]" = field(default_factory=Map)
+    baseline_rungs: "Map[tuple[str, int], float]" = field(default_factory=Map)
     founders: tuple[str, ...] = ()
+    founder_graphs: tuple[tuple[str, CellGraph], ...] = ()
+    population: tuple[tuple[str, CellGraph], ...] = ()
 
     def ratios(self, record: CellRecord) -> Mapping[str, float]:
         """Returns accuracy ÷ the baseline's best for each task on which the cell has a result."""
@@ -113,14 +132,17 @@ class Knowledge:
         ratios = self.ratios(record)
         return min(ratios.values()) if len(ratios) == len(self.tasks) else None
 
+    def standing(self, record: CellRecord) -> float:
+        """Returns what the cell is ranked by: its fitness, less what its cost takes; below all others without one."""
+        fitness = self.fitness(record)
+        return -math.inf if fitness is None else fitness * record.factor
+
     def fold(self, outcome: StepOutcome) -> "Knowledge":
         """Returns the knowledge after one more step, which must come in the order of its number."""
         cells, graphs = self.cells, self.graphs
         for introduced in outcome.cells:
             digest = introduced.digest
-            record = cells.get(digest) or CellRecord(
-                digest, outcome.number, introduced.name, introduced.parent, introduced.transformations
-            )
+            record = cells.get(digest) or self._new_record(introduced, outcome)
             record = record.with_examined(tuple(entry for entry in outcome.examined if entry.cell == digest))
             if outcome.kind == "propose":
                 record = replace(record, fell_at="" if outcome.stage == COMPLETED else outcome.stage)
@@ -128,23 +150,41 @@ class Knowledge:
         knowledge = replace(self, cells=cells, graphs=graphs)
         if outcome.kind == "baseline":
             knowledge = knowledge._with_baseline(outcome)
+        if self.population_size and outcome.stage == COMPLETED and outcome.kind != "reevaluate":
+            knowledge = knowledge._with_population(outcome)
         return knowledge._with_list(tuple(introduced.digest for introduced in outcome.cells))
+
+    def _new_record(self, cell: Introduced, outcome: StepOutcome) -> CellRecord:
+        baseline = self.founder_graphs[0][1] if self.founder_graphs else outcome.cells[0].graph
+        factor = self.penalty.factor(cell.graph.structure, baseline.structure)
+        return CellRecord(cell.digest, outcome.number, cell.name, cell.parent, cell.transformations, factor=factor)
 
     def _with_baseline(self, outcome: StepOutcome) -> "Knowledge":
         digests = tuple(introduced.digest for introduced in outcome.cells)
         bests = {task: self.cells[digests[0]].history(task).best for task in self.tasks}
         baseline = Map({task: best for task, best in bests.items() if best is not None})
-        return replace(self, baseline=baseline, founders=digests)
+        rungs: dict[tuple[str, int], float] = {}
+        for entry in outcome.examined:
+            if entry.cell == digests[0] and entry.result.accuracy is not None:
+                rung = (entry.task, entry.max_steps)
+                rungs[rung] = max(rungs.get(rung, entry.result.accuracy), entry.result.accuracy)
+        graphs = tuple((introduced.digest, introduced.graph) for introduced in outcome.cells)
+        return replace(self, baseline=baseline, baseline_rungs=Map(rungs), founders=digests, founder_graphs=graphs)
+
+    def _with_population(self, outcome: StepOutcome) -> "Knowledge":
+        """Adds the cells that completed as the youngest; the oldest go. A cell met again is young again."""
+        young = {introduced.digest: introduced.graph for introduced in outcome.cells}
+        old = tuple(member for member in self.population if member[0] not in young)
+        return replace(self, population=(*old, *young.items())[-self.population_size :])
 
     def _with_list(self, touched: tuple[str, ...]) -> "Knowledge":
         """Re-ranks the touched cells among the listed ones and keeps the best."""
-        listed = {digest: fitness for fitness, digest in self.listed}
+        listed = {digest: standing for standing, digest in self.listed}
         for digest in touched:
             record = self.cells[digest]
-            fitness = self.fitness(record)
-            if fitness is not None and (not record.fell_at or digest in listed):
-                listed[digest] = fitness
-        ranked = sorted(((fitness, digest) for digest, fitness in listed.items()), key=lambda e: (-e[0], e[1]))
+            if self.fitness(record) is not None and (not record.fell_at or digest in listed):
+                listed[digest] = self.standing(record)
+        ranked = sorted(((standing, digest) for digest, standing in listed.items()), key=lambda e: (-e[0], e[1]))
         kept = tuple(ranked[: self.list_size])
         graphs = self.graphs
         for digest in set(listed).union(touched).difference(digest for _, digest in kept):

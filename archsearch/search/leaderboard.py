@@ -49,14 +49,15 @@ class LeaderboardRow:
 
 
 def leaderboard_rows(knowledge: Knowledge) -> tuple[LeaderboardRow, ...]:
-    """Returns the listed cells, best first, ties by cell id."""
+    """Returns the listed cells, best standing first, ties by cell id."""
     return tuple(
-        _row(knowledge, rank, fitness, knowledge.cells[digest])
-        for rank, (fitness, digest) in enumerate(knowledge.listed, start=1)
+        _row(knowledge, rank, knowledge.cells[digest]) for rank, (_, digest) in enumerate(knowledge.listed, start=1)
     )
 
 
-def _row(knowledge: Knowledge, rank: int, fitness: float, record: CellRecord) -> LeaderboardRow:
+def _row(knowledge: Knowledge, rank: int, record: CellRecord) -> LeaderboardRow:
+    fitness = knowledge.fitness(record)
+    assert fitness is not None  # only cells with a result on every task are listed
     graph = knowledge.graphs[record.digest]
     bests = {task: record.history(task).ranked()[0] for task in knowledge.tasks}
     return LeaderboardRow(

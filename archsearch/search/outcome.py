@@ -22,13 +22,23 @@ NO_CHILD = "no child"
 
 @dataclass(frozen=True)
 class Examined:
-    """One result in the order in which a step consumed it."""
+    """One result in the order in which a step consumed it.
+
+    Attributes:
+        key: Of the trial.
+        cell: Digest of its cell.
+        task: Name of its task.
+        setting: What it was trained with.
+        result: What came of it.
+        max_steps: Training steps that it had at the most.
+    """
 
     key: str
     cell: str
     task: str
     setting: Setting
     result: TrialResult
+    max_steps: int
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,9 @@ class StepOutcome:
         cells: The cells it was about, known before or not.
         stage: Name of the task at which the cell fell, `completed` if at none, `nothing_new` if no cell was found.
         examined: The results consumed, in order.
-        dropped: `(digest, reason)` of the children drawn and not taken, in order: one of the reasons above, or the
-            bound that was broken. With `no child` the digest is the parent's.
+        dropped: `(digest, reason)` of the children drawn and not taken, in order: one of the reasons above, what was
+            proved of it (`archsearch.mutation.rejections`), or the bound that was broken. With `no child` the digest is the
+            parent's.
     """
 
     number: int

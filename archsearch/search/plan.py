@@ -6,7 +6,11 @@ from typing import Literal
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.mutation.bounds import Bounds
+from archsearch.mutation.rejections import TESTS
 from archsearch.mutation.transformation import Transformation
+from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
+from archsearch.search.jozefowicz2015 import Jozefowicz2015
+from archsearch.search.strategy import WHOLE, Rung, Strategy
 from archsearch.seeds import digest
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.trial import Recipe
@@ -87,6 +91,10 @@ class Founder:
     graph: CellGraph
 
 
+LATER_FIELDS = ("strategy", "penalty", "rejections")
+THE_PAPERS = Jozefowicz2015()
+
+
 @dataclass(frozen=True)
 class SearchPlan:
     """The whole configuration of a search as far as it decides what happens.
@@ -109,6 +117,9 @@ class SearchPlan:
         inheritance: See `Inheritance`.
         transformations: What mutates cells, each with its weight.
         bounds: How large a child may be.
+        strategy: Which cells are mutated or looked at again, and how far settings are trained.
+        penalty: What a cell's cost takes from its place in the ranking.
+        rejections: Proofs by which a child is turned down without training, see `archsearch.mutation.rejections`.
     """
 
     root_seed: int
@@ -127,6 +138,9 @@ class SearchPlan:
     on_duplicate: Literal["redraw", "reexamine"] = "redraw"
     max_draws: int = 1000
     inheritance: Inheritance = Inheritance()
+    strategy: Strategy = THE_PAPERS
+    penalty: CostPenalty = NO_PENALTY
+    rejections: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.founders:
@@ -146,14 +160,34 @@ class SearchPlan:
         names_of_tasks = [task.name for task in self.all_tasks]
         if len(set(names_of_tasks)) < len(names_of_tasks):
             raise ConfigError(f"task: a name stands twice in {', '.join(names_of_tasks)} (the screen's included).")
+        for name in self.rejections:
+            if name not in TESTS or self.rejections.count(name) > 1:
+                raise ConfigError(
+                    f"rejections: expected different ones of {', '.join(TESTS)}, got {', '.join(self.rejections)}."
+                )
+        for task in self.tasks:
+            steps = [rung.max_steps(task.max_steps) for rung in self.strategy.rungs]
+            if len(set(steps)) < len(steps):
+                raise ConfigError(
+                    f"task '{task.name}': with max_steps={task.max_steps} two of the strategy's rungs have equally "
+                    f"many training steps: {steps}. Train longer, or use fewer rungs."
+                )
 
     @property
     def identity(self) -> str:
-        """Identifies everything but the number of candidates, which may grow."""
+        """Identifies everything but the number of candidates, which may grow.
+
+        A field that came later counts only where it says something else than runs did before it.
+        """
         founders = [(founder.name, founder.graph.digest) for founder in self.founders]
+        as_before = {f.name for f in fields(self) if f.name in LATER_FIELDS and getattr(self, f.name) == f.default}
         others = [(field.name, repr(getattr(self, field.name))) for field in fields(self)]
-        decisive = [pair for pair in others if pair[0] not in {"num_candidates", "founders"}]
+        decisive = [pair for pair in others if pair[0] not in {"num_candidates", "founders", *as_before}]
         return digest("plan", repr(founders), repr(decisive))
+
+    def rungs(self, task: TaskPlan) -> tuple[Rung, ...]:
+        """Returns how far the settings of a task are trained; the screen's always to the end."""
+        return WHOLE if task == self.screen else self.strategy.rungs or WHOLE
 
     @property
     def all_tasks(self) -> tuple[TaskPlan, ...]:

@@ -10,28 +10,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from archsearch.errors import SearchStateError
-from archsearch.mutation.mutate import NoChildError, mutate
+from archsearch.mutation.mutate import mutate
+from archsearch.search.children import draw_child, has_fresh_settings
+from archsearch.search.halving import Answered, Asked, Group, RungGate, climb
 from archsearch.search.inheritance import draw_fresh_settings
 from archsearch.search.knowledge import CellRecord, Knowledge
-from archsearch.search.outcome import (
-    COMPLETED,
-    EXHAUSTED,
-    IN_FLIGHT,
-    KNOWN,
-    NO_CHILD,
-    NOTHING_NEW,
-    Examined,
-    Introduced,
-    Kind,
-    StepOutcome,
-)
+from archsearch.search.outcome import COMPLETED, NOTHING_NEW, Examined, Introduced, Kind, StepOutcome
 from archsearch.search.plan import SearchPlan, TaskPlan
+from archsearch.search.strategy import Mutation, Rung
 from archsearch.seeds import scalar_generator
 from archsearch.trials.setting import Setting
-from archsearch.trials.trial import Trial, TrialResult
 
-Asked = tuple[Trial, ...]
-Answered = tuple[TrialResult, ...]
 Step = Generator[Asked, Answered, StepOutcome]
 
 
@@ -40,20 +29,16 @@ def founders_step(plan: SearchPlan) -> Step:
 
     With a stated number all founders get the same settings, drawn once per task.
     """
-    examined: list[Examined] = []
-    wanted: list[tuple[Introduced, TaskPlan, Setting]] = []
+    groups: list[Group] = []
     cells = tuple(Introduced(founder.graph.digest, founder.graph, founder.name) for founder in plan.founders)
     for task in plan.tasks:
         settings: Sequence[Setting] = task.space.all()
         if task.max_settings < len(settings):
             rng = scalar_generator(plan.root_seed, "baseline settings", task.name)
             settings = rng.sample(settings, task.max_settings)
-        wanted += [(cell, task, setting) for cell in cells for setting in settings]
-    trials = tuple(_trial(plan, cell, task, setting) for cell, task, setting in wanted)
-    results = yield trials
-    for trial, result in zip(trials, results, strict=True):
-        examined.append(_examined(trial, result))
-    return StepOutcome(0, "baseline", cells, COMPLETED, tuple(examined))
+        groups += [Group(cell, task, tuple(settings)) for cell in cells]
+    examined, _ = yield from climb(plan, groups)
+    return StepOutcome(0, "baseline", cells, COMPLETED, examined)
 
 
 @dataclass(frozen=True)
@@ -71,26 +56,36 @@ class StartedStep:
     step: Step
 
 
-def begin_step(plan: SearchPlan, number: int, knowledge: Knowledge, in_flight: frozenset[str]) -> StartedStep:
-    """Draws what step `number` will be about: a listed cell to re-evaluate (R4) or a new child (R5).
+def begin_step(
+    plan: SearchPlan,
+    number: int,
+    knowledge: Knowledge,
+    in_flight: frozenset[str],
+    mutation: Mutation | None = None,
+) -> StartedStep:
+    """Draws what step `number` will be about: a cell to look at again (R4) or a new child (R5).
 
     Args:
         plan: The search's plan.
         number: The step's number, from 1.
         knowledge: The fold of the steps up to `number - lookahead`.
         in_flight: Digests that steps after those are about; they are neither proposed nor re-evaluated.
+        mutation: Draws children; None for the plan's transformations.
     """
     rng = scalar_generator(plan.root_seed, "step", number)
-    if rng.random() < plan.reevaluate_probability:
-        candidates = [
+
+    def listed() -> list[str]:
+        return [
             digest
             for _, digest in knowledge.listed
-            if digest not in in_flight and _has_fresh_settings(plan, knowledge.cells[digest])
+            if digest not in in_flight and has_fresh_settings(plan, knowledge.cells[digest])
         ]
-        if candidates:
-            digest = rng.choice(candidates)
-            return StartedStep("reevaluate", digest, _reevaluate(plan, number, knowledge, rng, digest))
-    child, dropped = _draw_child(plan, knowledge, in_flight, rng)
+
+    digest = plan.strategy.draw_reevaluated(listed, plan.reevaluate_probability, rng)
+    if digest is not None:
+        return StartedStep("reevaluate", digest, _reevaluate(plan, number, knowledge, rng, digest))
+    draw = mutation or (lambda parent, rng: mutate(parent, plan.transformations, rng))
+    child, dropped = draw_child(plan, knowledge, in_flight, rng, draw)
     if child is None:
         return StartedStep("propose", None, _propose_nothing(number, dropped))
     return StartedStep("propose", child.digest, _propose(plan, number, knowledge, rng, child, dropped))
@@ -100,13 +95,8 @@ def _reevaluate(plan: SearchPlan, number: int, knowledge: Knowledge, rng: random
     """R4: fresh settings for each task, drawn independently by R25."""
     record = knowledge.cells[digest]
     cell = Introduced(digest, knowledge.graphs[digest], record.name, record.parent, record.transformations)
-    trials = tuple(
-        _trial(plan, cell, task, setting)
-        for task in plan.tasks
-        for setting in _fresh_settings(plan, knowledge, rng, task, record)
-    )
-    results = yield trials
-    examined = tuple(_examined(trial, result) for trial, result in zip(trials, results, strict=True))
+    groups = [Group(cell, task, _fresh_settings(plan, knowledge, rng, task, record)) for task in plan.tasks]
+    examined, _ = yield from climb(plan, groups)
     return StepOutcome(number, "reevaluate", (cell,), COMPLETED, examined)
 
 
@@ -132,109 +122,31 @@ def _propose(
         return StepOutcome(number, "propose", (cell,), stage, tuple(examined), dropped)
 
     screen = plan.screen
-    if screen and _best(record, screen) < plan.screen_accuracy:
+    if screen and record.best(screen.name) < plan.screen_accuracy:
         settings = _fresh_settings(plan, knowledge, rng, screen, record)
-        record = yield from _examine(plan, cell, screen, settings, record, examined)
-        if _best(record, screen) < plan.screen_accuracy:
+        entries, _ = yield from climb(plan, [Group(cell, screen, settings)])
+        examined.extend(entries)
+        record = record.with_examined(entries)
+        if record.best(screen.name) < plan.screen_accuracy:
             return outcome(screen.name)
     for task in plan.tasks:
         settings = _fresh_settings(plan, knowledge, rng, task, record)
-        record = yield from _examine(plan, cell, task, settings, record, examined)
-        if not _best(record, task) > plan.gate * knowledge.baseline[task.name]:
+        entries, fell = yield from climb(plan, [Group(cell, task, settings)], _rung_gate(knowledge, task, record))
+        examined.extend(entries)
+        record = record.with_examined(entries)
+        if fell or not record.best(task.name) > plan.gate * knowledge.baseline[task.name]:
             return outcome(task.name)
     return outcome(COMPLETED)
 
 
-def _examine(
-    plan: SearchPlan,
-    cell: Introduced,
-    task: TaskPlan,
-    settings: tuple[Setting, ...],
-    record: CellRecord,
-    examined: list[Examined],
-) -> Generator[Asked, Answered, CellRecord]:
-    """Asks for the trials of one stage, notes their results and returns the record that holds them."""
-    if not settings:
-        return record
-    trials = tuple(_trial(plan, cell, task, setting) for setting in settings)
-    results = yield trials
-    entries = tuple(_examined(trial, result) for trial, result in zip(trials, results, strict=True))
-    examined.extend(entries)
-    return record.with_examined(entries)
+def _rung_gate(knowledge: Knowledge, task: TaskPlan, record: CellRecord) -> RungGate:
+    """Returns whether a candidate falls after a rung: its best so far against the baseline's at that rung."""
 
+    def falls(rung: Rung, examined: tuple[Examined, ...]) -> bool:
+        baseline = knowledge.baseline_rungs.get((task.name, rung.max_steps(task.max_steps)), 0.0)
+        return rung.gate > 0 and not record.with_examined(examined).best(task.name) > rung.gate * baseline
 
-def _draw_child(
-    plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], rng: random.Random
-) -> tuple[Introduced | None, tuple[tuple[str, str], ...]]:
-    """Mutates random listed cells until a child is worth its trials, at most `plan.max_draws` times.
-
-    A parent that has no child by the transformations allowed is not drawn again.
-    """
-    dropped: list[tuple[str, str]] = []
-    parents = [digest for _, digest in knowledge.listed]
-    for _ in range(plan.max_draws):
-        if not parents:
-            break
-        parent = rng.choice(parents)
-        try:
-            child = mutate(knowledge.graphs[parent], plan.transformations, rng)
-        except NoChildError:
-            parents.remove(parent)
-            dropped.append((parent, NO_CHILD))
-            continue
-        digest = child.graph.digest
-        reason = _reason_to_drop(plan, knowledge, in_flight, digest, plan.bounds.violation(child.graph.structure))
-        if reason is None:
-            known = knowledge.cells.get(digest)
-            if known:
-                introduced = Introduced(digest, child.graph, known.name, known.parent, known.transformations)
-            else:
-                introduced = Introduced(digest, child.graph, "", parent, child.transformations)
-            return introduced, tuple(dropped)
-        dropped.append((digest, reason))
-    return None, tuple(dropped)
-
-
-def _reason_to_drop(
-    plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], digest: str, violation: str | None
-) -> str | None:
-    if violation is not None:
-        return violation
-    if digest in in_flight:
-        return IN_FLIGHT
-    known = knowledge.cells.get(digest)
-    if known is None:
-        return None
-    if plan.on_duplicate == "redraw":
-        return KNOWN
-    return None if _next_stage_has_fresh_settings(plan, knowledge, known) else EXHAUSTED
-
-
-def _next_stage_has_fresh_settings(plan: SearchPlan, knowledge: Knowledge, record: CellRecord) -> bool:
-    """Whether examining the cell again would run a trial before it falls."""
-    screen = plan.screen
-    if screen and _best(record, screen) < plan.screen_accuracy:
-        return _num_fresh(screen, record) > 0
-    for task in plan.tasks:
-        if _num_fresh(task, record) > 0:
-            return True
-        if not _best(record, task) > plan.gate * knowledge.baseline[task.name]:
-            return False
-    return False
-
-
-def _num_fresh(task: TaskPlan, record: CellRecord) -> int:
-    return task.max_settings - len(record.history(task.name).tried)
-
-
-def _has_fresh_settings(plan: SearchPlan, record: CellRecord) -> bool:
-    return any(_num_fresh(task, record) > 0 for task in plan.tasks)
-
-
-def _best(record: CellRecord, task: TaskPlan) -> float:
-    """Returns the best accuracy, or one below every threshold where there is none."""
-    best = record.history(task.name).best
-    return -1.0 if best is None else best
+    return falls
 
 
 def _fresh_settings(
@@ -245,24 +157,6 @@ def _fresh_settings(
     if plan.screen is not None and task.name == plan.screen.name:
         parent, founders = None, []  # R6: one random setting
     return draw_fresh_settings(rng, task, record.history(task.name), parent, founders, plan.inheritance)
-
-
-def _trial(plan: SearchPlan, cell: Introduced, task: TaskPlan, setting: Setting) -> Trial:
-    return Trial(
-        cell=cell.digest,
-        graph=cell.graph,
-        task=task.name,
-        task_digest=task.digest,
-        recipe=plan.recipe,
-        setting=setting,
-        replicate=0,
-        max_steps=task.max_steps,
-        root_seed=plan.root_seed,
-    )
-
-
-def _examined(trial: Trial, result: TrialResult) -> Examined:
-    return Examined(trial.key, trial.cell, trial.task, trial.setting, result)
 
 
 def check_baseline(plan: SearchPlan, knowledge: Knowledge, outcome: StepOutcome) -> None:

@@ -46,7 +46,7 @@ class Comparison:
         begin: Where the dearest founders end.
         end: What the cheapest search spent: up to here all can be compared.
         rows: By measure (`fitness` at the end, `area`: the mean of the best fitness from begin to end): the sides, and
-            the first side less the second.
+            the first side less the second. None if the founders of one search cost more than the whole of another.
     """
 
     budget: Budget
@@ -66,8 +66,10 @@ def _compare(first: Side, second: Side, budget: Budget, confidence: float) -> Co
     end = min(curve.total for curve in curves)
     measures: dict[str, Measure] = {
         "fitness": lambda curve: curve.at(end),
-        "area": lambda curve: curve.mean(min(begin, end), end),
+        "area": lambda curve: curve.mean(begin, end),
     }
+    if begin > end:
+        return Comparison(budget, begin, end, ())
     rows = []
     for name, measure in measures.items():
         draws = [_draws(side, budget, measure) for side in (first, second)]

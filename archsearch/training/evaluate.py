@@ -8,6 +8,7 @@ from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.accuracy import measure_accuracy
+from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment, versions
 from archsearch.training.failures import classify
@@ -48,11 +49,14 @@ class Evaluator:
         tasks: By name.
         engine: What runs the cells.
         time_limit_seconds: A guard against hangs, per trial; None for none.
+        checkpoints: Where trainings of the same trial with fewer steps may have left where they stood; None for
+            nowhere. Results do not depend on it, but for the seconds.
     """
 
     tasks: Mapping[str, Task]
     engine: str = "auto"
     time_limit_seconds: float | None = None
+    checkpoints: CheckpointCache | None = None
 
     def __post_init__(self) -> None:
         """Settles the engine: `auto` becomes the name of one, so that all trials run on the same.
@@ -115,7 +119,7 @@ class Evaluator:
                     trial.graph, vocabulary_size, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
                 )
                 trainer = Trainer(model, task, setting, trial.recipe, data_seed(trial), deadline, keeps_best_weights)
-                trainer.run(trial.max_steps, progress)
+                self._train(trial, trainer, progress, None if keeps_best_weights else self.checkpoints)
             except EngineError as failure:  # of this cell: that the engine works at all was seen at the start
                 status, error = classify(failure)
             except (ConfigError, FileFormatError):  # a user's mistake
@@ -135,6 +139,21 @@ class Evaluator:
             environment=describe_environment(self.engine),
         )
         return result, trainer
+
+    def _train(
+        self, trial: Trial, trainer: Trainer, progress: Progress | None, checkpoints: CheckpointCache | None
+    ) -> None:
+        """Trains to the end, from where a shorter training stood if that is known.
+
+        Best weights are no part of a checkpoint: a training that is to keep them begins at the beginning.
+        """
+        environment = describe_environment(self.engine)
+        known = checkpoints.load(trial, environment) if checkpoints else None
+        if known is not None:
+            trainer.go_on_from(known)
+        trainer.run(trial.max_steps, progress)
+        if checkpoints and trainer.steps == trial.max_steps:
+            checkpoints.save(trial, environment, trainer.state())
 
     def _task_of(self, trial: Trial) -> Task:
         task = self.tasks.get(trial.task)

@@ -38,23 +38,23 @@ class _Recording:
 _recordings: OrderedDict[tuple[str, int, int, int], _Recording] = OrderedDict()
 
 
-def training_minibatches(task: Task, seed: int, batch_size: int, unroll: int) -> Iterator[Minibatch]:
-    """Yields what `task.training` yields, recorded or generated."""
+def training_minibatches(task: Task, seed: int, batch_size: int, unroll: int, start: int = 0) -> Iterator[Minibatch]:
+    """Yields what `task.training` yields from minibatch number `start` on, recorded or generated."""
     key = (task.digest, seed, batch_size, unroll)
-    index = 0
+    index = start
     while True:
         recording = _recordings.get(key)
         if recording is None:
             recording = _recordings[key] = _Recording(task.training(seed, batch_size, unroll))
         _recordings.move_to_end(key)
-        if index >= len(recording.batches):
-            if index > len(recording.batches) or _is_full(key):
-                break
+        while index >= len(recording.batches) and not _is_full(key):
             try:
                 recording.extend()
             except BaseException:
                 _recordings.pop(key, None)  # a generator that raised, or was stopped on its way, gives nothing any more
                 raise
+        if index >= len(recording.batches):
+            break
         yield Minibatch.from_batch(_restore(recording.batches[index]))
         index += 1
     # beyond what is kept: a generator of this training's own, put forward to where it stands

@@ -19,6 +19,7 @@ from archsearch.training.native_step import NativeStep, can_step_natively
 from archsearch.training.recorded_data import training_minibatches
 from archsearch.training.schedule import next_learning_rate
 from archsearch.training.stops import Deadline, DivergedError
+from archsearch.training.training_state import TrainingState
 from archsearch.trials.setting import Setting
 from archsearch.trials.task import HeldOut, Task
 from archsearch.trials.trial import Recipe
@@ -92,6 +93,7 @@ class Trainer:
         self._parameters = FlatParameters(model)
         kind = NativeStep if can_step_natively(model) else AutogradStep
         self._gradient_step: GradientStep = kind(model, self._parameters)
+        self._data_seed = data_seed
         self._training = training_minibatches(task, data_seed, recipe.batch_size, recipe.unroll)
         self._validation = self.minibatches("validation")
         self._max_loss = MAX_LOSS_FACTOR * math.log(max(len(task.symbols), 2))
@@ -116,8 +118,9 @@ class Trainer:
             DivergedError: At the first step whose loss or gradient is not finite, or a validation likewise.
             TimeLimitError: The deadline has passed.
         """
-        epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
-        initial, patience, num_halvings = self.learning_rate, self._recipe.patience, self._recipe.num_halvings
+        epoch_steps = self._epoch_steps
+        if self._has_ended():
+            return
         while self.steps < max_steps:
             self._deadline.check()
             self.step()
@@ -128,11 +131,9 @@ class Trainer:
             if progress is not None:
                 progress(point)
             if is_epoch_end:
-                accuracies = [point.accuracy for point in self.curve]
-                learning_rate = next_learning_rate(initial, accuracies, patience, num_halvings)
-                if learning_rate is None:
+                self._loss_sum, self._num_scored = 0.0, 0
+                if self._has_ended():
                     return
-                self.learning_rate = learning_rate
 
     def step(self) -> None:
         """Takes one training step.
@@ -165,8 +166,55 @@ class Trainer:
             self.best_weights = self._parameters.values.clone()
         point = CurvePoint(self.steps, self._loss_sum / max(self._num_scored, 1), accuracy)
         self.curve.append(point)
-        self._loss_sum, self._num_scored = 0.0, 0
         return point
+
+    def state(self) -> TrainingState:
+        """Returns where the training stands, but for the best weights.
+
+        A validation within an epoch, which only the last step brings, is left out: a longer training has none there.
+        """
+        epochs = [point for point in self.curve if point.step % self._epoch_steps == 0]
+        return TrainingState(
+            steps=self.steps,
+            curve=tuple((point.step, point.loss, point.accuracy) for point in epochs),
+            loss_sum=self._loss_sum,
+            num_scored=self._num_scored,
+            weights=self._parameters.values,
+            carried=self._state,
+        )
+
+    def go_on_from(self, state: TrainingState) -> bool:
+        """Puts a new training where another one of the same trial stood; a state of another shape is refused.
+
+        Returns:
+            Whether it was taken. What follows is then, bit for bit, what follows in a training that was never ended.
+        """
+        values = self._parameters.values
+        if (state.weights.shape, state.weights.dtype) != (values.shape, values.dtype):
+            return False
+        values.copy_(state.weights)
+        self.steps = state.steps
+        self.curve = [CurvePoint(*point) for point in state.curve]
+        self._loss_sum, self._num_scored = state.loss_sum, state.num_scored
+        self._state = state.carried
+        recipe = self._recipe
+        self._training = training_minibatches(
+            self._task, self._data_seed, recipe.batch_size, recipe.unroll, start=state.steps
+        )
+        return True
+
+    def _has_ended(self) -> bool:
+        """Sets the learning rate of the epoch to come and says whether the schedule has none."""
+        accuracies = [point.accuracy for point in self.curve]
+        patience, num_halvings = self._recipe.patience, self._recipe.num_halvings
+        learning_rate = next_learning_rate(self._setting.learning_rate, accuracies, patience, num_halvings)
+        if learning_rate is not None:
+            self.learning_rate = learning_rate
+        return learning_rate is None
+
+    @property
+    def _epoch_steps(self) -> int:
+        return self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
 
     def restore_best_weights(self) -> None:
         """Puts the weights of the best validation back into the model, if they were kept."""

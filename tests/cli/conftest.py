@@ -12,7 +12,7 @@ from archsearch.cli.main import run_command_line
 TINY = (
     *("experiment=smoke", "task=[xml]", "budget.candidates=1", "search.max_steps=2", "screen.search.max_steps=2"),
     *("search.space.max_parameters=[2000]", "screen.accuracy=0", "gate=0", "task.xml.validation_size=700"),
-    *("screen.task.memorization.validation_problems=20"),
+    "screen.task.memorization.validation_problems=20",
 )
 
 

@@ -28,7 +28,7 @@ def settled(*words: str):
 
 def test_every_file_is_reached_by_a_test_here():
     groups = {path.parent.name for path in CONF.glob("*/*.yaml")}
-    assert groups == {"experiment", "recipe", "task", "transformation"}
+    assert groups == {"experiment", "recipe", "strategy", "task", "transformation"}
     assert {path.stem for path in CONF.glob("*.yaml")} == set(COMMANDS)
 
 
@@ -65,6 +65,41 @@ def test_every_field_of_a_task_stands_in_its_file(task):
 @pytest.mark.parametrize("name", option_names("recipe"))
 def test_every_recipe_builds(name):
     assert read_recipe(Section(settled(f"recipe={name}")["recipe"], "recipe"))
+
+
+@pytest.mark.parametrize("name", option_names("strategy"))
+def test_every_strategy_builds(name):
+    plan = plan_search(settled(f"strategy={name}", "search.max_steps=400")).plan
+    assert (plan.identity == plan_search(settled("search.max_steps=400")).plan.identity) == (name == "jozefowicz2015")
+    assert bool(plan.strategy.rungs) == (name == "halving")
+
+
+def test_every_field_of_a_strategy_stands_in_its_file():
+    for name in option_names("strategy"):
+        file = yaml.safe_load((CONF / "strategy" / f"{name}.yaml").read_text(encoding="utf-8"))
+        strategy = plan_search(settled(f"strategy={name}")).plan.strategy
+        assert set(file) - {"_target_"} == {field.name for field in dataclasses.fields(strategy)}
+
+
+def test_a_configuration_from_before_strategies_is_the_same_plan():
+    """A run that was started before there was a choice goes on."""
+    values = settled("task=[xml]")
+    older = {key: value for key, value in values.items() if key not in {"strategy", "penalty"}}
+    assert plan_search(older).plan == plan_search(values).plan
+
+
+def test_checkpoints_are_kept_where_a_strategy_continues_trainings(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCHSEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def folder(*words):
+        cache = plan_search(settled(*words)).evaluator.checkpoints
+        return cache and cache.folder
+
+    assert folder() is None
+    assert folder("strategy=halving") == tmp_path / "cache" / "checkpoints"
+    assert folder("strategy=halving", "checkpoint_cache=null") is None
+    assert folder("checkpoint_cache=here (1)") == tmp_path / "here (1)"
 
 
 def test_yaml_says_what_the_classes_default_to():

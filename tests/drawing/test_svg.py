@@ -126,9 +126,20 @@ def marked_as_gates(cell: CellGraph) -> list[str]:
 
 
 def test_gates_and_the_products_they_rule_are_marked():
-    assert marked_as_gates(zoo_cell("gru")) == ["sigmoid", "sigmoid", "×", "×"]
-    assert marked_as_gates(CellGraph.from_equations("z = sigmoid(linear(x))\nh' = (1 - z) * h")) == ["sigmoid", "×"]
-    assert marked_as_gates(CellGraph.from_equations("h' = tanh(linear(x, h)) * sigmoid(x)")) == ["sigmoid", "×"]
+    assert marked_as_gates(zoo_cell("gru")) == [
+        "sigmoid",
+        "sigmoid",
+        "\N{MULTIPLICATION SIGN}",
+        "\N{MULTIPLICATION SIGN}",
+    ]
+    assert marked_as_gates(CellGraph.from_equations("z = sigmoid(linear(x))\nh' = (1 - z) * h")) == [
+        "sigmoid",
+        "\N{MULTIPLICATION SIGN}",
+    ]
+    assert marked_as_gates(CellGraph.from_equations("h' = tanh(linear(x, h)) * sigmoid(x)")) == [
+        "sigmoid",
+        "\N{MULTIPLICATION SIGN}",
+    ]
     assert marked_as_gates(CellGraph.from_equations("h' = sigmoid(linear(x)) + tanh(x) * h")) == []
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared_simulation import make_plan, simulate
 
-from archsearch.run.estimate import estimate_cost
+from archsearch.run.estimate import estimate_cost, estimate_study
 
 SECONDS = {"memorization": 1.0, "first": 10.0, "second": 10.0}
 
@@ -38,3 +38,10 @@ def test_workers_share_the_time():
     alone, four = estimate_cost(plan, SECONDS, 0), estimate_cost(plan, SECONDS, 4)
     assert alone.seconds == estimate_cost(plan, SECONDS, 1).seconds == 4 * four.seconds
     assert "about" in str(alone)
+
+
+def test_a_study_costs_what_is_not_kept():
+    cost = estimate_study("confirmation", {"first": 10, "second": 20}, {"second": 5}, SECONDS, 2)
+    assert (cost.num_trials, cost.num_recorded, cost.seconds) == (30, 5, (10 * 10 + 15 * 10) / 2)
+    assert "takes 30 trials, 5 of which are kept from before, about 2 min" in str(cost)
+    assert "kept" not in str(estimate_study("ablation", {"first": 1}, {}, SECONDS, 0))

@@ -70,7 +70,7 @@ def test_files_that_are_no_journal_are_named(tmp_path):
         Journal.open(tmp_path / "missing.db")
     text = tmp_path / "text.db"
     text.write_text("rank,cell\n1,c_0\n" * 500)
-    with pytest.raises(FileFormatError, match="expected a journal"):
+    with pytest.raises(FileFormatError, match="damaged"):
         Journal.open(text)
     Path(tmp_path / "future.db").unlink(missing_ok=True)
     Journal.create(tmp_path / "future.db").close()
@@ -78,5 +78,5 @@ def test_files_that_are_no_journal_are_named(tmp_path):
     with connection:
         connection.execute("UPDATE about SET value = '99'")
     connection.close()
-    with pytest.raises(FileFormatError, match="expected journal version 1, found 99"):
+    with pytest.raises(FileFormatError, match="found 99: a newer archsearch"):
         Journal.open(tmp_path / "future.db")

@@ -13,7 +13,7 @@ from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.run.reading import load_run
 from archsearch.search.plan import Founder
-from archsearch.studies.confirm import ConfirmationPlan, confirm
+from archsearch.studies.confirm import confirm
 from archsearch.studies.confirmation import judge_all
 from archsearch.studies.contestants import choose_contestants
 from archsearch.studies.replicates import CONFIRMING_REPLICATE, TUNING_REPLICATE
@@ -41,6 +41,7 @@ def test_contestants_are_the_baseline_the_known_cells_and_the_best_found(run):
     assert [contestant.cell for contestant in contestants[4:]] == found[:3]
     assert [contestant.role for contestant in contestants] == ["baseline"] * 4 + ["finalist"] * 3
     assert len({contestant.cell for contestant in contestants}) == len(contestants)
+    assert confirmation_plan(run, top=2).num_finalists == 2
 
 
 def test_the_runs_own_baseline_is_compared_with(run):
@@ -142,7 +143,7 @@ def test_a_tuning_without_any_result_leaves_its_seed_empty(run, tmp_path):
 
 
 def test_a_baseline_without_results_ends_the_study(run, tmp_path):
-    with pytest.raises(SearchStateError, match="baseline 'gru', task 'first'.*got none"):
+    with pytest.raises(SearchStateError, match=r"baseline 'gru', task 'first'.*got none"):
         confirmed(run, tmp_path, lambda trial: None if trial.cell == GRU else 0.5)
 
 
@@ -190,9 +191,3 @@ def test_ranks_are_whole_numbers_in_the_file(run, tmp_path):
     ranks = [str(rank) for rank in pd.read_csv(io.StringIO(text), dtype=str)["rank"].dropna()]
     assert ranks
     assert all(rank.isdigit() for rank in ranks)
-
-
-def test_a_plan_has_finalists_that_share_the_error(run):
-    plan = ConfirmationPlan(PLAN, choose_contestants(run, PLAN.baseline, 2), 4, 3, 0.95)
-    assert plan.num_finalists == 2
-    assert plan.baseline.cell == GRU

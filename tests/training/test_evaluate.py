@@ -16,10 +16,10 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.tasks.memorization import Memorization
 from archsearch.training import trainer as trainer_module
 from archsearch.training.accuracy import measure_accuracy
-from archsearch.training.evaluate import Evaluator, data_seed, weights_seed
+from archsearch.training.evaluate import Evaluator, HeldOutEvaluator, data_seed, weights_seed
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
-from archsearch.training.stops import Deadline
+from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Trainer
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe, TrialResult
@@ -49,6 +49,43 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
     assert set(result.environment) == {"engine", "threads", "cpu", "python", "torch", "archsearch"}
     assert result.seconds > 0
     assert TrialResult.from_record(result.to_record()) == result
+
+
+def test_test_data_are_scored_for_some_replicates_only(evaluator, recall_task, make_trial):
+    held_out = HeldOutEvaluator(evaluator, first_replicate=5)
+    searched, confirmed = (held_out.evaluate(make_trial(recall_task, replicate=number)) for number in (4, 5))
+    assert searched.test_accuracy is None
+    expected = evaluator.evaluate_keeping_model(make_trial(recall_task, replicate=5))
+    assert confirmed.test_accuracy == expected.test_accuracy is not None
+    assert replace(confirmed, test_accuracy=None, seconds=0) == replace(expected.result, seconds=0)
+
+
+def test_records_hold_a_test_accuracy_only_where_there_is_one():
+    assert "test_accuracy" not in TrialResult("ok", 0.5).to_record()
+    result = TrialResult("ok", 0.5, test_accuracy=0.4)
+    assert TrialResult.from_record(result.to_record()) == result
+
+
+def test_a_prediction_that_is_not_finite_on_test_data_is_the_cells_failure(
+    evaluator, recall_task, make_trial, monkeypatch
+):
+    splits = []
+
+    def held_out(self, split, *sizes):
+        splits.append(split)
+        return iter(original(self, split, *sizes))
+
+    def measure(*arguments):
+        if splits[-1] == "test":
+            raise DivergedError("a prediction on held-out data is not finite")
+        return measure_accuracy(*arguments)
+
+    original = type(recall_task).held_out
+    monkeypatch.setattr(type(recall_task), "held_out", held_out)
+    monkeypatch.setattr("archsearch.training.evaluate.measure_accuracy", measure)
+    evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
+    assert evaluation.result.status == "ok"
+    assert evaluation.test_accuracy is None
 
 
 def test_same_trial_same_bits(evaluator, recall_task, make_trial):

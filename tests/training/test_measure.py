@@ -3,8 +3,11 @@
 import itertools
 import time
 
+import torch
+
+from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
-from archsearch.training.measure import TrainingSpeed, measure_training_speed
+from archsearch.training.measure import TrainingSpeed, measure_step_milliseconds, measure_training_speed
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe
 
@@ -21,6 +24,30 @@ def test_parts_are_measured_by_the_clock(recall_task, setting, monkeypatch):
 def test_a_setting_that_would_diverge_is_measured_all_the_same(recall_task):
     wild = Setting(2.8, 1e30, 20.0, 2, 500)
     assert measure_training_speed(recall_task, zoo_cell("gru"), wild, Recipe(batch_size=4, unroll=6)).step_seconds > 0
+
+
+def test_steps_of_cells_are_timed_in_turns_and_the_least_counts(monkeypatch):
+    ticks = iter([0, 5, 0, 7, 0, 4, 0, 9])  # gru and tanh, twice each
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 1000)
+    cells = [zoo_cell("gru"), zoo_cell("tanh")]
+    found = measure_step_milliseconds(cells, Recipe(batch_size=2, unroll=3), 4, "interpreter", num_rounds=2)
+    assert found == (4.0, 7.0)
+
+
+def test_timing_steps_leaves_torchs_generator_alone():
+    before = torch.get_rng_state()
+    (milliseconds,) = measure_step_milliseconds([zoo_cell("gru")], Recipe(batch_size=2, unroll=3), 4, num_rounds=1)
+    assert milliseconds is not None
+    assert milliseconds > 0
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_cell_that_the_engine_cannot_run_has_no_time(monkeypatch):
+    def refuse(*_, **__):
+        raise EngineError("not this one")
+
+    monkeypatch.setattr("archsearch.training.measure.RecurrentLayer", refuse)
+    assert measure_step_milliseconds([zoo_cell("gru")], Recipe(), 4) == (None,)
 
 
 def test_time_of_a_trial():

@@ -1,0 +1,138 @@
+"""`archsearch replay`: strategies against recorded results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.new_files import check_writable
+from archsearch.cli.planning import read_bounds, read_penalty, read_space, read_strategy, read_transformations
+from archsearch.cli.section import Section
+from archsearch.cli.words import TypedSetting, parse_words
+from archsearch.errors import ConfigError
+from archsearch.graph.catalog import cell_name, load_cell
+from archsearch.search.plan import Founder, SearchPlan, TaskPlan
+from archsearch.studies.answers import RecordedSource, Source
+from archsearch.studies.recorded_curves import read_recorded
+from archsearch.studies.replay import replay
+from archsearch.studies.replay_tables import Traces, budget_frame, comparison_frame, trace_frame
+from archsearch.studies.synthetic_curves import TASKS, SyntheticSource
+from archsearch.trials.trial import Recipe
+
+STRATEGY = "strategy"
+SYNTHETIC = "synthetic"
+
+
+def run(words: list[str]) -> int:
+    """Replays each strategy over all seeds, prints what they reached and spent; returns the exit code."""
+    typed = parse_words("replay", words)
+    plans = {}
+    source: Source | None = None
+    root = Section({})
+    for name in _strategies(typed):
+        root = Section(compose_settings("replay", _with_strategy(typed, name)).values)
+        source = source or _source(root)
+        plans[name] = _plan(root, source)
+    assert source is not None  # there is always a strategy
+    out = Path(root.text("out")) if "out" in root else None
+    if out:
+        check_writable(out)
+    first, count = root.integer("seed"), root.integer("seeds", 1)
+    traces = {name: replay(plan, source, range(first, first + count)) for name, plan in plans.items()}
+    _print(traces)
+    if out:
+        out.write_text(trace_frame(traces).to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+        print(f"Traces: {out}")
+    return 0
+
+
+def _strategies(typed: list[TypedSetting]) -> list[str]:
+    """Returns the names of the strategies, the first being what the others are compared with."""
+    chosen = [setting.value for setting in typed if setting.key == STRATEGY]
+    last = chosen[-1] if chosen else "jozefowicz2015"
+    names = [str(name) for name in last] if isinstance(last, list) else str(last).split(",")
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"strategy: expected different names such as [jozefowicz2015,halving], got {last!r}.")
+    return names
+
+
+def _with_strategy(typed: list[TypedSetting], name: str) -> list[TypedSetting]:
+    return [*(setting for setting in typed if setting.key != STRATEGY), TypedSetting(STRATEGY, name, "", name)]
+
+
+def _source(root: Section) -> Source:
+    recorded = root.text("recorded")
+    return SyntheticSource(TASKS) if recorded == SYNTHETIC else RecordedSource(read_recorded(Path(recorded)))
+
+
+def _plan(root: Section, source: Source) -> SearchPlan:
+    search = root.section("search")
+    names = root.texts("tasks") if "tasks" in root else tuple(source.lengths)
+    for name in names:
+        if name not in source.lengths:
+            raise ConfigError(f"tasks: expected some of {', '.join(source.lengths)}, got {name!r}.")
+    return SearchPlan(
+        root_seed=root.integer("seed"),
+        recipe=Recipe(),
+        founders=tuple(Founder(cell_name(text), load_cell(text).canonical()) for text in root.texts("founders")),
+        screen=None,
+        tasks=tuple(_task(search, name, source.lengths[name]) for name in names),
+        num_candidates=root.section("budget").integer("candidates", 1),
+        transformations=read_transformations(root.section("transformation")),
+        bounds=read_bounds(root.section("bounds")),
+        gate=root.number("gate", 0, 1),
+        lookahead=root.integer("lookahead", 1),
+        list_size=root.integer("list_size", 1),
+        reevaluate_probability=root.number("reevaluate_probability", 0, 1),
+        on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
+        max_draws=root.integer("max_draws", 1),
+        strategy=read_strategy(root),
+        penalty=read_penalty(root),
+    )
+
+
+def _task(search: Section, name: str, length: int) -> TaskPlan:
+    return TaskPlan(
+        name=name,
+        digest="recorded",
+        space=read_space(search.section("space")),
+        max_steps=search.integer("max_steps", 1) if "max_steps" in search else length,
+        num_settings=search.integer("num_settings", 1),
+        num_baseline_settings=search.integer("num_baseline_settings", 1) if "num_baseline_settings" in search else None,
+    )
+
+
+def _print(traces: Traces) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a file or a pipe has no edge to wrap at
+    for spent in ("trials", "training_steps"):
+        frame = budget_frame(traces, spent)
+        table = Table(spent.replace("_", " "), *traces, box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in frame.to_dict("records"):
+            table.add_row(f"{row[spent]:,}", *(_shown(row, name) for name in traces))
+        console.print(table, end="")
+    table = Table(
+        *("strategy", "best fitness", "against the first", "training steps", "of the first's", "without checkpoints"),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for row in comparison_frame(traces).to_dict("records"):
+        steps = f"{row['training_steps_mean']:,.0f}"
+        shares = (_shown(row, "steps_share"), _shown(row, "anew_share"))
+        table.add_row(row["strategy"], _shown(row, "fitness"), _shown(row, "difference", "+"), steps, *shares)
+    console.print(table, end="")
+    seeds = len(next(iter(traces.values())))
+    print(
+        f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %. Best fitness: least ratio to the "
+        "baseline's best, one yardstick for all strategies. Training steps: each rung goes on from the one before."
+    )
+
+
+def _shown(row: Mapping[Any, Any], name: str, sign: str = "") -> str:
+    mean, low, high = (row[f"{name}_{part}"] for part in ("mean", "low", "high"))
+    return f"{mean:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]" if mean == mean else ""  # NaN: not yet through

@@ -1,0 +1,232 @@
+"""The views of a search that runs: made of what it says step by step, so that no journal is read again for them."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+
+from archsearch.errors import ArchSearchError
+from archsearch.run.account import Account
+from archsearch.run.driver import Observer
+from archsearch.run.folder import RunFolder
+from archsearch.run.journal import Journal, JournaledTrial
+from archsearch.run.view_files import ViewFiles
+from archsearch.run.views import candidates_frame, leaderboard_frame, to_csv, trials_frame
+from archsearch.search.evolution import Evolution
+from archsearch.search.knowledge import Knowledge
+from archsearch.search.outcome import StepOutcome
+from archsearch.trials.trial import Trial, TrialResult
+
+SECONDS_BETWEEN_VIEWS = 20.0
+SHARE_OF_TIME_FOR_VIEWS = 0.02
+ROWS_AT_ONCE = 2000
+BLOCK_BYTES = 1 << 20
+
+_logger = logging.getLogger(__name__)
+_Row = TypeVar("_Row")
+
+
+class Spool(Generic[_Row]):
+    """The text of a table that only grows, in a file that nobody sees and that ends with the process.
+
+    Args:
+        folder: Where there is space for it.
+        frame: Makes a table of rows.
+    """
+
+    def __init__(self, folder: RunFolder, frame: Callable[[Iterable[_Row]], pd.DataFrame]) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder.path)  # noqa: SIM115 - open as long as the search
+        self._frame = frame
+        self._rows: list[_Row] = []
+        self._file.write(to_csv(frame(())).encode())
+
+    def add(self, row: _Row) -> None:
+        """Adds a row."""
+        self._rows.append(row)
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._write()
+
+    def pieces(self, last_rows: Iterable[_Row] = ()) -> Iterator[bytes]:
+        """Yields the whole text, with rows after it that are not kept."""
+        self._write()
+        self._file.seek(0)
+        while block := self._file.read(BLOCK_BYTES):
+            yield block
+        yield self._text(last_rows)
+
+    def close(self) -> None:
+        """Gives the space back."""
+        self._file.close()
+
+    def _write(self) -> None:
+        self._file.seek(0, 2)
+        self._file.write(self._text(self._rows))
+        self._rows = []
+
+    def _text(self, rows: Iterable[_Row]) -> bytes:
+        return to_csv(self._frame(rows)).partition("\n")[2].encode()
+
+
+@dataclass(frozen=True)
+class Table:
+    """What became of a search, in numbers."""
+
+    knowledge: Knowledge
+    summary: dict[str, Any]
+
+
+class LiveViews:
+    """An observer that passes everything on and rewrites the views now and then, and at the end.
+
+    A view that cannot be written ends no search: the journal holds everything, and views are made of it any time.
+    The pause between two times grows with what the last one took. While a resumed search goes again through what the
+    journal holds, the views on the disk know more and stay.
+
+    Args:
+        folder: The run's folder, locked.
+        journal: Open for writing.
+        evolution: The search.
+        observer: Who else is told what happens.
+        rebuild: Makes the views from the journal alone, whatever was heard.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        journal: Journal,
+        evolution: Evolution,
+        observer: Observer,
+        rebuild: Callable[[ViewFiles], None],
+    ) -> None:
+        self._journal = journal
+        self._evolution = evolution
+        self._observer = observer
+        self._rebuild = rebuild
+        self._files = ViewFiles(folder, journal)
+        self._account = Account()
+        self._pending: dict[str, JournaledTrial] = {}
+        self._trials = Spool[tuple[int | None, JournaledTrial]](folder, trials_frame)
+        self._candidates = Spool[StepOutcome](folder, candidates_frame)
+        self._num_steps_before = journal.num_steps()
+        self._num_trials = self._num_steps = 0
+        self._is_whole = True
+        self._has_warned = False
+        self._due = time.monotonic() + SECONDS_BETWEEN_VIEWS
+
+    def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
+        """Notes the trial."""
+        self._num_trials += 1
+        self._pending[trial.key] = JournaledTrial(
+            trial.key, trial.cell, trial.task, trial.setting, trial.replicate, trial.max_steps, result
+        )
+        self._observer.trial_answered(trial, result, recorded=recorded)
+
+    def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
+        """Notes the step."""
+        self._num_steps += 1
+        self._account.add(outcome)
+        try:
+            for entry in outcome.examined:
+                self._trials.add((outcome.number, self._pending.pop(entry.key)))
+            self._candidates.add(outcome)
+        except OSError as error:
+            self._is_whole = False
+            self._warn(error)
+        self._observer.step_consumed(outcome, evolution)
+
+    def refresh(self, num_in_flight: int, num_waiting: int) -> None:
+        """Passes it on."""
+        self._observer.refresh(num_in_flight, num_waiting)
+
+    def bring_up_to_date(self) -> None:
+        """Writes the views if the last time is long enough ago."""
+        if time.monotonic() > self._due and self._is_whole and self._num_steps >= self._num_steps_before:
+            begin = time.monotonic()
+            self._try(self._write)
+            end = time.monotonic()
+            self._due = end + max(SECONDS_BETWEEN_VIEWS, (end - begin) / SHARE_OF_TIME_FOR_VIEWS)
+
+    def close(self) -> Table:
+        """Writes the views a last time and returns what became of the search."""
+        if self._is_whole and self._num_steps >= self._num_steps_before:
+            self._try(self._write)
+        elif not self._try(self._files.are_whole):
+            self._try(lambda: self._rebuild(self._files))
+        with suppress(OSError):  # what a full disk did not take is given up with the file
+            self._trials.close()
+            self._candidates.close()
+        return Table(self._evolution.knowledge, self._account.summary(self._evolution.knowledge))
+
+    def _write(self) -> None:
+        knowledge = self._evolution.knowledge
+        self._note_unheard()
+        last_rows = [(None, self._pending[key]) for key in sorted(self._pending)]
+        write_views(
+            self._files,
+            knowledge,
+            self._account,
+            self._trials.pieces(last_rows),
+            self._candidates.pieces(),
+        )
+
+    def _note_unheard(self) -> None:
+        """Notes the trials that an interrupt let reach the journal but not us."""
+        num_unheard = self._journal.num_trials() - self._num_trials
+        for trial in self._journal.last_trials(max(0, num_unheard)):
+            self._num_trials += 1
+            self._pending[trial.key] = trial
+
+    def _try(self, write: Callable[[], _Row]) -> _Row | None:
+        try:
+            return write()
+        except (ArchSearchError, OSError) as error:
+            self._warn(error)
+            return None
+
+    def _warn(self, error: Exception) -> None:
+        if not self._has_warned:
+            _logger.warning(
+                "archsearch: the views cannot be written (%s). The search goes on, its journal holds everything; "
+                "'archsearch leaderboard' writes them when it is over.",
+                error,
+            )
+        self._has_warned = True
+
+
+def write_views(
+    files: ViewFiles,
+    knowledge: Knowledge,
+    account: Account,
+    trials: Iterable[bytes],
+    candidates: Iterable[bytes],
+) -> None:
+    """Writes the CSV files, the summary and the graphs of the listed cells, each file whole or not at all.
+
+    Args:
+        files: Where they go.
+        knowledge: The fold of the steps.
+        account: Of the same steps.
+        trials: The text of the table of trials, in pieces.
+        candidates: The text of the table of candidates, in pieces.
+
+    Raises:
+        OSError: The disk does not take them.
+        SearchStateError: The journal cannot be written.
+    """
+    leaderboard = to_csv(leaderboard_frame(knowledge, account.training_seconds))
+    summary = json.dumps(account.summary(knowledge), indent=2) + "\n"
+    files.replace(
+        {
+            "leaderboard.csv": [leaderboard.encode()],
+            "trials.csv": trials,
+            "candidates.csv": candidates,
+            "summary.json": [summary.encode()],
+        }
+    )
+    files.write_cells(dict(knowledge.graphs))

@@ -1,0 +1,127 @@
+"""Learning curves out of a model, so that strategies can be compared on any cell, any setting and many seeds.
+
+    accuracy(t) = floor + (top - floor) * t / (t + tau)
+
+`top` is a level plus normal deviates of the cell, the setting, both together and the seed; `log tau` likewise. A
+cell's deviate is a sum over its local patterns (a node's primitive with those of its operands), so that children
+resemble their parents. The numbers are those that `benchmarks/calibration_tables.py` fitted to real curves; see
+`docs/calibration.md`. What no model of this kind has: cells that fail, and curves with plateaus.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.structure import Structure
+from archsearch.search.plan import TaskPlan
+from archsearch.search.strategy import Mutation
+from archsearch.seeds import derive
+from archsearch.studies.answers import Answers
+from archsearch.trials.setting import Setting
+from archsearch.trials.trial import Trial, TrialResult
+
+EPOCH = 100
+
+
+@dataclass(frozen=True)
+class SyntheticTask:
+    """How curves on one task spread; each `…_spread` is a standard deviation.
+
+    Attributes:
+        max_steps: Of a whole trial.
+        floor: Accuracy at the beginning.
+        top: Accuracy that the baseline tends to with the settings' mean.
+        cell_spread: Of `top` between cells.
+        setting_spread: Between settings.
+        pair_spread: Of what a cell and a setting have together.
+        seed_spread: Between trainings that differ in nothing but the seed.
+        tau: Steps to half of the way, the median.
+        tau_spread: Of log tau between settings.
+        tau_pair_spread: Of log tau, of what a cell and a setting have together.
+    """
+
+    max_steps: int
+    floor: float
+    top: float
+    cell_spread: float
+    setting_spread: float
+    pair_spread: float
+    seed_spread: float
+    tau: float
+    tau_spread: float
+    tau_pair_spread: float
+
+
+TASKS = {
+    "arithmetic": SyntheticTask(2_000, 0.30, 0.60, 0.06, 0.06, 0.03, 0.01, 300.0, 0.7, 0.3),
+    "xml": SyntheticTask(2_000, 0.25, 0.45, 0.04, 0.05, 0.02, 0.005, 300.0, 0.7, 0.3),
+    "words": SyntheticTask(1_000, 0.10, 0.38, 0.02, 0.03, 0.01, 0.003, 100.0, 0.5, 0.2),
+}
+
+
+@dataclass(frozen=True)
+class SyntheticSource:
+    """Curves of the model, on some tasks."""
+
+    tasks: Mapping[str, SyntheticTask]
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """The steps of a whole trial on each task."""
+        return {name: task.max_steps for name, task in self.tasks.items()}
+
+    def for_seed(self, seed: int) -> Answers:
+        """Returns the model with the deviates of a seed."""
+        return _SyntheticAnswers(self.tasks, seed)
+
+
+@dataclass(frozen=True)
+class _SyntheticAnswers:
+    tasks: Mapping[str, SyntheticTask]
+    seed: int
+
+    @property
+    def mutation(self) -> Mutation | None:
+        """Returns nothing: every cell can be answered for."""
+        return None
+
+    def answer(self, trial: Trial) -> TrialResult:
+        """Evaluates the model at the last validation within the trial's steps."""
+        top, tau = self._top_and_tau(trial.task, trial.graph, trial.cell, trial.setting)
+        top += self.tasks[trial.task].seed_spread * self._deviate("seed", trial.task, trial.cell, trial.setting.key)
+        return TrialResult("ok", self._accuracy(trial.task, top, tau, trial.max_steps), steps=trial.max_steps)
+
+    def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
+        """Returns the baseline's best over all settings of the task, without the seed's part."""
+        pairs = (self._top_and_tau(task.name, baseline, baseline.digest, setting) for setting in task.space.all())
+        return max(self._accuracy(task.name, top, tau, task.max_steps) for top, tau in pairs)
+
+    def _accuracy(self, task: str, top: float, tau: float, steps: int) -> float:
+        floor = self.tasks[task].floor
+        return min(max(floor + (top - floor) * steps / (steps + tau), 0.0), 1.0)
+
+    def _top_and_tau(self, name: str, graph: CellGraph, digest: str, setting: Setting) -> tuple[float, float]:
+        task = self.tasks[name]
+        top = task.top + task.cell_spread * self._level(name, graph.structure)
+        top += task.setting_spread * self._deviate("setting", name, setting.key)
+        top += task.pair_spread * self._deviate("pair", name, digest, setting.key)
+        spread = task.tau_spread * self._deviate("tau", name, setting.key)
+        spread += task.tau_pair_spread * self._deviate("tau pair", name, digest, setting.key)
+        return top, task.tau * math.exp(spread)
+
+    def _level(self, task: str, structure: Structure) -> float:
+        """Returns a cell's deviate: of its patterns, less when there are many, so that all sizes spread alike."""
+        patterns = [_pattern(structure, name) for name in structure.nodes]
+        return sum(self._deviate("pattern", task, pattern) for pattern in patterns) / math.sqrt(max(len(patterns), 1))
+
+    def _deviate(self, *names: str) -> float:
+        """Returns a standard normal number that depends on the seed and the names alone."""
+        return NormalDist().inv_cdf((derive(self.seed, "synthetic", *names) + 0.5) / 2**63)
+
+
+def _pattern(structure: Structure, name: str) -> str:
+    node = structure.nodes[name]
+    operands = (structure.nodes[o].primitive if o in structure.nodes else o for o in node.operands)
+    return f"{node.primitive}({', '.join(sorted(operands))})"

@@ -1,0 +1,186 @@
+"""`confirm`, `ablate` and `compare` as a person uses them, on runs of a second."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from archsearch.graph.catalog import load_cell
+from archsearch.run.reading import load_run
+from archsearch.training.evaluate import Evaluator
+
+SMALL = ("top=1", "seeds=2", "settings=1")
+ONE_CELL = ("task=[xml]", "task.xml.validation_size=700", "task.xml.test_size=700", "steps=2", "seeds=2", "workers=0")
+
+
+@pytest.fixture
+def copied_run(tiny_run, tmp_path):
+    """A run that a test may change."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="module")
+def confirmed_run(tiny_run, tmp_path_factory):
+    """A run that was confirmed, and what the command printed."""
+    from archsearch.cli.main import run_command_line
+
+    path = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("confirmed") / "tiny"))
+    assert run_command_line(["confirm", f"run={path}", *SMALL]) == 0
+    return path
+
+
+def test_confirm_says_the_cost_and_ends_with_a_sentence_per_cell(archsearch, copied_run):
+    outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.index("This confirmation takes 20 trials, about") < outcome.out.index("verdict")
+    for name in ("lstm", "lstm_b", "tanh"):
+        assert f"{name} is " in outcome.out
+    frame = pd.read_csv(copied_run / "confirmation.csv")
+    assert len(frame) == 5
+    assert (frame["step_milliseconds"] > 0).all()
+    assert frame["test_accuracy_xml"].between(0, 1).all()
+    values = json.loads((copied_run / "confirmation.json").read_text(encoding="utf-8"))["test_values"]
+    assert all(len(of_cell["xml"]) == 2 for of_cell in values.values())
+    assert "confirm top=1" not in (copied_run / "commands.txt").read_text(encoding="utf-8")
+    assert "confirm" in (copied_run / "confirm" / "commands.txt").read_text(encoding="utf-8")
+
+
+def test_a_confirmed_run_says_so(archsearch, confirmed_run, tiny_run):
+    outcome = archsearch("leaderboard", f"run={confirmed_run}")
+    assert "confirmed" in outcome.out
+    assert "baseline" in outcome.out
+    assert "confirmed" not in archsearch("leaderboard", f"run={tiny_run}").out
+    before, after = (pd.read_csv(path / "leaderboard.csv") for path in (tiny_run, confirmed_run))
+    assert before.equals(after)
+
+
+def test_confirming_again_trains_nothing_and_says_so(archsearch, confirmed_run):
+    before = load_run(confirmed_run).confirmation().drop(columns=["step_milliseconds", "on_time_front"])
+    outcome = archsearch("confirm", f"run={confirmed_run}", *SMALL)
+    assert outcome.code == 0
+    assert "20 of which are kept from before, about 0 s" in outcome.out
+    assert load_run(confirmed_run).confirmation().drop(columns=["step_milliseconds", "on_time_front"]).equals(before)
+
+
+@pytest.mark.parametrize("command", [("confirm", *SMALL), ("ablate", "rank=1", "seeds=2")])
+def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(archsearch, copied_run, monkeypatch, command):
+    count, evaluate = [], Evaluator.evaluate
+
+    def interrupted(self, trial):
+        count.append(trial)
+        if len(count) == 4:
+            raise KeyboardInterrupt
+        return evaluate(self, trial)
+
+    monkeypatch.setattr(Evaluator, "evaluate", interrupted)
+    name, *rest = command
+    outcome = archsearch(name, f"run={copied_run}", *rest)
+    assert outcome.code == 130
+    assert f"Go on with:\n  archsearch {name} run={copied_run} {rest[0]}" in outcome.out
+    assert not (copied_run / "confirmation.csv").exists()
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    outcome = archsearch(name, f"run={copied_run}", *rest)
+    assert outcome.code == 0, outcome.err
+    assert "3 of which are kept from before" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seeds=1", "seeds: expected 2 to 999, got 1"),
+        ("top=0", "top: expected a whole number of at least 1"),
+        ("confidence=1", "confidence: expected a number from 0.5 to below 1"),
+        ("sedes=3", "Did you mean seeds"),
+        ("run=nowhere", "expected the folder of a run"),
+    ],
+)
+def test_confirm_refuses_what_cannot_work(archsearch, tiny_run, word, message):
+    outcome = archsearch("confirm", f"run={tiny_run}", word)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not (tiny_run / "confirm").exists()
+
+
+def test_confirm_refuses_another_task_than_the_searchs(archsearch, copied_run):
+    values = yaml.safe_load((copied_run / "config.yaml").read_text(encoding="utf-8"))
+    values["task"]["xml"]["validation_size"] = 1400
+    (copied_run / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
+    assert outcome.code == 2
+    assert "changed since the search" in outcome.err
+
+
+def test_ablate_in_a_run(archsearch, copied_run):
+    outcome = archsearch("ablate", f"run={copied_run}", "cell=gru", "seeds=2")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.index("This ablation takes") < outcome.out.index("effect")
+    digest = load_cell("gru").digest
+    frame = pd.read_csv(copied_run / "ablate" / f"{digest}.csv")
+    assert len(frame) == 25
+    assert frame["ratio"].dropna().is_monotonic_increasing
+
+
+def test_ablate_without_a_run_offers_a_cell_that_can_be_used(archsearch):
+    outcome = archsearch("ablate", "cell=gru", *ONE_CELL, "tolerance=1", "setting.max_parameters=2000")
+    assert outcome.code == 0, outcome.err
+    folder = Path("results/ablate-gru")
+    (path,) = folder.glob("*-simpler.eq")
+    assert f"archsearch show cell={path}" in outcome.out
+    assert len(load_cell(path).nodes) < len(load_cell("gru").nodes)
+    assert archsearch("show", f"cell={path}").code == 0
+    again = archsearch("ablate", "cell=gru", *ONE_CELL, "tolerance=1", "setting.max_parameters=2000")
+    assert "kept from before, about 0 s" in again.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("cell=gru",), "task: expected one at least"),
+        ((), "cell: expected a zoo name"),
+        (("cell=gru", "task=[xml]", "seeds=1"), "seeds: expected 2"),
+        (("cell=gru", "task=[xml]", "task.words.epoch=3"), "Task 'words' is not chosen"),
+    ],
+)
+def test_ablate_refuses_what_cannot_work(archsearch, words, message):
+    outcome = archsearch("ablate", *words)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not Path("results").exists()
+
+
+@pytest.fixture(scope="module")
+def second_run(tiny_words, tmp_path_factory):
+    from archsearch.cli.main import run_command_line
+
+    folder = tmp_path_factory.mktemp("second")
+    assert run_command_line(["search", *tiny_words, "seed=2", "name=second", f"results_dir={folder}"]) == 0
+    return folder / "second"
+
+
+def test_compare_two_runs(archsearch, tiny_run, second_run):
+    words = (f"run={tiny_run}", f"other=[{second_run}]", "names=[a,b]", "out=ab.png", "csv=curves.csv")
+    outcome = archsearch("compare", *words)
+    assert outcome.code == 0, outcome.err
+    assert "training steps" in outcome.out
+    assert "of these runs, not of what made them" in outcome.out, "one run a side shows no spread"
+    assert Path("ab.png").read_bytes().startswith(b"\x89PNG")
+    assert set(pd.read_csv("curves.csv")["side"]) == {"a", "b"}
+    assert archsearch("compare", *words).code == 2, "nothing is overwritten"
+
+
+def test_compare_refuses_runs_on_other_tasks_and_says_the_differences(archsearch, tiny_run, second_run, tmp_path):
+    other = Path(shutil.copytree(second_run, tmp_path / "other"))
+    values = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
+    values["task"]["xml"]["search"]["max_steps"] = 3
+    values["task"]["xml"]["search"]["num_settings"] = 7
+    (other / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    outcome = archsearch("compare", f"run={tiny_run}", f"other={other}")
+    assert outcome.code == 2
+    assert "task.xml.search.max_steps: 2 against 3" in outcome.err
+    assert "num_settings" not in outcome.err
+    outcome = archsearch("compare", f"run={tiny_run}", f"other={tiny_run}")
+    assert outcome.code == 2
+    assert "each run once" in outcome.err

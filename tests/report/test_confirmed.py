@@ -1,0 +1,62 @@
+"""A confirmation in the run's folder is shown; one that is damaged is named."""
+
+import pandas as pd
+import pytest
+from shared_reported_runs import EVIL, reported_run
+from shared_simulation import make_plan
+
+from archsearch.errors import FileFormatError
+from archsearch.report.confirmed import confirmed_rows
+from archsearch.report.page import render_report
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory):
+    """A run with a confirmation of its best found cell and its baseline."""
+    run = reported_run(tmp_path_factory.mktemp("results"), plan=make_plan(num_candidates=20))
+    cell = run.progress()["best_cell"].iloc[-1]
+    limits = {"": [0.97, 1.0], "_low": [0.93, 1.0], "_high": [1.01, 1.0]}
+    columns = {f"{name}{end}": values for name in ("fitness", "ratio_first") for end, values in limits.items()}
+    missing = {f"ratio_second{end}": [None, 1.0] for end in limits}
+    sentences = [f"{cell} is not distinguishable from {EVIL}.", ""]
+    frame = pd.DataFrame(
+        {
+            "cell": [cell, run.knowledge.founders[0]],
+            "name": ["", EVIL],
+            "verdict": ["not distinguishable", "baseline"],
+            **columns,
+            **missing,
+            "sentence": sentences,
+        }
+    )
+    frame.to_csv(run.folder.confirmation_path, index=False)
+    return run
+
+
+def test_rows_have_interval_verdict_and_sentence(confirmed):
+    first, second = confirmed_rows(confirmed)
+    assert first.title == first.cell == confirmed.progress()["best_cell"].iloc[-1]
+    assert first.fitness == first.ratios["first"] == "0.970 (0.930 to 1.010)"
+    assert first.ratios["second"] == ""
+    assert "<svg" in first.picture
+    assert (second.title, second.verdict, second.sentence) == (EVIL, "baseline", "")
+
+
+def test_the_page_says_what_was_confirmed_instead_of_a_warning(confirmed):
+    page = render_report(confirmed)
+    assert 'id="confirmation"' in page
+    assert page.count("is not distinguishable from &lt;script&gt;") == 2
+    assert "take ratios near 1 as ties" not in page
+    assert "<script>alert" not in page
+
+
+def test_a_run_without_a_confirmation_says_nothing_of_it(run):
+    assert confirmed_rows(run) == []
+    assert 'id="confirmation"' not in render_report(run)
+
+
+def test_a_damaged_confirmation_is_named(tmp_path):
+    run = reported_run(tmp_path, plan=make_plan(num_candidates=1))
+    run.folder.confirmation_path.write_text("cell,verdict\nc_1,better\n", encoding="utf-8")
+    with pytest.raises(FileFormatError, match=r"confirmation\.csv: expected the table"):
+        render_report(run)
