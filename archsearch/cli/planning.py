@@ -28,8 +28,8 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
-    *("ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
+    *("transformation", "task", "strategy", "penalty", "rejections", "checkpoint_cache"),
+    *("recorded", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
 
@@ -136,6 +136,7 @@ def read_execution(root: Section) -> Execution:
         max_equal_failures=(
             root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
         ),
+        recorded=tuple(Path(path) for path in root.texts("recorded")) if root.values.get("recorded") else (),
     )
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from archsearch.cli.composition import Composed
 from archsearch.cli.construction import TARGET
+from archsearch.cli.recording import recorded_folders
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting
 from archsearch.errors import ConfigError, FileFormatError
@@ -32,6 +33,7 @@ def settle(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any]:
     values = {key: value for key, value in composed.values.items() if key not in (*NOT_KEPT, "search")}
     values["experiment"] = composed.choices["experiment"]
     values["founders"] = [_founder(reference) for reference in root.texts("founders")]
+    values["recorded"] = recorded_folders(root)
     if values["checkpoint_cache"] not in (None, "auto"):
         values["checkpoint_cache"] = str(Path(root.text("checkpoint_cache")).expanduser().absolute())
     values["task"] = chosen_tasks(root, typed)

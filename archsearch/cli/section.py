@@ -36,7 +36,9 @@ class Section:
         value = self._get(key)
         if not isinstance(value, Mapping):
             where = self.where(key)
-            raise ConfigError(f"{where}: expected settings of its own, got {_shown(value)}. Give them as {where}.NAME=….")
+            raise ConfigError(
+                f"{where}: expected settings of its own, got {_shown(value)}. Give them as {where}.NAME=…."
+            )
         return Section(value, self.where(key))
 
     def integer(self, key: str, least: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
 from archsearch.run.live_views import LiveViews
 from archsearch.run.reading import read_journal
+from archsearch.run.recorded import RecordedExecutor
 from archsearch.run.view_files import ViewFiles
 from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
@@ -130,7 +131,9 @@ def _drive(
         try:
             # in this process a trial cannot be waited for and watched at once: there a signal ends it
             with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
-                drive(evolution, journal, executor, views, views.bring_up_to_date, interrupts, execution)
+                answering = RecordedExecutor(executor, execution.recorded)
+                with closing(answering):
+                    drive(evolution, journal, answering, views, views.bring_up_to_date, interrupts, execution)
         finally:
             with interrupts.ignored():
                 executor.close()

@@ -10,6 +10,9 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.seeds import digest
 from archsearch.trials.setting import Setting
 
+RECORDED_IN = "recorded_in"
+"""In a result's environment: the run that it was copied from."""
+
 TRAINER_VERSION = 1
 
 Status = Literal[
@@ -130,6 +133,11 @@ class TrialResult:
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
     test_accuracy: float | None = None
     cause: Mapping[str, str | float] = field(default_factory=dict, compare=False)
+
+    @property
+    def recorded_in(self) -> str:
+        """The run that the result was copied from; empty if it was trained for this one."""
+        return str(self.environment.get(RECORDED_IN, ""))
 
     def to_record(self) -> dict[str, Any]:
         """Returns the result as plain values for JSON; a test accuracy only where there is one."""
