@@ -22,7 +22,7 @@ from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import SettingSpace
-from archsearch.trials.task import Task
+from archsearch.trials.task import TASK_NAME_RULE, Task, is_task_name
 from archsearch.trials.trial import Precision, Recipe
 
 KNOWN_KEYS = (
@@ -101,8 +101,10 @@ def build_task(tasks: Section, name: str) -> Task:
     Raises:
         ConfigError: Its class is no task, or a field is unknown or refused.
     """
-    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
     where = tasks.where(name)
+    if not is_task_name(name):
+        raise ConfigError(f"{where}: {TASK_NAME_RULE}, got {name[:80]!a}. Rename it.")
+    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
     if TARGET not in entry:
         raise ConfigError(f"{where}: expected a task with its {TARGET}, found none.")
     if entry.pop("name", name) != name:

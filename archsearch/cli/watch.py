@@ -26,9 +26,9 @@ def run(words: list[str]) -> int:
     folder = RunFolder.open_begun(Path(root.text("run")))
     pause = root.number("seconds", 0.0)
     watcher = _watcher(folder)
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
+        console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
     if root.flag("once"):
         console.print(_picture(watcher.look()))
     elif console.is_terminal:

@@ -229,7 +229,7 @@ def make_display(plan: SearchPlan, workers: int = 1) -> PlainDisplay | LiveDispl
         plan: The search.
         workers: Worker processes; 0 counts as one, this process.
     """
-    console = Console()
+    console = Console(markup=False)
     if console.is_terminal:
         return LiveDisplay(plan, console, max(1, workers))
     return PlainDisplay(plan, sys.stdout)

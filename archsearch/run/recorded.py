@@ -36,8 +36,8 @@ class Found:
         if self.num_fitting:
             return f"{text}; equal ones are not trained again."
         return (
-            f"{text}, so everything is trained. Only equal seed, recipe and max_steps and tasks equal in settings, data "
-            f"and code version make equal trials."
+            f"{text}, so everything is trained. Trials are equal where seed, recipe and max_steps are, and the tasks "
+            f"in settings, data and code version."
         )
 
 

@@ -5,6 +5,7 @@ Shapes: `T` time steps, `B` parallel sequences.
 
 import abc
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -13,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigError
+
+TASK_NAME_RULE = "the name of a task has at most 64 letters, digits and underscores, and begins with no digit"
+_TASK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 HeldOut = Literal["validation", "test"]
 
@@ -115,6 +119,11 @@ class Task(abc.ABC):
         parts = [type(self).__qualname__, str(self.version), self.content_digest()]
         parts += [f"{name}={value!r}" for name, value in sorted(self.identity_fields().items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def is_task_name(text: str) -> bool:
+    """Tells whether a task may be called so: its name becomes part of columns, file names and pages."""
+    return _TASK_NAME.fullmatch(text) is not None
 
 
 def _shown(value: object) -> str:
