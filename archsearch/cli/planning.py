@@ -28,7 +28,7 @@ from archsearch.trials.trial import Precision, Recipe
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
+    *("transformation", "task", "strategy", "penalty", "rejections", "checkpoint_cache"),
     *("ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
