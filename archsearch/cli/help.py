@@ -78,6 +78,10 @@ COMMANDS = {
         "follows a search that runs in another terminal",
         ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
     ),
+    "repair": Command(
+        "copies what can be read of a damaged journal into a new one",
+        ("archsearch repair run=results/first", "archsearch repair run=/backup/results/first"),
+    ),
     "show": Command(
         "shows one cell: equations, drawing, cost",
         (

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.errors import FileFormatError, SearchStateError
-from archsearch.run.journal_file import create_file, damaged, explained, open_to_read, open_to_write, transaction
+from archsearch.run.journal_file import (
+    check_pages,
+    create_file,
+    damaged,
+    explained,
+    open_to_read,
+    open_to_write,
+    transaction,
+)
 from archsearch.run.journal_schema import INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.lengths import key_around_steps
@@ -194,6 +202,21 @@ class Journal:
         """Returns a fact about the run, such as the version that made it."""
         row = self._select_one("SELECT value FROM about WHERE name = ?", name)
         return None if row is None else str(row[0])
+
+    def facts(self) -> dict[str, str]:
+        """Returns all facts about the run."""
+        return {str(name): str(value) for name, value in self._select("SELECT name, value FROM about")}
+
+    def check(self) -> None:
+        """Looks at every page of the file.
+
+        Raises:
+            FileFormatError: One is damaged.
+        """
+        try:
+            check_pages(self._connection, self._path)
+        except sqlite3.Error as error:
+            raise explained(self._path, error) from error
 
     def note(self, name: str, value: str) -> None:
         """Keeps a fact about the run, replacing an older one."""

@@ -22,6 +22,10 @@ _NOT_NOW = {
 }
 
 
+class NewerJournalError(FileFormatError):
+    """The journal is of a version that is not known yet."""
+
+
 def damaged(path: Path, what: object) -> FileFormatError:
     """Returns the error for a journal that cannot be read as it is."""
     return FileFormatError(
@@ -71,9 +75,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     """
     with _connected(path, "mode=rw") as connection:
         version = _check_version(connection, path)
-        problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
-        if problems != ["ok"]:
-            raise damaged(path, problems[0])
+        check_pages(connection, path)
         set_durability(connection, path)
         if version < SCHEMA_VERSION:
             try:
@@ -82,6 +84,17 @@ def open_to_write(path: Path) -> sqlite3.Connection:
             except ValueError as error:
                 raise damaged(path, error) from error
     return connection
+
+
+def check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    """Looks at every page.
+
+    Raises:
+        FileFormatError: One does not fit to the others.
+    """
+    problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
+    if problems != ["ok"]:
+        raise damaged(path, problems[0])
 
 
 def set_durability(connection: sqlite3.Connection, path: Path) -> None:
@@ -169,7 +182,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
     row = connection.execute("SELECT value FROM about WHERE name = 'schema'").fetchone()
     version = "none" if row is None else str(row[0])
     if version.isdecimal() and int(version) > SCHEMA_VERSION:
-        raise FileFormatError(
+        raise NewerJournalError(
             f"{path}: expected journal version 1 to {SCHEMA_VERSION}, found {version}: a newer archsearch made it. "
             f"Use that one."
         )

@@ -32,6 +32,7 @@ INSERT_TRIAL = (
     "INSERT INTO trials (key, cell, task, setting, replicate, max_steps, result, curve, checksum) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+INSERT_NUMBERED_TRIAL = INSERT_TRIAL.replace("(key", "(number, key").replace("(?", "(?, ?")
 INSERT_STEP = "INSERT INTO steps (number, record, checksum) VALUES (?, ?, ?)"
 
 _OLD_VIEWS = {
@@ -91,7 +92,7 @@ def _from_1_to_2(connection: sqlite3.Connection) -> None:
     for statement in SCHEMA.split(";"):
         if "TABLE about" not in statement:
             connection.execute(statement)
-    connection.executemany(INSERT_TRIAL.replace("(key", "(number, key").replace("(?", "(?, ?"), _trials_1(connection))
+    connection.executemany(INSERT_NUMBERED_TRIAL, _trials_1(connection))
     steps = connection.execute("SELECT number, record FROM old_steps ORDER BY number")
     connection.executemany(INSERT_STEP, ((number, record, checksum(number, record)) for number, record in steps))
     connection.execute("DROP TABLE old_trials")

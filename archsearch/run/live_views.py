@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import pandas as pd
 
@@ -41,10 +41,10 @@ class Spool(Generic[_Row]):
     """
 
     def __init__(self, folder: RunFolder, frame: Callable[[Iterable[_Row]], pd.DataFrame]) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder.path)  # noqa: SIM115 - open as long as the search
+        self._folder = folder
         self._frame = frame
         self._rows: list[_Row] = []
-        self._file.write(to_csv(frame(())).encode())
+        self._opened: BinaryIO | None = None
 
     def add(self, row: _Row) -> None:
         """Adds a row."""
@@ -55,18 +55,29 @@ class Spool(Generic[_Row]):
     def pieces(self, last_rows: Iterable[_Row] = ()) -> Iterator[bytes]:
         """Yields the whole text, with rows after it that are not kept."""
         self._write()
-        self._file.seek(0)
-        while block := self._file.read(BLOCK_BYTES):
+        file = self._file()
+        file.seek(0)
+        while block := file.read(BLOCK_BYTES):
             yield block
         yield self._text(last_rows)
 
     def close(self) -> None:
         """Gives the space back."""
-        self._file.close()
+        if self._opened is not None:
+            with suppress(OSError):  # what a full disk did not take is given up with the file
+                self._opened.close()
+
+    def _file(self) -> BinaryIO:
+        if self._opened is None:
+            self._opened = tempfile.TemporaryFile(dir=self._folder.path)  # noqa: SIM115 - open as long as the search
+            self._opened.write(to_csv(self._frame(())).encode())
+        return self._opened
 
     def _write(self) -> None:
-        self._file.seek(0, 2)
-        self._file.write(self._text(self._rows))
+        file = self._file()
+        file.seek(0, 2)
+        file.write(self._text(self._rows))
+        file.flush()
         self._rows = []
 
     def _text(self, rows: Iterable[_Row]) -> bytes:
@@ -158,9 +169,8 @@ class LiveViews:
             self._try(self._write)
         elif not self._try(self._files.are_whole):
             self._try(lambda: self._rebuild(self._files))
-        with suppress(OSError):  # what a full disk did not take is given up with the file
-            self._trials.close()
-            self._candidates.close()
+        self._trials.close()
+        self._candidates.close()
         return Table(self._evolution.knowledge, self._account.summary(self._evolution.knowledge))
 
     def _write(self) -> None:

@@ -139,10 +139,12 @@ class RayExecutor:
             return self._after_loss(trial, "node_lost", error)
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
             return self._after_loss(trial, "worker_lost", error)
-        for note in answer["notes"]:
+        notes = answer["notes"]
+        if "refused" in answer:
+            notes = [self._machines.refuse(answer["node"], answer["refused"])]
+        for note in filter(None, notes):
             _logger.warning("%s", note)
         if "refused" in answer:
-            _logger.warning("%s", self._machines.refuse(answer["node"], answer["refused"]))
             return None
         return TrialResult.from_record(answer["record"])
 

@@ -187,7 +187,7 @@ def workers_find_the_simulation(monkeypatch):
 def test_ray_workers_give_the_same_tables(tmp_path):
     plan = make_plan(num_candidates=6, tasks=make_plan().tasks[:1])
     serial = run(tmp_path, "serial", plan)
-    for workers in (1, 2):
+    for workers in (1, 2, 4):
         assert views(run(tmp_path, f"ray{workers}", plan, workers=workers)) == views(serial)
 
 
