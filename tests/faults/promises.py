@@ -51,7 +51,7 @@ def fault(name: str, injected: str, promised: str, *, fast: bool = False, ray: b
     """Registers a function as a row of the suite."""
 
     def register(inject: Inject) -> Inject:
-        family = inject.__module__.rpartition(".")[2]
+        family = getattr(inject, "func", inject).__module__.rpartition(".")[2]  # of a partial, what it calls
         FAULTS.append(Fault(name, injected, promised, inject, family, fast, ray))
         return inject
 

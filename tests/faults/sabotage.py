@@ -18,7 +18,7 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Sabotage(FaultyEvaluator):
-    """Answers as the simulation does; faults may be given for a cell's digest, `task/digest`, or all trials (`*`).
+    """Answers as the simulation does; faults may be given for a key, `task/digest`, a digest, `task/*` or `*`.
 
     What was begun is noted in `runs.txt` of the folder.
     """
@@ -32,7 +32,7 @@ class Sabotage(FaultyEvaluator):
         if self.folder is not None:
             with (self.folder / "runs.txt").open("a") as file:
                 file.write(f"{trial.key}\n")
-        names = (f"{trial.task}/{trial.cell}", trial.cell, ALL)
+        names = (trial.key, f"{trial.task}/{trial.cell}", trial.cell, f"{trial.task}/{ALL}", ALL)
         fault = next((self.faults[name] for name in names if name in self.faults), None)
         result = getattr(self, fault)() if fault is not None else None
         time.sleep(self.seconds)
