@@ -3,7 +3,7 @@
 import pytest
 from shared_hostile import KINDS, try_case
 
-CASES = 60
+CASES = 30
 
 
 @pytest.mark.parametrize("kind", KINDS)
