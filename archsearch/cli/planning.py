@@ -23,14 +23,14 @@ from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import SettingSpace
-from archsearch.trials.task import Task
+from archsearch.trials.task import TASK_NAME_RULE, Task, is_task_name
 from archsearch.trials.trial import Precision, Recipe, Schedule
 
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
-    *("ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
+    *("transformation", "task", "strategy", "penalty", "rejections", "checkpoint_cache"),
+    *("recorded", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
 
@@ -95,8 +95,10 @@ def build_task(tasks: Section, name: str) -> Task:
     Raises:
         ConfigError: Its class is no task, or a field is unknown or refused.
     """
-    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
     where = tasks.where(name)
+    if not is_task_name(name):
+        raise ConfigError(f"{where}: {TASK_NAME_RULE}, got {name[:80]!a}. Rename it.")
+    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
     if TARGET not in entry:
         raise ConfigError(f"{where}: expected a task with its {TARGET}, found none.")
     if entry.pop("name", name) != name:
@@ -130,6 +132,7 @@ def read_execution(root: Section) -> Execution:
         max_equal_failures=(
             root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
         ),
+        recorded=tuple(Path(path) for path in root.texts("recorded")) if root.values.get("recorded") else (),
     )
 
 

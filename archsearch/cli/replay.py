@@ -15,6 +15,7 @@ from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ConfigError
 from archsearch.graph.catalog import cell_name, load_cell
+from archsearch.run.views import to_csv
 from archsearch.search.plan import Founder, SearchPlan, TaskPlan
 from archsearch.studies.answers import RecordedSource, Source
 from archsearch.studies.recorded_curves import read_recorded
@@ -45,7 +46,7 @@ def run(words: list[str]) -> int:
     traces = {name: replay(plan, source, range(first, first + count)) for name, plan in plans.items()}
     _print(traces)
     if out:
-        out.write_text(trace_frame(traces).to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+        out.write_text(to_csv(trace_frame(traces)), encoding="utf-8")
         print(f"Traces: {out}")
     return 0
 
@@ -100,9 +101,9 @@ def _task(search: Section, name: str, length: int) -> TaskPlan:
 
 
 def _print(traces: Traces) -> None:
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=200)  # a file or a pipe has no edge to wrap at
+        console = Console(width=200, markup=False)  # a file or a pipe has no edge to wrap at
     for spent in ("trials", "training_steps"):
         frame = budget_frame(traces, spent)
         table = Table(spent.replace("_", " "), *traces, box=box.SIMPLE_HEAD, pad_edge=False)

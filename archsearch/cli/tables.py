@@ -19,9 +19,9 @@ COLUMN_GAP = 3
 
 def print_leaderboard(run: Run | EndedRun, top: int) -> None:
     """Prints the first rows of a run's leaderboard and where the file is."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
+        console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
     rows = leaderboard_rows(run.knowledge)
     console.print(leaderboard_table(run, rows[:top], console.width), end="")
     if len(rows) > top:

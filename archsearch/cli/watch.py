@@ -30,9 +30,9 @@ def run(words: list[str]) -> int:
     folder = RunFolder.open_begun(Path(root.text("run")))
     watcher = _watcher(folder)
     log = TensorBoardLog(Path(root.text("tensorboard"))) if "tensorboard" in root else None
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
+        console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
     usual = SECONDS_ON_A_TERMINAL if console.is_terminal else SECONDS_BETWEEN_LINES
     pause = root.number("seconds", 0.0) if "seconds" in root else usual
     look = partial(_look, watcher, log)

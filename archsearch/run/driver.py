@@ -20,7 +20,7 @@ from archsearch.run.other_lengths import from_other_lengths
 from archsearch.run.quarantine import Quarantine
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
-from archsearch.trials.trial import Trial, TrialResult
+from archsearch.trials.trial import RECORDED_IN, Trial, TrialResult
 
 POLL_SECONDS = 0.5
 _logger = logging.getLogger(__name__)
@@ -207,4 +207,5 @@ def _finish_in_flight(executor: Executor, answers: _Answers, num_in_flight: int,
 
 def without_curve(result: TrialResult) -> TrialResult:
     """Returns what of a result the search looks at: with thousands of steps in flight, curves would fill the memory."""
-    return replace(result, curve=(), environment={})
+    mark = {RECORDED_IN: result.recorded_in} if result.recorded_in else {}
+    return replace(result, curve=(), environment=mark)

@@ -28,6 +28,7 @@ from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
+from archsearch.trials.task import is_task_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -274,7 +275,7 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
         penalty = CostPenalty(**json.loads(journal.about("penalty") or "{}"))
     except (TypeError, ValueError) as error:
         raise damaged(folder.journal_path, "the names of the run's tasks are missing") from error
-    if not tasks or not all(isinstance(task, str) for task in tasks):
+    if not tasks or not all(isinstance(task, str) and is_task_name(task) for task in tasks):
         raise damaged(folder.journal_path, f"expected the names of the run's tasks, found {tasks!r}")
     about = {name: journal.about(name) or "" for name in ("made_by", "continued_by")}
     return Run(folder, tasks, list_size, trials, outcomes, about, penalty)

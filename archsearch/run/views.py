@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from archsearch.run.journal import JournaledTrial
+from archsearch.run.spreadsheets import without_formulas
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 from archsearch.search.outcome import StepOutcome
@@ -116,5 +117,5 @@ def candidates_frame(outcomes: Iterable[StepOutcome]) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Returns a table as the text of its file."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Returns a table as the text of its file, without formulas."""
+    return without_formulas(frame).to_csv(index=False, lineterminator="\n")

@@ -5,6 +5,7 @@ Shapes: `T` time steps, `B` parallel sequences, `F` numbers read and `K` predict
 
 import abc
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigError
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY, Metric
+
+TASK_NAME_RULE = "the name of a task has at most 64 letters, digits and underscores, and begins with no digit"
+_TASK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 HeldOut = Literal["validation", "test"]
 
@@ -117,7 +121,7 @@ class Task(abc.ABC):
             return
         expected = f"an integer of at least {least}" if most is None else f"an integer from {least} to {most}"
         raise ConfigError(
-            f"task {self.name}, {field}: expected {expected}, got {value!r}. "
+            f"task {self.name}, {field}: expected {expected}, got {_shown(value)}. "
             f"Set task.{self.name}.{field} to such a number."
         )
 
@@ -135,3 +139,13 @@ class Task(abc.ABC):
         parts = [type(self).__qualname__, str(self.version), self.content_digest()]
         parts += [f"{name}={value!r}" for name, value in sorted(self.identity_fields().items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def is_task_name(text: str) -> bool:
+    """Tells whether a task may be called so: its name becomes part of columns, file names and pages."""
+    return _TASK_NAME.fullmatch(text) is not None
+
+
+def _shown(value: object) -> str:
+    """Returns a value for a message; Python refuses to write the longest numbers."""
+    return "a number of more than 80 digits" if isinstance(value, int) and abs(value) >= 10**80 else repr(value)[:200]

@@ -11,6 +11,9 @@ from archsearch.seeds import digest
 from archsearch.trials.metric import ACCURACY, METRICS
 from archsearch.trials.setting import Setting
 
+RECORDED_IN = "recorded_in"
+"""In a result's environment: the run that it was copied from."""
+
 TRAINER_VERSION = 1
 
 Status = Literal[
@@ -178,6 +181,11 @@ class TrialResult:
     def quality(self) -> float | None:
         """The value as the search compares it: more is better, whatever the metric."""
         return None if self.value is None else METRICS[self.metric].quality(self.value)
+
+    @property
+    def recorded_in(self) -> str:
+        """The run that the result was copied from; empty if it was trained for this one."""
+        return str(self.environment.get(RECORDED_IN, ""))
 
     def to_record(self) -> dict[str, Any]:
         """Returns the result as plain values for JSON; a test value only where there is one."""

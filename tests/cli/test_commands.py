@@ -32,17 +32,6 @@ from archsearch.search.leaderboard import leaderboard_rows
 COMMAND = Path(sys.executable).parent / "archsearch"
 
 
-@pytest.fixture
-def copied_run(tiny_run, tmp_path):
-    """A run that a test may change."""
-    target = tmp_path / "copied"
-    target.mkdir()
-    for file in tiny_run.iterdir():
-        if file.is_file():
-            (target / file.name).write_bytes(file.read_bytes())
-    return target
-
-
 def without_clock(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path / "leaderboard.csv")
     return frame[[column for column in frame.columns if "seconds" not in column]]
