@@ -33,6 +33,7 @@ COMMANDS = {
             "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
             "archsearch search recorded=results/first gate=0.8",
             "archsearch search strategy=halving experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
+            "archsearch search ray.address=auto lookahead=64",
         ),
         ("experiment", "strategy", "task"),
         (("--cfg", "prints the settings that would be used, and does nothing"),),
@@ -77,7 +78,11 @@ COMMANDS = {
     ),
     "watch": Command(
         "follows a search that runs in another terminal",
-        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
+        (
+            "archsearch watch run=results/first",
+            "archsearch watch run=results/first once=yes",
+            "archsearch watch run=results/first tensorboard=curves",
+        ),
     ),
     "repair": Command(
         "copies what can be read of a damaged journal into a new one",

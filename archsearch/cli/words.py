@@ -13,7 +13,7 @@ from archsearch.errors import ConfigError
 
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
 TEXT_KEYS = frozenset(
-    {"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save"}
+    {"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save", "tensorboard"}
 )
 # Lists, for which the brackets may be left out.
 LIST_KEYS = frozenset({"format", "founders", "names", "rejections", "task", "tasks"})

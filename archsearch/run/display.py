@@ -27,7 +27,9 @@ class Progress:
     def __init__(self, plan: SearchPlan) -> None:
         self._plan = plan
         self._begin = time.monotonic()
-        self.num_founder_trials = len(plan.founders) * sum(task.max_settings for task in plan.tasks)
+        self.num_founder_trials = len(plan.founders) * sum(
+            plan.num_trials(task, task.max_settings) for task in plan.tasks
+        )
         self.num_recorded = 0
         self.num_copied = 0
         self.num_computed = 0
@@ -163,8 +165,8 @@ class PlainDisplay:
         if not self._progress.num_computed:
             return
         if outcome.kind == "baseline":
-            baseline = evolution.knowledge.baseline
-            best = ", ".join(f"{task} {baseline[task]:.3f}" for task in evolution.knowledge.tasks)
+            knowledge = evolution.knowledge
+            best = ", ".join(f"{task} {knowledge.baseline_value(task):.3f}" for task in knowledge.tasks)
             self._print(f"founders done, the baseline's best: {best}")
         elif outcome.kind == "propose" and outcome.stage == COMPLETED:
             digest = outcome.cells[0].digest

@@ -204,12 +204,12 @@ class Run:
         """Returns the setting with which a cell did best on a task.
 
         Raises:
-            ConfigError: The cell has no accuracy on the task.
+            ConfigError: The cell has no result on the task.
         """
         record = self.knowledge.cells.get(digest)
         ranked = record.history(task).ranked() if record else []
         if not ranked:
-            raise ConfigError(f"{self.path}: cell '{digest}' has no accuracy on task '{task}' in this run.")
+            raise ConfigError(f"{self.path}: cell '{digest}' has no result on task '{task}' in this run.")
         return ranked[0][1]
 
 

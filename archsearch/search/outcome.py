@@ -76,8 +76,8 @@ class StepOutcome:
         stage: Name of the task at which the cell fell, `completed` if at none, `nothing_new` if no cell was found.
         examined: The results consumed, in order.
         dropped: `(digest, reason)` of the children drawn and not taken, in order: one of the reasons above, what was
-            proved of it (`archsearch.mutation.rejections`), or the bound that was broken. With `no child` the digest is
-            the parent's.
+            proved of it (`archsearch.mutation.rejections`), or the bound that was broken. With `no child` the digest
+            is the parent's.
     """
 
     number: int

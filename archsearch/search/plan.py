@@ -208,6 +208,10 @@ class SearchPlan:
         """Returns how far the settings of a task are trained; the screen's always to the end."""
         return WHOLE if task == self.screen else self.strategy.rungs or WHOLE
 
+    def num_trials(self, task: TaskPlan, num_settings: int) -> int:
+        """Returns the trials of so many settings of one cell on a task, over all rungs."""
+        return sum(rung.num_settings(num_settings) for rung in self.rungs(task)) if num_settings else 0
+
     @property
     def all_tasks(self) -> tuple[TaskPlan, ...]:
         """The screen, where there is one, and the tasks of the stages."""

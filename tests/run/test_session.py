@@ -169,7 +169,7 @@ class DivergingEvaluator(SimulatedEvaluator):
 
     def evaluate(self, trial):
         result = super().evaluate(trial)
-        return result if trial.cell in FOUNDERS else replace(result, status="diverged", accuracy=None)
+        return result if trial.cell in FOUNDERS else replace(result, status="diverged", value=None)
 
 
 def test_divergence_never_stops_the_run(tmp_path):
