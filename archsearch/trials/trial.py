@@ -14,7 +14,7 @@ from archsearch.trials.setting import Setting
 RECORDED_IN = "recorded_in"
 """In a result's environment: the run that it was copied from."""
 
-LARGEST_NUMBER = 1e300  # in a file; also no number that is not finite lies below it
+LARGEST_NUMBER = 1e300  # in a file; infinities and NaN do not lie below it
 
 TRAINER_VERSION = 1
 
@@ -234,5 +234,6 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 def _is_of_kind(value: object, kinds: tuple[type, ...]) -> bool:
     """Tells whether a value out of a file is of one of some types; a number must be finite."""
-    is_number = isinstance(value, int | float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and (not is_number or abs(value) < LARGEST_NUMBER)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    return not isinstance(value, int | float) or -LARGEST_NUMBER < value < LARGEST_NUMBER
