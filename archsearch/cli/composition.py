@@ -40,7 +40,7 @@ def compose_settings(command: str, typed: list[TypedSetting]) -> Composed:
         config = _compose(command, [_override(setting) for setting in typed])
         own_keys = [str(key) for key in config if key != "hydra"]
         values = OmegaConf.to_container(OmegaConf.masked_copy(config, own_keys), resolve=True)
-    except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
         raise ConfigError(_explain(command, typed, error)) from error
     assert isinstance(values, dict)  # the root of every file is a mapping
     choices = {str(key): str(value) for key, value in config.hydra.runtime.choices.items() if "hydra/" not in str(key)}

@@ -6,13 +6,14 @@ from functools import cache
 from importlib.resources import files
 
 _ROOT = files("archsearch.conf")
+_GROUP = re.compile(r"\w{1,64}", re.ASCII)
 
 
 @cache
 def option_names(group: str) -> tuple[str, ...]:
     """Returns the files of a group of settings (`task`, `experiment`, …), sorted; none if there is no such group."""
     folder = _ROOT / group
-    if not folder.is_dir():
+    if not _GROUP.fullmatch(group) or not folder.is_dir():
         return ()
     return tuple(sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")))
 

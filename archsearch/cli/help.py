@@ -31,6 +31,7 @@ COMMANDS = {
             "archsearch search",
             "archsearch search name=first seed=2 budget.candidates=50 workers=4",
             "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
+            "archsearch search recorded=results/first gate=0.8",
             "archsearch search strategy=halving experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
             "archsearch search ray.address=auto lookahead=64",
         ),

@@ -268,11 +268,11 @@ class Journal:
             elif curve is not None:
                 record["curve"] = json.loads(curve)
             if setting not in self._settings:
-                self._settings[setting] = Setting(**self._json(setting))
+                self._settings[setting] = Setting.from_record(self._json(setting))
             return JournaledTrial(
                 key, cell, task, self._settings[setting], replicate, max_steps, TrialResult.from_record(record)
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise damaged(self._path, f"trial {key}: {error}") from error
         except FileFormatError as error:
             raise damaged(self._path, error) from error
@@ -292,7 +292,7 @@ class Journal:
     def _json(self, text: str) -> dict[str, Any]:
         try:
             value = json.loads(text)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise damaged(self._path, f"a row is no JSON: {error}") from error
         if not isinstance(value, dict):
             raise damaged(self._path, f"a row is no object, but {type(value).__name__}")
