@@ -34,7 +34,11 @@ def _refused(place: Place, *says: object, **order: object) -> str:
     return f"exit 2: {' '.join(ended.text.split())[-220:]}"
 
 
-@fault("table-edited", "a number in leaderboard.csv is edited between two sittings", "the edited copy is kept beside with a warning, the table is written anew; the same end")
+@fault(
+    "table-edited",
+    "a number in leaderboard.csv is edited between two sittings",
+    "the edited copy is kept beside with a warning, the table is written anew; the same end",
+)
 def table_edited(place: Place) -> str:
     _stopped_half_way(place)
     path = place.run / "leaderboard.csv"
@@ -47,7 +51,11 @@ def table_edited(place: Place) -> str:
     return "kept as leaderboard.csv.edited-1, with a warning; all tables equal"
 
 
-@fault("views-torn", "trials.csv loses its second half, summary.json is noise, after the end of the run", "archsearch leaderboard writes them anew from the journal and keeps what it found beside")
+@fault(
+    "views-torn",
+    "trials.csv loses its second half, summary.json is noise, after the end of the run",
+    "archsearch leaderboard writes them anew from the journal and keeps what it found beside",
+)
 def views_torn(place: Place) -> str:
     shutil.copytree(place.whole("command"), place.run)
     trials, summary = place.run / "trials.csv", place.run / "summary.json"
@@ -60,7 +68,11 @@ def views_torn(place: Place) -> str:
     return f"written anew, {' and '.join(kept)} kept; all tables equal"
 
 
-@fault("views-deleted", "all tables, the summary and the cells' files are deleted", "archsearch leaderboard writes them anew from the journal")
+@fault(
+    "views-deleted",
+    "all tables, the summary and the cells' files are deleted",
+    "archsearch leaderboard writes them anew from the journal",
+)
 def views_deleted(place: Place) -> str:
     shutil.copytree(place.whole("command"), place.run)
     cells = {path.name: path.read_text() for path in (place.run / "cells").iterdir()}
@@ -86,7 +98,11 @@ def folder_moved(place: Place) -> str:
     return "exit 0; all tables equal"
 
 
-@fault("configuration-edited", "the seed in config.yaml is edited", "refused with exit 2: names what changed and what to do; nothing is computed")
+@fault(
+    "configuration-edited",
+    "the seed in config.yaml is edited",
+    "refused with exit 2: names what changed and what to do; nothing is computed",
+)
 def configuration_edited(place: Place) -> str:
     _stopped_half_way(place)
     path = place.run / "config.yaml"
@@ -99,7 +115,9 @@ def configuration_edited(place: Place) -> str:
     return f"{seen}; restored: all tables equal"
 
 
-@fault("configuration-of-noise", "config.yaml is noise, then missing", "exit 2 each time, naming the file; no traceback")
+@fault(
+    "configuration-of-noise", "config.yaml is noise, then missing", "exit 2 each time, naming the file; no traceback"
+)
 def configuration_of_noise(place: Place) -> str:
     _stopped_half_way(place)
     path = place.run / "config.yaml"
@@ -112,7 +130,11 @@ def configuration_of_noise(place: Place) -> str:
     return seen
 
 
-@fault("setting-typed", "resume with seed=2", "refused with exit 2: the difference, and the way to reuse the trials in a new run (recorded=OLD)")
+@fault(
+    "setting-typed",
+    "resume with seed=2",
+    "refused with exit 2: the difference, and the way to reuse the trials in a new run (recorded=OLD)",
+)
 def setting_typed(place: Place) -> str:
     _stopped_half_way(place)
     before = kept_keys(place.run)
@@ -122,7 +144,11 @@ def setting_typed(place: Place) -> str:
     return f"exit 2: {' '.join(ended.text.split())[-220:]}"
 
 
-@fault("task-data-changed", "the data of a user's own task change between two sittings", "refused with exit 2: names the task or its files; restored, it goes on to its end")
+@fault(
+    "task-data-changed",
+    "the data of a user's own task change between two sittings",
+    "refused with exit 2: names the task or its files; restored, it goes on to its end",
+)
 def task_data_changed(place: Place) -> str:
     data = place.folder / "data.txt"
     data.write_text("the first data\n")
@@ -142,7 +168,11 @@ def task_data_changed(place: Place) -> str:
     return f"{seen}; restored: exit 0"
 
 
-@fault("task-code-changed", "the version of a task's code is another one at the second sitting", "refused with exit 2: names the code; with the old one it goes on to the same end")
+@fault(
+    "task-code-changed",
+    "the version of a task's code is another one at the second sitting",
+    "refused with exit 2: names the code; with the old one it goes on to the same end",
+)
 def task_code_changed(place: Place) -> str:
     _stopped_half_way(place)
     seen = _refused(place, "code", changes={"task_version": 99})
@@ -151,7 +181,11 @@ def task_code_changed(place: Place) -> str:
     return f"{seen}; restored: all tables equal"
 
 
-@fault("extended-after-a-stop", "a run stopped half-way goes on with more candidates", "the tables of a run that had them from the start; no finished trial repeated")
+@fault(
+    "extended-after-a-stop",
+    "a run stopped half-way goes on with more candidates",
+    "the tables of a run that had them from the start; no finished trial repeated",
+)
 def extended_after_a_stop(place: Place) -> str:
     _stopped_half_way(place)
     begun, kept = len(place.begun), kept_keys(place.run)
@@ -169,7 +203,11 @@ def shortened(place: Place) -> str:
     return f"exit 2: {' '.join(ended.text.split())[-120:]}"
 
 
-@fault("another-torch", "another version of torch at the second sitting of a training search", "said once; each trial's environment is in the journal; the run goes on")
+@fault(
+    "another-torch",
+    "another version of torch at the second sitting of a training search",
+    "said once; each trial's environment is in the journal; the run goes on",
+)
 def another_torch(place: Place) -> str:
     words = ("search", *TRAINED, "budget.candidates=4", f"results_dir={place.folder}", "name=run", *UNWATCHED)
     sitting = place.command(*words, simulated=False, seconds=0.3)

@@ -13,7 +13,11 @@ def _same_end(place: Place, name: str = "small") -> None:
     expect(not differs, f"these differ from an uninterrupted run: {differs}")
 
 
-@fault("second-driver", "resume of a run that is being searched", "exit 2 at once, naming pid, host and start of the other; that one is not disturbed")
+@fault(
+    "second-driver",
+    "resume of a run that is being searched",
+    "exit 2 at once, naming pid, host and start of the other; that one is not disturbed",
+)
 def second_driver(place: Place) -> str:
     sitting = place.search(seconds=0.3)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
@@ -24,7 +28,12 @@ def second_driver(place: Place) -> str:
     return f"exit 2: {' '.join(ended.text.split())[-150:]}; the first: exit 0, all tables equal"
 
 
-@fault("two-drivers-race", "four drivers are started at once in one folder", "one of them searches, the others are refused; no trial is computed twice", fast=True)
+@fault(
+    "two-drivers-race",
+    "four drivers are started at once in one folder",
+    "one of them searches, the others are refused; no trial is computed twice",
+    fast=True,
+)
 def two_drivers_race(place: Place) -> str:
     place.run.mkdir()
     sittings = [place.simulate(seconds=0.02) for _ in range(4)]
@@ -39,7 +48,12 @@ def two_drivers_race(place: Place) -> str:
     return f"exit codes {codes}; no trial computed twice; all tables equal"
 
 
-@fault("stale-lock", "the lock of a driver that was killed, its pid now another process's", "taken over with a word; the same end", fast=True)
+@fault(
+    "stale-lock",
+    "the lock of a driver that was killed, its pid now another process's",
+    "taken over with a word; the same end",
+    fast=True,
+)
 def stale_lock(place: Place) -> str:
     sitting = place.simulate(seconds=0.05)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 3, "trials were kept")
@@ -62,7 +76,11 @@ def lock_of_noise(place: Place) -> str:
     return "exit 0; all tables equal"
 
 
-@fault("readers", "leaderboard, and a reader that holds a transaction open, during the whole search", "readers see a whole run at any moment and are never refused; the search goes on to the same end")
+@fault(
+    "readers",
+    "leaderboard, and a reader that holds a transaction open, during the whole search",
+    "readers see a whole run at any moment and are never refused; the search goes on to the same end",
+)
 def readers(place: Place) -> str:
     sitting = place.search(seconds=0.2)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 8, "trials were kept")
@@ -85,7 +103,11 @@ def readers(place: Place) -> str:
     return f"{num_read} readings, exit 0 each; the search: exit 0, all tables equal"
 
 
-@fault("stop-from-outside-the-terminal", "SIGTERM to a driver whose second driver was just refused", "exit 130; the lock is free afterwards")
+@fault(
+    "stop-from-outside-the-terminal",
+    "SIGTERM to a driver whose second driver was just refused",
+    "exit 130; the lock is free afterwards",
+)
 def stop_after_refusal(place: Place) -> str:
     sitting = place.simulate(seconds=0.1)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")

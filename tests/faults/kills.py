@@ -4,9 +4,9 @@ import random
 import time
 from collections import Counter
 
-from faults.place import Place, Sitting
+from faults.place import TRAINED, Place
 from faults.promises import BrokenPromiseError, expect, fault
-from faults.sitting import kill
+from faults.sitting import Sitting, kill
 from faults.tables import difference, kept_keys, torn_views
 
 SEED = 5
@@ -124,7 +124,7 @@ def kill_while_training(place: Place) -> str:
         sitting = (
             place.resume(simulated=False)
             if goes_on
-            else place.search("budget.candidates=4", base=_trained(), simulated=False)
+            else place.search("budget.candidates=4", base=TRAINED, simulated=False)
         )
         if num_kills == 5:
             sitting.ends_with(0)
@@ -147,9 +147,3 @@ def kill_while_training(place: Place) -> str:
     expect(not differs, f"these differ: {differs}")
     repeated = len(place.begun) - len(set(place.begun))
     return f"5 kills; {len(set(place.begun))} trainings, {repeated} in flight repeated; all tables equal"
-
-
-def _trained() -> tuple[str, ...]:
-    from faults.place import TRAINED
-
-    return TRAINED

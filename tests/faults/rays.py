@@ -2,9 +2,9 @@
 
 import signal
 
-from faults.place import SMALL_SEARCH, Place, Sitting
+from faults.place import SMALL_SEARCH, Place
 from faults.promises import expect, fault
-from faults.sitting import kill
+from faults.sitting import Sitting, kill
 from faults.tables import difference, kept_keys
 
 
@@ -17,7 +17,12 @@ def _await_kept(place: Place, sitting: Sitting, number: int) -> None:
     sitting.await_that(lambda: len(kept_keys(place.run)) >= number, f"{number} trials were kept")
 
 
-@fault("workers-1-4-2-0", "one search in four sittings with 1, 4, 2 and 0 workers, SIGTERM between them", "no finished trial repeated; the tables of an uninterrupted serial run", ray=True)
+@fault(
+    "workers-1-4-2-0",
+    "one search in four sittings with 1, 4, 2 and 0 workers, SIGTERM between them",
+    "no finished trial repeated; the tables of an uninterrupted serial run",
+    ray=True,
+)
 def workers_1_4_2_0(place: Place) -> str:
     for workers, number in ((1, 20), (4, 45), (2, 65)):
         sitting = place.simulate(workers=workers, seconds=0.1)
@@ -31,7 +36,13 @@ def workers_1_4_2_0(place: Place) -> str:
     return "no trial repeated; all tables equal"
 
 
-@fault("ray-worker-killed", "kill -9 of a worker of Ray with the process that trains in it", "no verdict on the cell: handed out again; the tables of an undisturbed run", fast=True, ray=True)
+@fault(
+    "ray-worker-killed",
+    "kill -9 of a worker of Ray with the process that trains in it",
+    "no verdict on the cell: handed out again; the tables of an undisturbed run",
+    fast=True,
+    ray=True,
+)
 def ray_worker_killed(place: Place) -> str:
     sitting = place.simulate(workers=2, seconds=0.1)
     for number in (10, 40):
@@ -43,7 +54,12 @@ def ray_worker_killed(place: Place) -> str:
     return f"handed out again {ended.text.count('handed out again')} times; all tables equal"
 
 
-@fault("ray-driver-killed", "kill -9 of the driver of two workers, twice, each time resumed", "every process of Ray's ends; at most the trials in flight are repeated; the same tables", ray=True)
+@fault(
+    "ray-driver-killed",
+    "kill -9 of the driver of two workers, twice, each time resumed",
+    "every process of Ray's ends; at most the trials in flight are repeated; the same tables",
+    ray=True,
+)
 def ray_driver_killed(place: Place) -> str:
     for number in (20, 50):
         sitting = place.simulate(workers=2, seconds=0.1)
@@ -57,7 +73,12 @@ def ray_driver_killed(place: Place) -> str:
     return f"{repeated} trials in flight repeated; no process left; all tables equal"
 
 
-@fault("raylet-killed", "kill -9 of Ray's own process (raylet) under the command line", "exit 1 that says so and names the resume command; no process left; resumed without Ray, the same tables", ray=True)
+@fault(
+    "raylet-killed",
+    "kill -9 of Ray's own process (raylet) under the command line",
+    "exit 1 that says so and names the resume command; no process left; resumed without Ray, the same tables",
+    ray=True,
+)
 def raylet_killed(place: Place) -> str:
     words = ("search", *SMALL_SEARCH, "workers=2", f"results_dir={place.folder}", "name=run")
     sitting = place.command(*words, seconds=0.3)

@@ -5,12 +5,15 @@ import signal
 import time
 from functools import partial
 
-from faults.place import SMALL_SEARCH, WATCHED, Place, Sitting
+from faults.place import SMALL_SEARCH, WATCHED, Place
 from faults.promises import expect, fault
-from faults.sitting import Ended
+from faults.sitting import Ended, Sitting
 from faults.tables import difference, kept_keys
 
-STOP = "exit 130; the trial in flight ends and is kept; the resume command is printed; resumed, it ends as if never stopped"
+STOP = (
+    "exit 130; the trial in flight ends and is kept; the resume command is printed; "
+    "resumed, it ends as if never stopped"
+)
 
 
 def _busy(place: Place, sitting: Sitting, number: int = 5) -> None:
