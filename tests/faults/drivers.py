@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 
 from faults.place import Place
 from faults.promises import expect, fault
@@ -21,8 +22,9 @@ def _same_end(place: Place, name: str = "small") -> None:
 def second_driver(place: Place) -> str:
     sitting = place.search(seconds=0.3)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
-    ended = place.resume().ends_with(2)
-    ended.says(place.run, f"pid {sitting.pid} on", "since")
+    with place.held(sitting):
+        ended = place.resume().ends_with(2)
+        ended.says(place.run, f"pid {sitting.pid} on", "since")
     sitting.ends_with(0)
     _same_end(place, "command")
     return f"exit 2: {' '.join(ended.text.split())[-150:]}; the first: exit 0, all tables equal"
@@ -78,7 +80,7 @@ def lock_of_noise(place: Place) -> str:
 
 @fault(
     "readers",
-    "leaderboard, and a reader that holds a transaction open, during the whole search",
+    "leaderboard, and a reader that holds a transaction open to the end, while the search runs",
     "readers see a whole run at any moment and are never refused; the search goes on to the same end",
 )
 def readers(place: Place) -> str:
@@ -89,30 +91,29 @@ def readers(place: Place) -> str:
         "c.execute('SELECT count(*) FROM trials').fetchone(); print('reading', flush=True); "
         "import signal; signal.pause()"
     )
-    import sys
-
-    holding = place.start([sys.executable, "-c", script, str(place.run / "archsearch.db")])
-    holding.await_text("reading")
-    num_read = 0
-    while sitting.is_running:
-        place.command("leaderboard", f"run={place.run}").ends_with(0)
-        num_read += 1
-    holding.kill()
+    with place.held(sitting):
+        holding = place.start([sys.executable, "-c", script, str(place.run / "archsearch.db")])
+        holding.await_text("reading")
+        for _ in range(2):
+            place.command("leaderboard", f"run={place.run}").ends_with(0)
+    place.command("leaderboard", f"run={place.run}").ends_with(0)
     sitting.ends_with(0)
+    holding.kill()
     _same_end(place, "command")
-    return f"{num_read} readings, exit 0 each; the search: exit 0, all tables equal"
+    return "three readings, exit 0 each, beside a reader that holds on; the search: exit 0, all tables equal"
 
 
 @fault(
-    "stop-from-outside-the-terminal",
+    "refused-then-stopped",
     "SIGTERM to a driver whose second driver was just refused",
     "exit 130; the lock is free afterwards",
 )
-def stop_after_refusal(place: Place) -> str:
+def refused_then_stopped(place: Place) -> str:
     sitting = place.simulate(seconds=0.1)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
-    place.simulate().ends_with(1).says("is working on this run")
-    sitting.send(signal.SIGTERM)
+    with place.held(sitting):
+        place.simulate().ends_with(1).says("is working on this run")
+        sitting.send(signal.SIGTERM)
     sitting.ends_with(130)
     place.simulate().ends_with(0)
     _same_end(place)

@@ -9,8 +9,8 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from shared_faults import MARK, await_no_process, marked_processes
 from faults import sabotage
 from faults.promises import BrokenPromiseError, ImpossibleHereError, expect
 from faults.sitting import Sitting
-from faults.tables import journal_problem
+from faults.tables import journal_problem, kept_keys
 
 SECONDS_TO_END = 20.0
 """What processes get to end after their owner."""
@@ -168,6 +168,17 @@ class Place:
     def at_end(self, undo: Callable[[], object]) -> None:
         """Registers what must be undone whatever happens, the last first."""
         self._undo.append(undo)
+
+    @contextmanager
+    def held(self, sitting: Sitting) -> Iterator[None]:
+        """Lets no trial end inside, and enters with one in flight."""
+        hold = self.folder / sabotage.HOLD
+        hold.touch()
+        try:
+            sitting.await_that(lambda: len(set(self.begun)) > len(kept_keys(self.run)), "a trial was held")
+            yield
+        finally:
+            hold.unlink()
 
     @property
     def begun(self) -> list[str]:
