@@ -91,7 +91,7 @@ def main() -> None:
     """Runs everything and prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--candidates", type=int, default=5200)
+    parser.add_argument("--candidates", type=int, default=8200)
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--lookahead", type=int, default=2000)
     parser.add_argument("--at-once", type=int, default=1, help="results that arrive together")
@@ -130,18 +130,17 @@ def search(arguments: argparse.Namespace) -> None:
     samples = sampler.samples
     mean = sum(sample["driver_ms_per_trial"] for sample in samples) / len(samples)
     fifth = len(samples) // 5
-    early, late = (
-        sum(sample["driver_ms_per_trial"] for sample in part) / max(1, len(part))
-        for part in (samples[fifth : 2 * fifth], samples[len(samples) - fifth :])
-    )
-    print(f"\ndriver: {mean:.3f} ms of CPU per trial; in the second fifth {early:.3f}, in the last {late:.3f}")
+    parts = [samples[part * fifth : (part + 1) * fifth] for part in range(5)]
+    by_part = [sum(sample["driver_ms_per_trial"] for sample in part) / max(1, len(part)) for part in parts]
+    print(f"\ndriver: {mean:.3f} ms of CPU per trial; by fifths {', '.join(f'{cost:.3f}' for cost in by_part)}")
+    print("The first has the start of all steps in flight at once, the last few proposals: those are under way.")
     print(f"of it mutation with canonical forms: {1e3 * clock.seconds / max(1, clock.calls):.2f} ms per child drawn")
     print(f"memory: at most {peak_mb():.0f} MB; drawing results took {workers.cpu_seconds:.0f} s, not counted")
 
 
 def run(arguments: argparse.Namespace, folder: RunFolder, workers: SimulatedWorkers, observer: Sampler) -> EndedRun:
     """Runs a sitting with the simulated workers in the place of real ones."""
-    session._make_executor = lambda *_: workers  # type: ignore[assignment]
+    session.make_executor = lambda *_: workers  # type: ignore[assignment]
     plan = make_plan(arguments.candidates, arguments.lookahead)
     return run_search(plan, folder, None, arguments.workers, observer)  # type: ignore[arg-type]
 

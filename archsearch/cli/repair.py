@@ -26,7 +26,7 @@ def account(repair: Repair, folder: RunFolder) -> list[str]:
         return [f"{folder.journal_path}: the journal is whole, with {held}. Nothing was changed."]
     lines = [f"{folder.journal_path}: rebuilt with {held}. The damaged file is kept as {repair.kept_as.name}."]
     if repair.num_trials_lost:
-        lines.append(f"Lost: {repair.num_trials_lost:,} trials, as their numbers tell; perhaps others at the end.")
+        lines.append(f"Lost: {repair.num_trials_lost:,} trials at least; of the very last there may be no trace.")
     if repair.num_steps_dropped:
         lines.append(f"Left out: {repair.num_steps_dropped:,} whole steps that stand after something lost.")
     if repair.facts_lost:

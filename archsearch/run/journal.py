@@ -18,7 +18,7 @@ from archsearch.run.journal_file import (
     open_to_write,
     transaction,
 )
-from archsearch.run.journal_schema import INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
+from archsearch.run.journal_schema import INSERT_FACT, INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.lengths import key_around_steps
 from archsearch.trials.setting import Setting
@@ -202,12 +202,12 @@ class Journal:
 
     def about(self, name: str) -> str | None:
         """Returns a fact about the run, such as the version that made it."""
-        row = self._select_one("SELECT value FROM about WHERE name = ?", name)
-        return None if row is None else str(row[0])
+        row = self._select_one("SELECT name, value, checksum FROM about WHERE name = ?", name)
+        return None if row is None else self._fact(row)
 
     def facts(self) -> dict[str, str]:
         """Returns all facts about the run."""
-        return {str(name): str(value) for name, value in self._select("SELECT name, value FROM about")}
+        return {str(row[0]): self._fact(row) for row in self._select("SELECT name, value, checksum FROM about")}
 
     def check(self) -> None:
         """Looks at every page of the file.
@@ -222,7 +222,7 @@ class Journal:
 
     def note(self, name: str, value: str) -> None:
         """Keeps a fact about the run, replacing an older one."""
-        self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", [(name, value)], name)
+        self._write(INSERT_FACT, [(name, value, checksum(name, value))], name)
 
     def _scan(self, columns: str, table: str) -> Iterator[tuple[Any, ...]]:
         """Yields the rows of a table by their numbers, which `columns` begin with, some at a time."""
@@ -280,6 +280,12 @@ class Journal:
             raise damaged(self._path, f"trial {key}: {error}") from error
         except FileFormatError as error:
             raise damaged(self._path, error) from error
+
+    def _fact(self, row: tuple[Any, ...]) -> str:
+        name, value, kept = row
+        if kept is not None and kept != checksum(name, value):
+            raise damaged(self._path, f"'{name}': the row is not what was written")
+        return str(value)
 
     def _step(self, row: tuple[Any, ...]) -> dict[str, Any]:
         number, text, kept = row

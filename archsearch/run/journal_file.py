@@ -141,7 +141,7 @@ def _connected(path: Path, options: str) -> Iterator[sqlite3.Connection]:
     except BaseException as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):  # the latter from bytes that are no text
             raise explained(path, error) from error
         raise
 

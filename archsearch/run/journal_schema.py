@@ -12,7 +12,7 @@ TRIAL_COLUMNS = ("key", "cell", "task", "setting", "replicate", "max_steps", "re
 """What the checksum of a trial covers."""
 
 SCHEMA = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE trials (
     number INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -33,10 +33,12 @@ INSERT_TRIAL = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_NUMBERED_TRIAL = INSERT_TRIAL.replace("(key", "(number, key").replace("(?", "(?, ?")
+INSERT_FACT = "INSERT OR REPLACE INTO about (name, value, checksum) VALUES (?, ?, ?)"
 INSERT_STEP = "INSERT INTO steps (number, record, checksum) VALUES (?, ?, ?)"
 
 _OLD_VIEWS = {
     1: """
+    CREATE TEMP VIEW about AS SELECT name, value, NULL AS checksum FROM main.about;
     CREATE TEMP VIEW trials AS SELECT number, key, cell, task, setting, replicate, max_steps, result,
         NULL AS curve, NULL AS checksum FROM main.trials;
     CREATE TEMP VIEW steps AS SELECT number, record, NULL AS checksum FROM main.steps;
@@ -54,7 +56,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     """Makes the tables of our version, inside the caller's transaction."""
     for statement in SCHEMA.split(";"):
         connection.execute(statement)
-    connection.execute("INSERT INTO about VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+    _note_version(connection)
 
 
 def is_known(version: str) -> bool:
@@ -77,7 +79,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     while version < SCHEMA_VERSION:
         _MIGRATIONS[version](connection)
         version += 1
-    connection.execute("UPDATE about SET value = ? WHERE name = 'schema'", (str(SCHEMA_VERSION),))
+    _note_version(connection)
+
+
+def _note_version(connection: sqlite3.Connection) -> None:
+    version = str(SCHEMA_VERSION)
+    connection.execute(INSERT_FACT, ("schema", version, checksum("schema", version)))
 
 
 def split_result(record: dict[str, Any]) -> tuple[str, str]:
@@ -87,16 +94,18 @@ def split_result(record: dict[str, Any]) -> tuple[str, str]:
 
 def _from_1_to_2(connection: sqlite3.Connection) -> None:
     """Gives rows a checksum and the curve a column of its own."""
-    connection.execute("ALTER TABLE trials RENAME TO old_trials")
-    connection.execute("ALTER TABLE steps RENAME TO old_steps")
+    tables = ("about", "trials", "steps")
+    for table in tables:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     for statement in SCHEMA.split(";"):
-        if "TABLE about" not in statement:
-            connection.execute(statement)
+        connection.execute(statement)
+    facts = connection.execute("SELECT name, value FROM old_about")
+    connection.executemany(INSERT_FACT, ((name, value, checksum(name, value)) for name, value in facts))
     connection.executemany(INSERT_NUMBERED_TRIAL, _trials_1(connection))
     steps = connection.execute("SELECT number, record FROM old_steps ORDER BY number")
     connection.executemany(INSERT_STEP, ((number, record, checksum(number, record)) for number, record in steps))
-    connection.execute("DROP TABLE old_trials")
-    connection.execute("DROP TABLE old_steps")
+    for table in tables:
+        connection.execute(f"DROP TABLE old_{table}")
 
 
 def _trials_1(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:

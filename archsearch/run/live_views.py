@@ -13,7 +13,7 @@ import pandas as pd
 
 from archsearch.errors import ArchSearchError
 from archsearch.run.account import Account
-from archsearch.run.driver import Observer
+from archsearch.run.driver import Observer, without_curve
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal, JournaledTrial
 from archsearch.run.view_files import ViewFiles
@@ -133,8 +133,9 @@ class LiveViews:
     def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
         """Notes the trial."""
         self._num_trials += 1
+        kept = without_curve(result)  # thousands may wait for their step
         self._pending[trial.key] = JournaledTrial(
-            trial.key, trial.cell, trial.task, trial.setting, trial.replicate, trial.max_steps, result
+            trial.key, trial.cell, trial.task, trial.setting, trial.replicate, trial.max_steps, kept
         )
         self._observer.trial_answered(trial, result, recorded=recorded)
 

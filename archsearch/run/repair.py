@@ -10,7 +10,7 @@ from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
 from archsearch.run.journal_file import NewerJournalError, create_file, open_to_write, transaction
-from archsearch.run.journal_schema import INSERT_NUMBERED_TRIAL, INSERT_STEP, checksum
+from archsearch.run.journal_schema import INSERT_FACT, INSERT_NUMBERED_TRIAL, INSERT_STEP, checksum
 from archsearch.run.page_scan import read_pages
 from archsearch.run.salvage import Salvaged, salvage
 from archsearch.run.whole_files import sync_folder
@@ -26,7 +26,7 @@ class Repair:
     Attributes:
         kept_as: Where the damaged file is now; None if the journal was whole and nothing was changed.
         num_trials: Trials kept.
-        num_trials_lost: Numbers missing among those of the trials kept; what came after them left no trace.
+        num_trials_lost: Trials that are missing, as the numbers of the others tell, or the steps that consumed them.
         num_steps: Steps kept; all before them and all trials that they consumed are whole.
         num_steps_dropped: Steps that could be read but stand after something that is lost.
         facts_lost: What the journal says of the run itself and could not be read.
@@ -98,7 +98,8 @@ def _rebuild(path: Path, found: Salvaged) -> Repair:
     create_file(new)
     with closing(open_to_write(new)) as connection:
         with transaction(connection):
-            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", found.facts.items())
+            facts = found.facts.items()
+            connection.executemany(INSERT_FACT, ((name, value, checksum(name, value)) for name, value in facts))
             connection.executemany(INSERT_NUMBERED_TRIAL, sorted(found.trials.values()))
             connection.executemany(INSERT_STEP, ((n, text, checksum(n, text)) for n, text in steps.items()))
         connection.execute("PRAGMA journal_mode = DELETE")
@@ -107,7 +108,7 @@ def _rebuild(path: Path, found: Salvaged) -> Repair:
         kept_as,
         len(found.trials),
         len(steps),
-        num_trials_lost=max(found.trials, default=0) - len(found.trials),
+        num_trials_lost=_count_lost(found),
         num_steps_dropped=len(found.steps) - len(steps),
         facts_lost=tuple(name for name in _FACTS_NEEDED if name not in found.facts),
     )
@@ -120,6 +121,13 @@ def _whole_prefix(found: Salvaged) -> dict[int, str]:
     while (number := len(steps)) in found.steps and keys.issuperset(found.keys_of_step(number)):
         steps[number] = found.steps[number]
     return steps
+
+
+def _count_lost(found: Salvaged) -> int:
+    missing = max(found.trials, default=0) - len(found.trials)
+    keys = {row[1] for row in found.trials.values()}
+    consumed = {key for number in found.steps for key in found.keys_of_step(number)}
+    return max(missing, len(consumed - keys))
 
 
 def _take_place(new: Path, path: Path) -> Path:

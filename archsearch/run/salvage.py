@@ -61,7 +61,8 @@ def salvage(pages: Mapping[int, Page], facts: Mapping[str, str]) -> Salvaged:
 
 
 def _is_fact(values: tuple[Value, ...]) -> bool:
-    return len(values) == 2 and all(isinstance(value, str) for value in values)
+    is_of_version_1 = len(values) == 2 and all(isinstance(value, str) for value in values)
+    return is_of_version_1 or (len(values) == 3 and values[2] == checksum(*values[:2]))
 
 
 def _of_version_1(rows: Iterable[tuple[int, tuple[Value, ...]]]) -> tuple[dict[int, tuple[Any, ...]], dict[int, str]]:

@@ -96,7 +96,7 @@ class ViewFiles:
 
 def read_digests(journal: Journal) -> dict[str, list[str]]:
     """Returns the digests that a journal keeps of the views; none if it is of a time before them."""
-    record = json.loads(journal.about(DIGESTS) or "{}")
+    record = json.loads(journal.about(DIGESTS) or "{}")  # its checksum was compared
     return {str(name): list(map(str, digests)) for name, digests in record.items()}
 
 

@@ -24,22 +24,12 @@ from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_multiply_adds
 from archsearch.interop import from_darts
+from archsearch.run.execution import Execution, Limits
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped
 from archsearch.search.leaderboard import leaderboard_rows
 
 COMMAND = Path(sys.executable).parent / "archsearch"
-
-
-@pytest.fixture
-def copied_run(tiny_run, tmp_path):
-    """A run that a test may change."""
-    target = tmp_path / "copied"
-    target.mkdir()
-    for file in tiny_run.iterdir():
-        if file.is_file():
-            (target / file.name).write_bytes(file.read_bytes())
-    return target
 
 
 def without_clock(path: Path) -> pd.DataFrame:
@@ -396,3 +386,59 @@ def test_the_end_accounts_for_candidates_trials_and_duplicates(archsearch, tiny_
     assert line.startswith("1 candidates, ")
     assert f"; {summary['trials']} trials (" in line
     assert line.endswith("4 duplicates drawn, which would have cost 9 more.")
+
+
+def test_repair_says_what_was_kept_and_the_search_goes_on(archsearch, copied_run):
+    whole = archsearch("repair", f"run={copied_run}")
+    assert whole.code == 0
+    assert "the journal is whole" in whole.out
+    before = without_clock(copied_run).to_csv()
+    journal = copied_run / "archsearch.db"
+    data = bytearray(journal.read_bytes())
+    data[data.index(b'"value": 0.') + len(b'"value": ')] = ord("7")
+    journal.write_bytes(data)
+    damaged = archsearch("leaderboard", f"run={copied_run}")
+    assert damaged.code == 2
+    assert f"archsearch repair run={copied_run}" in damaged.err
+    repaired = archsearch("repair", f"run={copied_run}")
+    assert repaired.code == 0
+    assert "Lost: 1 trials" in repaired.out
+    assert (copied_run / "archsearch.db.damaged-1").read_bytes() == data
+    assert f"resume run={copied_run}" in repaired.out
+    assert archsearch("resume", f"run={copied_run}").code == 0
+    assert without_clock(copied_run).to_csv() == before
+
+
+def test_repair_of_what_is_no_run(archsearch, tmp_path):
+    outcome = archsearch("repair", f"run={tmp_path}")
+    assert outcome.code == 2
+    assert "expected the folder of a run" in outcome.err
+
+
+def test_the_leaderboard_restores_its_file(archsearch, copied_run):
+    before = (copied_run / "leaderboard.csv").read_bytes()
+    (copied_run / "leaderboard.csv").unlink()
+    assert archsearch("leaderboard", f"run={copied_run}").code == 0
+    assert (copied_run / "leaderboard.csv").read_bytes() == before
+
+
+def test_a_resume_takes_how_trials_are_computed_anew(archsearch, tiny_words, monkeypatch):
+    seen = []
+    monkeypatch.setattr(running, "run_search", lambda *arguments: seen.append(arguments[3]) or stop())
+
+    def stop():
+        raise Stopped("enough")
+
+    archsearch("search", *tiny_words, "name=first", "workers=2", "grace_seconds=3", "time_limit_seconds=50")
+    archsearch("resume", "run=results/first")
+    archsearch("resume", "run=results/first", "workers=1", "grace_seconds=0", "ray.address=auto")
+    archsearch("resume", "run=results/first", "workers=auto", "ray.address=host:6379")
+    limits = Limits(50.0, None)
+    assert seen == [
+        Execution(2, limits, 3.0),
+        Execution(2, limits, 3.0),
+        Execution(1, limits, 0.0, "auto"),
+        Execution(None, limits, 3.0, "host:6379"),
+    ]
+    assert archsearch("resume", "run=results/first", "time_limit_seconds=60").code == 2
+    assert "workers" in archsearch("search", *tiny_words, "name=other", "workers=0", "ray.address=auto").err

@@ -138,7 +138,7 @@ def configuration_of_noise(place: Place) -> str:
 def setting_typed(place: Place) -> str:
     _stopped_half_way(place)
     before = kept_keys(place.run)
-    ended = place.resume("seed=2").ends_with(2).says("seed is 1, got 2")
+    ended = place.resume("seed=2").ends_with(2).says("seed: 1 → 2")
     expect(kept_keys(place.run) == before, "the journal was changed")
     expect("recorded=" in ended.text, f"recorded= is not named: {ended.text[-400:]}")
     return f"exit 2: {' '.join(ended.text.split())[-220:]}"

@@ -10,7 +10,7 @@ from importlib import import_module
 from faults.place import Place, Suite
 from faults.promises import BROKEN, FAULTS, KEPT, SKIPPED, BrokenPromiseError, Fault, ImpossibleHereError
 
-FAMILIES = ("kills", "signals", "disks", "journals", "drivers", "changes", "cells", "rays")
+FAMILIES = ("kills", "signals", "disks", "journals", "drivers", "changes", "trust", "cells", "rays")
 for _family in FAMILIES:
     import_module(f"faults.{_family}")
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from shared_simulation import SilentObserver, SimulatedEvaluator, answer, make_plan, simulate
@@ -14,6 +14,7 @@ from shared_simulation import SilentObserver, SimulatedEvaluator, answer, make_p
 from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run import keeping, live_views
 from archsearch.run.folder import RunFolder
+from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
 from archsearch.run.reading import load_run
@@ -39,8 +40,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    defaults = Keeper.__init__.__defaults__
-    monkeypatch.setattr(Keeper.__init__, "__defaults__", (defaults[0], clock.pause, lambda: clock.now))
+    monkeypatch.setattr(Interrupts, "pause", lambda _interrupts, seconds: clock.pause(seconds))
+    monkeypatch.setattr(Keeper.__init__, "__defaults__", (nullcontext, clock.pause, lambda: clock.now))
     return clock
 
 
@@ -202,18 +203,30 @@ def small_disk(path, size):
         subprocess.run([UNMOUNT, "--lazy", path], check=True)
 
 
-def test_a_disk_that_is_really_full(tmp_path, clock, caplog):
-    """A small disk fills up; first nothing helps, then somebody makes room."""
+def test_a_disk_that_is_really_full(tmp_path, clock):
+    """A small disk fills up and nobody makes room until the search has given up."""
     with small_disk(tmp_path / "disk", "400k") as disk:
         with pytest.raises(SearchStateError, match=r"could not be kept \((database or disk is full|disk I/O error)"):
             search(disk, "run", SimulatedEvaluator())
         journal = Journal.open(disk / "run" / "archsearch.db", read_only=True)
         journal.check()
-        num_kept = journal.num_trials()
+        assert 0 < journal.num_trials() < 90
         journal.close()
-        assert 0 < num_kept < 90
-        enlarge = [MOUNT, "-o", "remount,size=100m", disk]
-        clock.events[len(clock.pauses) + 3] = lambda: subprocess.run(enlarge, check=True)
+        enlarge(disk)
+        assert tables(search(disk, "run", SimulatedEvaluator())) == tables(
+            search(tmp_path, "whole", SimulatedEvaluator())
+        )
+
+
+def test_a_disk_that_is_really_full_for_a_while(tmp_path, clock):
+    with small_disk(tmp_path / "disk", "400k") as disk:
+        clock.events[3] = lambda: enlarge(disk)
         evaluator = SimulatedEvaluator()
         path = search(disk, "run", evaluator)
+        assert len(clock.pauses) == 3
+        assert len(set(evaluator.keys)) == len(evaluator.keys)
         assert tables(path) == tables(search(tmp_path, "whole", SimulatedEvaluator()))
+
+
+def enlarge(disk):
+    subprocess.run([MOUNT, "-o", "remount,size=100m", disk], check=True)
