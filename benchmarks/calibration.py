@@ -38,6 +38,7 @@ COLUMNS = (
 )
 SPACE = SettingSpace((0.7, 1.0, 1.4, 2.0, 2.8), (0.2, 0.5, 1.0, 2.0), (1.0, 2.5, 5.0), (1,), (25_000,))
 VALIDATION_SIZE = 7_000
+LONG_EPOCH = 500  # with short ones of 100 steps the schedule ends most trainings within 1,500
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,18 @@ class Track:
 
 
 def tracks() -> dict[str, Track]:
-    """Returns the tasks measured, by name, easy ones first."""
+    """Returns the tasks measured, by name: short epochs and easy tasks first, then long epochs."""
     words = replace(Words("words"), validation_size=VALIDATION_SIZE)
+    long = {"epoch": LONG_EPOCH, "validation_size": VALIDATION_SIZE}
     made = (
         Track(Xml("xml_4", num_letters=4, max_tag=3, validation_size=VALIDATION_SIZE), 2_000),
         Track(Arithmetic("arithmetic_1", max_digits=1, max_distractors=0, validation_size=VALIDATION_SIZE), 2_000),
         Track(Arithmetic("arithmetic_3", max_digits=3, max_distractors=1, validation_size=VALIDATION_SIZE), 2_000),
         Track(words, 1_000, 40_000),
         Track(Xml("xml_26", validation_size=VALIDATION_SIZE), 2_000),
+        Track(Arithmetic("arithmetic_3_long", max_digits=3, max_distractors=1, **long), 5_000),
+        Track(Xml("xml_26_long", **long), 5_000),
+        Track(replace(words, name="words_long", epoch=LONG_EPOCH), 2_500, 40_000),
     )
     return {track.task.name: track for track in made}
 

@@ -23,6 +23,7 @@ SETTING = ["init_scale", "learning_rate", "max_gradient_norm", "num_layers", "ma
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
 GATES = (0.5, 0.6, 0.7, 0.8, 0.9)
 NUM_DRAWS = 1_000
+LEAST_SETTINGS = 2
 PAPER = {  # Jozefowicz 2015, Table 1: arithmetic and XML, ÷ the GRU's
     "tanh": (0.329, 0.697),
     "lstm": (0.996, 0.924),
@@ -200,7 +201,9 @@ def main() -> None:
     frame = pd.read_csv(parser.parse_args().curves)
     grids = [read_grid(frame, task) for task in sorted(frame["task"].unique())]
     for grid in grids:
-        print(f"{grid.task}: {len(grid.cells)} cells, {grid.best.shape[1]} settings, {grid.steps[-1]} steps")
+        few = "" if grid.best.shape[1] >= LEAST_SETTINGS else "; too few, left out below"
+        print(f"{grid.task}: {len(grid.cells)} cells, {grid.best.shape[1]} settings, {grid.steps[-1]} steps{few}")
+    grids = [grid for grid in grids if grid.best.shape[1] >= LEAST_SETTINGS]
     parts: Mapping[str, tuple[Sequence[str], list[Sequence[object]]]] = {
         "Order at a short budget against the whole training": (
             ("task", "steps", "tau of cells", "regret", "tau of settings"),

@@ -6,7 +6,7 @@ Three tables: (1) one interval of 95 % alone, by four methods; (2) `judge` as `c
 once; (3) a search among cells that are all equal, whose best are then confirmed: how often a winner is announced.
 
 Noise is normal, of worse shapes, or real: `replicate_values.json` holds the values on test data of a confirmation
-(`archsearch confirm run=results/quickstart-1 top=3 seeds=20`, of the quickstart search with seed 1), which are drawn
+(`archsearch confirm run=results/quickstart-1 top=3 seeds=12`, of the quickstart search with seed 1), which are drawn
 with replacement. `replicate_spread.py` prints their spread. All in logarithms.
 """
 

@@ -38,7 +38,7 @@ def train(task: Task, name: str, precision: Precision, seed: int, num_steps: int
     graph = load_cell(name).canonical()
     trial = Trial(graph.digest, graph, task.name, task.digest, Recipe(precision=precision), SETTING, 0, num_steps, seed)
     result = Evaluator({task.name: task}, engine="native").evaluate(trial)
-    return result.accuracy or 0.0
+    return result.value or 0.0
 
 
 def compare(task: Task, name: str, seeds: Sequence[int], num_steps: int) -> dict[str, object]:

@@ -98,8 +98,8 @@ def measure_case(
     case: Case, name: str, cell: CellGraph, engines: Sequence[str], seconds: float, max_rounds: int
 ) -> list[Row]:
     """Returns one row per engine."""
-    setting, num_symbols = case.setting, len(case.task.symbols)
-    hidden_size = hidden_size_for(cell.structure, num_symbols, setting.num_layers, setting.max_parameters)
+    setting, interface = case.setting, case.task.interface
+    hidden_size = hidden_size_for(cell.structure, interface, setting.num_layers, setting.max_parameters)
     recipe = case.recipe
     num_steps = (MAX_PER_TURN + 1) * max_rounds + MAX_PART_STEPS + 2  # with the two that warm up
     batches = training_minibatches(case.task, 0, recipe.batch_size, recipe.unroll)
@@ -108,7 +108,7 @@ def measure_case(
         pass
     trainers = {}
     for engine in engines:
-        model = build_model(cell, num_symbols, hidden_size, setting, recipe, engine, seed=0)
+        model = build_model(cell, interface, hidden_size, setting, recipe, engine, seed=0)
         trainers[engine] = Trainer(model, case.task, setting, recipe, data_seed=0)
     measured = interleaved_medians({name: it.step for name, it in trainers.items()}, seconds, max_rounds)
     times = measured.milliseconds
@@ -122,7 +122,7 @@ def measure_case(
             "engine": engine,
             "H": hidden_size,
             "layers": setting.num_layers,
-            "symbols": num_symbols,
+            "symbols": interface.num_symbols,
             "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
             "ms_per_step": times[engine],
             "tokens_per_second": 1000 * num_tokens / times[engine],

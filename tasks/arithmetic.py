@@ -46,8 +46,8 @@ class Arithmetic(StreamTask):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        self.check_integer("max_digits", 1)
-        self.check_integer("max_distractors", 0)
+        self.check_integer("max_digits", 1, 1_000)
+        self.check_integer("max_distractors", 0, 100)
         super().__post_init__()
 
     @property

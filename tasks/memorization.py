@@ -53,8 +53,10 @@ class Memorization(Task):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        for field in ("num_symbols", "epoch", "validation_problems", "test_problems"):
-            self.check_integer(field, 1)
+        self.check_integer("num_symbols", 1, 1_000)
+        self.check_integer("epoch", 1, 1_000_000_000)
+        for field in ("validation_problems", "test_problems"):
+            self.check_integer(field, 1, 10_000_000)
         self.check_integer("num_letters", 2, 26)
         splits: tuple[Split, ...] = ("training", "validation", "test")
         for split in splits:

@@ -83,7 +83,7 @@ class PennTreebank(Task):
             ConfigError: A field has a value that cannot work.
         """
         if self.epoch is not None:
-            self.check_integer("epoch", 1)
+            self.check_integer("epoch", 1, 1_000_000_000)
         if self.path is not None and not isinstance(self.path, str):
             raise ConfigError(
                 f"task {self.name}, path: expected the text of a folder's path, got {self.path!r}. "

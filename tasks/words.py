@@ -80,7 +80,7 @@ class Words(StreamTask):
             self.check_integer(size, 1, 200)
         self.check_integer("num_genders", 1, len(GENDER_ENDINGS))
         self.check_integer("max_depth", 0, 10)
-        self.check_integer("language", 0)
+        self.check_integer("language", 0, 2**63 - 1)
         super().__post_init__()
 
     @property

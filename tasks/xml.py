@@ -51,9 +51,9 @@ class Xml(StreamTask):
             ConfigError: A field has a value that cannot work.
         """
         self.check_integer("num_letters", 1, 26)
-        self.check_integer("max_tag", 1)
+        self.check_integer("max_tag", 1, 1_000)
         self.check_integer("min_tag", 1, self.max_tag)
-        self.check_integer("max_iterations", 1)
+        self.check_integer("max_iterations", 1, 10_000)
         super().__post_init__()
 
     @property

@@ -287,3 +287,69 @@ def test_verdicts_on_builds_and_interpreter():
     assert "build, cached, worst: 1.0 ms, at most 10 ms: met" in lines
     (by_hand,) = (line for line in lines if "hand-written" in line)
     assert by_hand.endswith("1.33 of its time, at most 1.15: NOT MET")
+
+
+def test_calibration_goes_on_where_it_stopped_and_is_balanced(tmp_path):
+    words = (
+        "--steps",
+        "10",
+        "--settings",
+        "2",
+        "--replicates",
+        "1",
+        "--tasks",
+        "xml_4",
+        "words",
+        "--cells",
+        "gru",
+        "tanh",
+    )
+
+    def calibrate(*more):
+        command = [sys.executable, str(FOLDER / "calibration.py"), str(tmp_path), *words, *more]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / "curves.csv").open(encoding="utf-8", newline="") as file:
+            return done.stdout, list(csv.DictReader(file))
+
+    printed, rows = calibrate("--minutes", "0")
+    assert (printed[:17], rows) == ("0 trials trained ", [])
+    printed, rows = calibrate()
+    assert printed.startswith("8 trials trained now, 0 kept")
+    again, same = calibrate()
+    assert again.startswith("0 trials trained now, 8 kept")
+    assert same == rows
+    settings = {(row["task"], row["cell"]): [] for row in rows}
+    for row in rows:
+        settings[row["task"], row["cell"]].append(row["learning_rate"])
+    assert {len(found) for found in settings.values()} == {2}
+    assert settings["xml_4", "gru"] == settings["xml_4", "tanh"]
+
+
+def test_calibration_tables_find_what_was_put_in(tmp_path, capsys, monkeypatch):
+    """Curves that never cross, from levels of cells and settings: the order is there from the first point on."""
+    tables = module("calibration_tables")
+    rows = []
+    for cell, level in {"gru": 0.5, "lstm": 0.45, "tanh": 0.2, "mut1": 0.55}.items():
+        for setting in range(4):
+            for replicate in range(2):
+                for step in range(100, 2001, 100):
+                    accuracy = (level + 0.02 * setting + 0.001 * replicate) * step / (step + 300)
+                    point = {"init_scale": 1.0, "learning_rate": setting + 1, "max_gradient_norm": 1, "num_layers": 1}
+                    key = {"cell": cell, "task": "xml_4", "max_parameters": 1000, "replicate": replicate}
+                    rows.append({**key, **point, "status": "ok", "step": step, "accuracy": accuracy})
+    path = tmp_path / "curves.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    monkeypatch.setattr(sys, "argv", ["calibration_tables.py", str(path)])
+    tables.main()
+    printed = capsys.readouterr().out
+    order = next(line for line in printed.splitlines() if line.startswith("xml_4") and " 100 " in line)
+    assert "1.000 [1.000, 1.000]  0.000 [0.000, 0.000]" in order
+    top, tau = module("curve_fits").fit_curve(
+        tables.np.arange(100, 2001, 100), 0.5 * (r := tables.np.arange(100, 2001, 100)) / (r + 300), 0.0
+    )
+    assert abs(top - 0.5) < 0.02
+    assert abs(tau - 300) < 30

@@ -127,9 +127,9 @@ def _folder(root: Section, chosen: ChosenCell) -> Path:
 
 def print_ablation(ablation: Ablation, path: Path) -> None:
     """Prints what mattered, and the cell offered with the command to use it."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+        console = Console(width=PLAIN_WIDTH, markup=False)
     plan = ablation.plan
     console.print(_table(ablation.frame(), [trial.task for trial in plan.trials]), end="")
     print(

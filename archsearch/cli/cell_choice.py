@@ -8,6 +8,7 @@ from archsearch.errors import ConfigError
 from archsearch.graph.catalog import cell_name, load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.reading import Run, load_run
+from archsearch.run.spreadsheets import from_text
 
 ID_PREFIX = "c_"
 
@@ -57,7 +58,9 @@ def _digest_of_name(run: Run, name: str) -> str:
     Raises:
         ConfigError: Several cells of the run have it.
     """
-    digests = [record.digest for record in run.knowledge.cells.values() if record.name == name]
+    # a name out of the leaderboard's file may have an apostrophe that keeps it from being a formula
+    names = {name, from_text(name)}
+    digests = [record.digest for record in run.knowledge.cells.values() if record.name in names and record.name]
     if len(digests) > 1:
         raise ConfigError(
             f"cell {name!a}: expected one cell of this name in {run.path}, got {len(digests)}. "

@@ -116,9 +116,9 @@ def _what_must_agree(each: Run) -> dict[str, Any]:
 
 
 def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confidence: float) -> None:
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+        console = Console(width=PLAIN_WIDTH, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("budget", "spent by each", "measure"):
         table.add_column(name, no_wrap=True)

@@ -30,5 +30,5 @@ def settings_text(command: str) -> str:
 
 def did_you_mean(name: str, known: list[str] | tuple[str, ...], key: str = "") -> str:
     """Returns ` Did you mean …?` with the nearest known names, or nothing."""
-    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    close = get_close_matches(name[:200], known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(key + match for match in close)}?" if close else ""

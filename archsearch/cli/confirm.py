@@ -84,9 +84,9 @@ def _known_trials(plan: ConfirmationPlan, found: Run) -> tuple[Trial, ...]:
 
 def print_confirmation(confirmation: Confirmation, found: Run) -> None:
     """Prints the table, a sentence per cell, and where the files are."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+        console = Console(width=PLAIN_WIDTH, markup=False)
     plan = confirmation.confirmed.plan
     console.print(_table(confirmation.frame(), [task.name for task in plan.search.tasks]), end="")
     print(

@@ -1,6 +1,8 @@
 """Objects out of `_target_` entries: the class is looked up and judged before anything of it is called."""
 
 import inspect
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
@@ -10,6 +12,11 @@ from archsearch.cli.configuration_files import did_you_mean
 from archsearch.errors import ConfigError
 
 TARGET = "_target_"
+MAX_TARGET = 200
+
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+# Importing a module runs it, and some of Python's own do more than define things; none has a class of ours.
+_NEVER_IMPORTED = sys.stdlib_module_names | {"__main__"}
 
 T = TypeVar("T")
 
@@ -37,7 +44,7 @@ def build_object(entry: Mapping[str, Any], base: type[T], where: str, **given: o
             )
     try:
         return cls(**values, **given)
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise ConfigError(f"{where}: {cls.__name__} cannot be made of these settings: {error}.") from error
 
 
@@ -47,12 +54,15 @@ def _resolve(target: object, base: type[T], where: str) -> type[T]:
     Raises:
         ConfigError: It names nothing, or something else than a concrete subclass of `base`.
     """
-    module, _, name = str(target).rpartition(".")
-    expected = f"{where}.{TARGET}: expected the path of a {base.__name__}, package.module.Class, got {target!r}."
+    text = str(target)[:MAX_TARGET]
+    module, _, name = text.rpartition(".")
+    expected = f"{where}.{TARGET}: expected the path of a {base.__name__}, package.module.Class, got {text!r}."
+    if not _PATH.fullmatch(text) or module.partition(".")[0] in _NEVER_IMPORTED:
+        raise ConfigError(f"{expected} Such a path names none.")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{expected} Importing it says: {error}.") from error
+    except Exception as error:  # a module that is no part of archsearch may raise anything when it is imported
+        raise ConfigError(f"{expected} Importing it says: {type(error).__name__}: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, base)) or inspect.isabstract(found):
         raise ConfigError(f"{expected} That is no concrete subclass of {base.__module__}.{base.__name__}.")
     return found

@@ -31,8 +31,11 @@ def run(words: list[str]) -> int:
     chance, ceiling = task.chance(), task.ceiling()
     print(f"{chosen.name} ({trial.cell}) on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}")
     print(
-        f"chance {chance:.4f} (best n-gram), ceiling {'not known' if ceiling is None else f'{ceiling:.4f}'}", flush=True
+        f"{task.metric}; chance {chance:.4f}, ceiling {'not known' if ceiling is None else f'{ceiling:.4f}'}",
+        flush=True,
     )
+    for note in task.notes():
+        print(f"note: {note}", flush=True)
     evaluation = evaluator.evaluate_keeping_model(trial, print_point)
     print_result(evaluation, trial, task, chance)
     if evaluation.model is None:
@@ -44,7 +47,7 @@ def run(words: list[str]) -> int:
 
 def print_point(point: CurvePoint) -> None:
     """Prints how far a training has come."""
-    print(f"step {point.step:>7,}  loss {point.loss:.4f}  validation accuracy {point.accuracy:.4f}", flush=True)
+    print(f"step {point.step:>7,}  loss {point.loss:.4f}  validation {point.value:.4f}", flush=True)
 
 
 def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float) -> None:
@@ -56,14 +59,15 @@ def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float
     )
     if result.error:
         print(result.error)
-    if result.accuracy is None:
+    if result.value is None:
         return
-    line = f"best validation accuracy {result.accuracy:.4f}"
-    if ceiling is not None and ceiling > chance:
-        line += f", {(result.accuracy - chance) / (ceiling - chance):.0%} of the way from chance to ceiling"
+    line = f"best validation {result.metric} {result.value:.4f}"
+    if ceiling is not None and ceiling != chance:
+        line += f", {(result.value - chance) / (ceiling - chance):.0%} of the way from chance to ceiling"
     print(line)
-    if evaluation.test_accuracy is not None:
-        print(f"test accuracy of those weights {evaluation.test_accuracy:.4f}")
+    if evaluation.test_value is not None:
+        others = [f"{name} {value:.4f}" for name, value in evaluation.test_values.items() if name != result.metric]
+        print(f"test {result.metric} of those weights {evaluation.test_value:.4f}" + "".join(f", {o}" for o in others))
 
 
 def _save(evaluation: Evaluation, trial: Trial, target: Path) -> None:
@@ -74,8 +78,9 @@ def _save(evaluation: Evaluation, trial: Trial, target: Path) -> None:
         "task": trial.task,
         "setting": trial.setting.key,
         "steps": str(evaluation.result.steps),
-        "validation_accuracy": str(evaluation.result.accuracy),
-        "test_accuracy": str(evaluation.test_accuracy),
+        "metric": evaluation.result.metric,
+        "validation_value": str(evaluation.result.value),
+        "test_value": str(evaluation.test_value),
     }
     try:
         save_weights(evaluation.model, target, metadata)

@@ -164,7 +164,8 @@ def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
         raise LateError(
             f"trained=yes: the training gave no weights: {evaluation.result.status} {evaluation.result.error}"
         )
-    print(f"validation accuracy {evaluation.result.accuracy:.4f}, test accuracy {evaluation.test_accuracy:.4f}")
+    metric = evaluation.result.metric
+    print(f"validation {metric} {evaluation.result.value:.4f}, test {metric} {evaluation.test_value:.4f}")
     return evaluation.model.layers
 
 

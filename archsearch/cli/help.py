@@ -32,6 +32,7 @@ COMMANDS = {
             "archsearch search name=first seed=2 budget.candidates=50 workers=4",
             "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
             "archsearch search strategy=halving experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
+            "archsearch search ray.address=auto lookahead=64",
         ),
         ("experiment", "strategy", "task"),
         (("--cfg", "prints the settings that would be used, and does nothing"),),
@@ -76,7 +77,11 @@ COMMANDS = {
     ),
     "watch": Command(
         "follows a search that runs in another terminal",
-        ("archsearch watch run=results/first", "archsearch watch run=results/first once=yes"),
+        (
+            "archsearch watch run=results/first",
+            "archsearch watch run=results/first once=yes",
+            "archsearch watch run=results/first tensorboard=curves",
+        ),
     ),
     "repair": Command(
         "copies what can be read of a damaged journal into a new one",

@@ -88,7 +88,7 @@ def plan_trial(values: Mapping[str, Any], chosen: ChosenCell) -> tuple[Trial, Ta
         max_steps=root.integer("steps", 1),
         root_seed=root.integer("seed"),
     )
-    hidden_size_for(graph.structure, len(task.symbols), trial.setting.num_layers, trial.setting.max_parameters)
+    hidden_size_for(graph.structure, task.interface, trial.setting.num_layers, trial.setting.max_parameters)
     time_limit = root.number("time_limit_seconds", 1) if "time_limit_seconds" in root else None
     # for this cell alone: a search settles on one engine for all its cells
     engine = choose_engine_for(lower(graph.structure), root.text("engine"))

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from archsearch.cli.construction import TARGET, build_object
 from archsearch.cli.run_configuration import SEARCH_KEYS, founder_graph
@@ -21,15 +21,16 @@ from archsearch.search.strategy import Strategy
 from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.width import hidden_size_for
+from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import SettingSpace
-from archsearch.trials.task import Task
-from archsearch.trials.trial import Precision, Recipe
+from archsearch.trials.task import TASK_NAME_RULE, Task, is_task_name
+from archsearch.trials.trial import Precision, Recipe, Schedule
 
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
-    *("transformation", "task", "strategy", "penalty", "checkpoint_cache"),
-    *("ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
+    *("transformation", "task", "strategy", "penalty", "rejections", "checkpoint_cache"),
+    *("recorded", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
 )
 
 
@@ -76,15 +77,8 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
         num_candidates=root.section("budget").integer("candidates", 1),
         transformations=read_transformations(root.section("transformation")),
         bounds=read_bounds(root.section("bounds")),
-        gate=root.number("gate", 0, 1),
-        lookahead=root.integer("lookahead", 1),
-        list_size=root.integer("list_size", 1),
-        reevaluate_probability=root.number("reevaluate_probability", 0, 1),
-        on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
-        max_draws=root.integer("max_draws", 1),
+        **read_rules(root),
         inheritance=_inheritance(root.section("inheritance")),
-        strategy=read_strategy(root),
-        penalty=read_penalty(root),
         rejections=root.texts("rejections") if root.values.get("rejections") else (),
     )
     tasks |= screen_tasks
@@ -101,8 +95,10 @@ def build_task(tasks: Section, name: str) -> Task:
     Raises:
         ConfigError: Its class is no task, or a field is unknown or refused.
     """
-    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
     where = tasks.where(name)
+    if not is_task_name(name):
+        raise ConfigError(f"{where}: {TASK_NAME_RULE}, got {name[:80]!a}. Rename it.")
+    entry = {key: value for key, value in tasks.section(name).values.items() if key != "search"}
     if TARGET not in entry:
         raise ConfigError(f"{where}: expected a task with its {TARGET}, found none.")
     if entry.pop("name", name) != name:
@@ -136,6 +132,7 @@ def read_execution(root: Section) -> Execution:
         max_equal_failures=(
             root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
         ),
+        recorded=tuple(Path(path) for path in root.texts("recorded")) if root.values.get("recorded") else (),
     )
 
 
@@ -151,13 +148,21 @@ def num_processors() -> int:
 
 def read_recipe(section: Section) -> Recipe:
     """Returns how trials train."""
-    section.refuse_unknown(("batch_size", "unroll", "patience", "num_halvings", "precision"))
+    section.refuse_unknown(tuple(field.name for field in fields(Recipe)))
+    values = {field.name: field.default for field in fields(Recipe)} | dict(section.values)  # old runs keep fewer
+    section = Section(values, section.name)
     return Recipe(
         batch_size=section.integer("batch_size", 1),
         unroll=section.integer("unroll", 1),
         patience=section.integer("patience", 1),
         num_halvings=section.integer("num_halvings", 0),
         precision=cast(Precision, section.choice("precision", get_args(Precision))),
+        schedule=cast(Schedule, section.choice("schedule", get_args(Schedule))),
+        decay=section.number("decay", 0, 1),
+        constant_epochs=section.integer("constant_epochs", 0),
+        max_epochs=section.integer("max_epochs", 1),
+        least_rate=section.number("least_rate", 0),
+        dropout=section.number("dropout", 0, 1),
     )
 
 
@@ -170,6 +175,11 @@ def _screen(root: Section) -> tuple[TaskPlan | None, float, dict[str, Task]]:
     if len(names) != 1:
         raise ConfigError(f"screen.task: expected one task, got {len(names)}. Use screen=null for none.")
     task = build_task(section.section("task"), names[0])
+    if task.metric != ACCURACY:
+        raise ConfigError(
+            f"screen.task: expected a task that measures accuracy, which screen.accuracy is compared with, got "
+            f"'{task.name}', which measures {task.metric}. Choose another one, or use screen=null."
+        )
     return _task_plan(section.section("search"), task), section.number("accuracy", 0, 1), {task.name: task}
 
 
@@ -185,6 +195,20 @@ def _task_plan(section: Section, task: Task) -> TaskPlan:
             section.integer("num_baseline_settings", 1) if "num_baseline_settings" in section else None
         ),
     )
+
+
+def read_rules(root: Section) -> dict[str, Any]:
+    """Returns the fields of a plan that a replay has, too: list, gate, lookahead and strategy."""
+    return {
+        "gate": root.number("gate", 0, 1),
+        "lookahead": root.integer("lookahead", 1),
+        "list_size": root.integer("list_size", 1),
+        "reevaluate_probability": root.number("reevaluate_probability", 0, 1),
+        "on_duplicate": root.choice("on_duplicate", ("redraw", "reexamine")),
+        "max_draws": root.integer("max_draws", 1),
+        "strategy": read_strategy(root),
+        "penalty": read_penalty(root),
+    }
 
 
 def read_space(section: Section) -> SettingSpace:
@@ -267,9 +291,9 @@ def _check_budgets(plan: SearchPlan, tasks: Mapping[str, Task]) -> None:
     for task in plan.all_tasks:
         where = "screen.search" if plan.screen is task else f"task.{task.name}.search"
         for founder in plan.founders:
-            vocabulary, budget = len(tasks[task.name].symbols), min(task.space.max_parameters)
+            interface, budget = tasks[task.name].interface, min(task.space.max_parameters)
             try:
-                hidden_size_for(founder.graph.structure, vocabulary, max(task.space.num_layers), budget)
+                hidden_size_for(founder.graph.structure, interface, max(task.space.num_layers), budget)
             except ConfigError as error:
                 raise ConfigError(
                     f"{where}.space.max_parameters: too small for one unit of founder '{founder.name}'; {error}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -10,11 +10,12 @@ from rich.table import Table
 
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.new_files import check_writable
-from archsearch.cli.planning import read_bounds, read_penalty, read_space, read_strategy, read_transformations
+from archsearch.cli.planning import read_bounds, read_rules, read_space, read_transformations
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ConfigError
 from archsearch.graph.catalog import cell_name, load_cell
+from archsearch.run.views import to_csv
 from archsearch.search.plan import Founder, SearchPlan, TaskPlan
 from archsearch.studies.answers import RecordedSource, Source
 from archsearch.studies.recorded_curves import read_recorded
@@ -45,7 +46,7 @@ def run(words: list[str]) -> int:
     traces = {name: replay(plan, source, range(first, first + count)) for name, plan in plans.items()}
     _print(traces)
     if out:
-        out.write_text(trace_frame(traces).to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+        out.write_text(to_csv(trace_frame(traces)), encoding="utf-8")
         print(f"Traces: {out}")
     return 0
 
@@ -84,14 +85,7 @@ def _plan(root: Section, source: Source) -> SearchPlan:
         num_candidates=root.section("budget").integer("candidates", 1),
         transformations=read_transformations(root.section("transformation")),
         bounds=read_bounds(root.section("bounds")),
-        gate=root.number("gate", 0, 1),
-        lookahead=root.integer("lookahead", 1),
-        list_size=root.integer("list_size", 1),
-        reevaluate_probability=root.number("reevaluate_probability", 0, 1),
-        on_duplicate=cast(Literal["redraw", "reexamine"], root.choice("on_duplicate", ("redraw", "reexamine"))),
-        max_draws=root.integer("max_draws", 1),
-        strategy=read_strategy(root),
-        penalty=read_penalty(root),
+        **read_rules(root),
     )
 
 
@@ -107,9 +101,9 @@ def _task(search: Section, name: str, length: int) -> TaskPlan:
 
 
 def _print(traces: Traces) -> None:
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=200)  # a file or a pipe has no edge to wrap at
+        console = Console(width=200, markup=False)  # a file or a pipe has no edge to wrap at
     for spent in ("trials", "training_steps"):
         frame = budget_frame(traces, spent)
         table = Table(spent.replace("_", " "), *traces, box=box.SIMPLE_HEAD, pad_edge=False)
@@ -117,19 +111,22 @@ def _print(traces: Traces) -> None:
             table.add_row(f"{row[spent]:,}", *(_shown(row, name) for name in traces))
         console.print(table, end="")
     table = Table(
-        *("strategy", "best fitness", "against the first", "training steps", "of the first's", "without checkpoints"),
+        *("strategy", "best fitness", "against the first", "trained again", "training steps", "of the first's"),
+        "without checkpoints",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     for row in comparison_frame(traces).to_dict("records"):
         steps = f"{row['training_steps_mean']:,.0f}"
         shares = (_shown(row, "steps_share"), _shown(row, "anew_share"))
-        table.add_row(row["strategy"], _shown(row, "fitness"), _shown(row, "difference", "+"), steps, *shares)
+        differences = (_shown(row, "difference", "+"), _shown(row, "expected", "+"))
+        table.add_row(row["strategy"], _shown(row, "fitness"), *differences, steps, *shares)
     console.print(table, end="")
     seeds = len(next(iter(traces.values())))
     print(
         f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %. Best fitness: least ratio to the "
-        "baseline's best, one yardstick for all strategies. Training steps: each rung goes on from the one before."
+        "baseline's best, one yardstick for all strategies. Trained again: the same difference, expected of another "
+        "training of the cells that were best. Training steps: each rung goes on from the one before."
     )
 
 

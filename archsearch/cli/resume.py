@@ -1,14 +1,16 @@
 """`archsearch resume`: continues a run, or extends it."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.configuration_files import did_you_mean, is_group
 from archsearch.cli.planning import plan_search
+from archsearch.cli.recording import recorded_folders, with_recorded
 from archsearch.cli.run_configuration import founder_graph, from_yaml, to_yaml
-from archsearch.cli.running import run_to_end, warn_of_short_lookahead
+from archsearch.cli.running import program, run_to_end, warn_of_short_lookahead
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.compiler.engines import choose_engine
@@ -16,7 +18,8 @@ from archsearch.errors import ConfigError
 from archsearch.graph.catalog import load_cell
 from archsearch.run.folder import RunFolder
 
-OWN_KEYS = ("run", "budget.candidates", "workers", "ray.address", "grace_seconds")
+GUARDS = ("time_limit_seconds", "memory_limit_mb", "max_equal_failures")
+OWN_KEYS = ("run", "budget.candidates", "recorded", "workers", "ray.address", "grace_seconds", *GUARDS)
 _MISSING = object()
 
 
@@ -28,7 +31,10 @@ def run(words: list[str]) -> int:
     values = from_yaml(folder.read_config(), folder.config_path)
     _refuse_changes(values, [setting for setting in typed if setting.key not in OWN_KEYS], folder)
     extended = _extend(values, root, folder)
+    if "recorded" in root:
+        extended["recorded"] = recorded_folders(root)
     planned = plan_search({**extended, **_execution(typed)})
+    planned = with_recorded(planned, folder.path, must_be_there="recorded" in root)
     warn_of_short_lookahead(planned)
 
     def begin() -> None:
@@ -43,6 +49,7 @@ def _execution(typed: list[TypedSetting]) -> dict[str, Any]:
     """Returns how this sitting computes its trials, as far as it was typed; the run keeps none of it."""
     values = {setting.key: setting.value for setting in typed}
     changed = {key: values[key] for key in ("workers", "grace_seconds") if values.get(key) is not None}
+    changed |= {key: values[key] for key in GUARDS if key in values}  # null is a value here: no limit
     return {**changed, **({"ray": {"address": values["ray.address"]}} if "ray.address" in values else {})}
 
 
@@ -76,10 +83,13 @@ def _refuse_changes(values: Mapping[str, Any], typed: list[TypedSetting], folder
                 f"Expected {', '.join(OWN_KEYS)}."
             )
         if _comparable(setting.key, setting.value) != kept:
-            changes.append(f"{setting.key} is {kept!r}, got {setting.value!r}")
+            changes.append(f"{setting.key}: {_shown(kept)} → {_shown(setting.value)}")
     if changes:
+        typed_again = " ".join(shlex.quote(f"{setting.sign}{setting.key}={setting.source}") for setting in typed)
         raise ConfigError(
-            f"{folder.path}: a run goes on as it began: {'; '.join(changes)}. Leave these out, or start a new run."
+            f"{folder.path}: a run goes on as it began. Changed, kept → typed: {'; '.join(changes)}. Leave these out; "
+            f"or start a new run, which trains nothing again that this one has trained: {program()} search "
+            f"{shlex.quote(f'recorded={folder.path}')} {typed_again}"
         )
 
 
@@ -89,6 +99,8 @@ def _kept_value(values: Mapping[str, Any], key: str, folder: RunFolder) -> objec
         return folder.name
     if key == "task":
         return list(values["task"])
+    if is_group(key) and key != "experiment":
+        return values.get(key)
     if key == "founders":
         return [founder_graph(entry).digest for entry in values["founders"]]
     if key.startswith("search."):
@@ -105,8 +117,15 @@ def _lookup(values: Mapping[str, Any], key: str) -> object:
 
 
 def _comparable(key: str, value: object) -> object:
+    if is_group(key) and isinstance(value, str) and key != "experiment":
+        return compose_settings("search", parse_words("search", [f"{key}={value}"])).values.get(key)
     if key == "engine":
         return choose_engine(str(value))
     if key == "founders" and isinstance(value, list):
         return [load_cell(str(reference)).digest for reference in value]
     return value
+
+
+def _shown(value: object) -> str:
+    text = str(value) if isinstance(value, int | float) else repr(value)
+    return text if len(text) <= 80 else text[:80] + "…"

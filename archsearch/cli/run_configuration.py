@@ -8,11 +8,13 @@ import yaml
 
 from archsearch.cli.composition import Composed
 from archsearch.cli.construction import TARGET
+from archsearch.cli.recording import recorded_folders
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting
 from archsearch.errors import ConfigError, FileFormatError
 from archsearch.graph.catalog import cell_name, load_cell
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.search.outcome import MAX_NAME
 
 NOT_KEPT = ("name", "results_dir")
 SEARCH_KEYS = ("max_steps", "num_settings", "num_baseline_settings", "space")
@@ -32,6 +34,7 @@ def settle(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any]:
     values = {key: value for key, value in composed.values.items() if key not in (*NOT_KEPT, "search")}
     values["experiment"] = composed.choices["experiment"]
     values["founders"] = [_founder(reference) for reference in root.texts("founders")]
+    values["recorded"] = recorded_folders(root)
     if values["checkpoint_cache"] not in (None, "auto"):
         values["checkpoint_cache"] = str(Path(root.text("checkpoint_cache")).expanduser().absolute())
     values["task"] = chosen_tasks(root, typed)
@@ -76,8 +79,8 @@ def from_yaml(text: str, path: Path) -> dict[str, Any]:
         FileFormatError: The text is no configuration.
     """
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise FileFormatError(
             f"{path}: expected the configuration of a run, got {' '.join(str(error).split())}."
         ) from error
@@ -87,7 +90,8 @@ def from_yaml(text: str, path: Path) -> dict[str, Any]:
 
 
 def _founder(reference: str) -> dict[str, str]:
-    return {"name": cell_name(reference), "equations": load_cell(reference).equations()}
+    name = "".join(character if character.isprintable() else "_" for character in cell_name(reference))
+    return {"name": name[:MAX_NAME], "equations": load_cell(reference).equations()}
 
 
 def founder_graph(entry: Mapping[str, Any]) -> CellGraph:
@@ -112,6 +116,15 @@ def _with_common(common: Mapping[str, Any], own: object, where: str) -> dict[str
         raise ConfigError(f"{where}.space: expected settings of its own, got {own_space!r}.")
     common_space = Section(common, "search").section("space").values
     return {**common, **own, "space": {**common_space, **own_space}}
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml comes without types
+    """Reads no aliases: a few lines of them can stand for more values than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("found an alias, which archsearch never writes")
+        return super().compose_node(parent, index)
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types

@@ -142,9 +142,11 @@ def account(summary: Mapping[str, Any]) -> str:
     statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items())
     duplicates = summary["duplicates"]
     num_duplicates = sum(duplicates["dropped"].get(reason, 0) for reason in (KNOWN, IN_FLIGHT, EXHAUSTED))
+    recorded = summary.get("recorded_in_other_runs")
+    copied = f", {recorded} of them recorded in other runs" if recorded else ""
     return (
-        f"{', '.join(parts)}; {summary['trials']} trials ({statuses}); {num_duplicates} duplicates drawn, which would "
-        f"have cost {duplicates['trials_saved']} more."
+        f"{', '.join(parts)}; {summary['trials']} trials ({statuses}){copied}; {num_duplicates} duplicates drawn, "
+        f"which would have cost {duplicates['trials_saved']} more."
     )
 
 
@@ -186,7 +188,7 @@ class _NotesFirstTrial:
         self.has_trained = False
 
     def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
-        self.has_trained = self.has_trained or not recorded
+        self.has_trained = self.has_trained or not (recorded or result.recorded_in)
         self._observer.trial_answered(trial, result, recorded=recorded)
 
     def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.planning import plan_search
+from archsearch.cli.recording import with_recorded
 from archsearch.cli.run_configuration import settle, to_yaml
 from archsearch.cli.running import run_to_end, warn_of_short_lookahead
 from archsearch.cli.section import Section
@@ -22,7 +23,7 @@ def run(words: list[str]) -> int:
     if PRINT_CONFIGURATION in words:
         print(to_yaml(values), end="")
         return 0
-    planned = plan_search(values)
+    planned = with_recorded(plan_search(values))
     root = Section(composed.values)
     results_dir = Path(root.text("results_dir"))
     folder = RunFolder.create(results_dir, root.text("name") if "name" in root else None, values["experiment"])

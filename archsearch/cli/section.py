@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from archsearch.cli.composition import PLACEHOLDER
 from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.largest import COUNT, LENGTH, SIZE, TEXT, largest
 from archsearch.errors import ConfigError
 
 _TRUTHS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -35,22 +36,27 @@ class Section:
         value = self._get(key)
         if not isinstance(value, Mapping):
             where = self.where(key)
-            raise ConfigError(f"{where}: expected settings of its own, got {value!r}. Give them as {where}.NAME=….")
+            raise ConfigError(
+                f"{where}: expected settings of its own, got {_shown(value)}. Give them as {where}.NAME=…."
+            )
         return Section(value, self.where(key))
 
     def integer(self, key: str, least: int | None = None) -> int:
-        """Returns a whole number."""
+        """Returns a whole number, at most what `largest` says for its name."""
         value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
+        most = int(largest(key, COUNT))
+        if isinstance(value, bool) or not isinstance(value, int) or value < (-most if least is None else least):
             self._refuse(key, "a whole number" if least is None else f"a whole number of at least {least}", value)
+        if value > most:
+            self._refuse(key, f"a whole number of at most {most:,}", value)
         return value
 
-    def number(self, key: str, least: float = -math.inf, most: float = math.inf) -> float:
-        """Returns a finite number."""
+    def number(self, key: str, least: float = -SIZE, most: float | None = None) -> float:
+        """Returns a finite number, at most what `largest` says for its name."""
         value = self._get(key)
+        most = largest(key, SIZE) if most is None else most
         if isinstance(value, bool) or not isinstance(value, int | float) or not _lies(value, least, most):
-            bounds = f" from {least:g} to {most:g}" if math.isfinite(least + most) else ""
-            bounds = bounds or (f" of at least {least:g}" if math.isfinite(least) else "")
+            bounds = f" from {least:g} to {most:g}" if least > -SIZE else ""
             self._refuse(key, f"a number{bounds}", value)
         return float(value)
 
@@ -59,14 +65,16 @@ class Section:
         value = self._get(key)
         if not isinstance(value, str) or not value:
             self._refuse(key, "a text", value)
+        if len(value) > TEXT or "\0" in value:
+            self._refuse(key, f"a text of at most {TEXT:,} characters, none of them null", value)
         return value
 
     def choice(self, key: str, options: tuple[str, ...]) -> str:
         """Returns one of some words."""
         value = self._get(key)
-        if value not in options:
-            near = did_you_mean(str(value), options)
-            raise ConfigError(f"{self.where(key)}: expected one of {', '.join(options)}, got {value!r}.{near}")
+        if not isinstance(value, str) or value not in options:
+            near = did_you_mean(_shown(value), options)
+            raise ConfigError(f"{self.where(key)}: expected one of {', '.join(options)}, got {_shown(value)}.{near}")
         return str(value)
 
     def flag(self, key: str) -> bool:
@@ -74,7 +82,7 @@ class Section:
         value = self._get(key)
         if isinstance(value, bool):
             return value
-        if value not in _TRUTHS:
+        if not isinstance(value, str) or value not in _TRUTHS:
             self._refuse(key, "yes or no", value)
         return _TRUTHS[value]
 
@@ -95,7 +103,7 @@ class Section:
     def positive_numbers(self, key: str) -> tuple[float, ...]:
         """Returns a list of different numbers above 0."""
         numbers = tuple(Section({key: element}, self.name).number(key) for element in self._elements(key))
-        if min(numbers) <= 0:
+        if min(numbers) < 1 / SIZE:
             self._refuse(key, "numbers above 0", min(numbers))
         return numbers
 
@@ -117,6 +125,8 @@ class Section:
         elements = value if isinstance(value, list) else [value]
         if not elements or any(isinstance(element, list | Mapping) for element in elements):
             self._refuse(key, "a list such as [1,2]", value)
+        if len(elements) > LENGTH:
+            self._refuse(key, f"a list of at most {LENGTH:,}", f"one of {len(elements):,}")
         if len(set(elements)) < len(elements):
             self._refuse(key, "each value once", value)
         return elements
@@ -128,9 +138,17 @@ class Section:
         return value
 
     def _refuse(self, key: str, expected: str, got: object) -> NoReturn:
-        shown = got if got == "none" else repr(got)
+        shown = got if got == "none" else _shown(got)
         raise ConfigError(f"{self.where(key)}: expected {expected}, got {shown}. Give it as {self.where(key)}=….")
 
 
 def _lies(value: float, least: float, most: float) -> bool:
-    return math.isfinite(value) and least <= value <= most
+    return least <= value <= most and math.isfinite(value)
+
+
+def _shown(value: object) -> str:
+    """Returns a value for a message: on one line, and short."""
+    if isinstance(value, int) and abs(value) >= 10**80:
+        return "a number of more than 80 digits"  # Python refuses to write the longest
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"

@@ -42,8 +42,9 @@ def _in_run(chosen: ChosenCell) -> dict[str, str]:
         facts["rank"] = str(ranks[0])
     facts |= {f"ratio on {task}": f"{ratio:.4f}" for task, ratio in ratios.items()}
     for task in ratios:
-        accuracy, setting = record.history(task).ranked()[0]
-        facts[f"best on {task}"] = f"{accuracy:.4f} with {setting.key}"
+        quality, setting = record.history(task).ranked()[0]
+        metric = run.knowledge.metrics[task]
+        facts[f"best on {task}"] = f"{metric.name} {metric.value(quality):.4f} with {setting.key}"
     if record.fell_at:
         facts["fell at"] = record.fell_at
     if record.parent:

@@ -19,15 +19,15 @@ COLUMN_GAP = 3
 
 def print_leaderboard(run: Run | EndedRun, top: int) -> None:
     """Prints the first rows of a run's leaderboard and where the file is."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
+        console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
     rows = leaderboard_rows(run.knowledge)
     console.print(leaderboard_table(run, rows[:top], console.width), end="")
     if len(rows) > top:
         console.print(f"… and {len(rows) - top} more", highlight=False)
     console.print(
-        "fitness: the least ratio. ratio: best validation accuracy, in brackets, ÷ the baseline's best.",
+        "fitness: the least ratio. ratio: best validation value, in brackets, against the baseline's; more is better.",
         "parameters, multiply-adds: of one layer at 128 inputs and units.",
         highlight=False,
     )
@@ -43,7 +43,7 @@ def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width
         "rank": [str(row.rank) for row in rows],
         "cell": [row.name or row.cell for row in rows],
         "fitness": [f"{row.fitness:.4f}" for row in rows],
-        **{task: [f"{row.ratios[task]:.3f} ({row.accuracies[task]:.3f})" for row in rows] for task in run.tasks},
+        **{task: [f"{row.ratios[task]:.3f} ({row.values[task]:.3f})" for row in rows] for task in run.tasks},
         "parameters": [f"{row.parameters:,}" for row in rows],
         "multiply-adds": [f"{row.multiply_adds:,}" for row in rows],
         "nodes": [str(row.nodes) for row in rows],

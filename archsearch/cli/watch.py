@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -11,11 +12,14 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.run_configuration import from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
+from archsearch.run.display import SECONDS_BETWEEN_LINES
 from archsearch.run.folder import RunFolder
 from archsearch.run.live_table import LiveState, live_lines, live_picture
+from archsearch.run.tensorboard_log import TensorBoardLog
 from archsearch.run.watching import Watcher
 
 PLAIN_WIDTH = 160
+SECONDS_ON_A_TERMINAL = 2.0
 SHARE_OF_TIME_FOR_READING = 0.1
 NOT_BEGUN = "The search has not begun: its journal is not there yet."
 
@@ -24,17 +28,25 @@ def run(words: list[str]) -> int:
     """Shows the search until it ends, or once."""
     root = Section(compose_settings("watch", parse_words("watch", words)).values)
     folder = RunFolder.open_begun(Path(root.text("run")))
-    pause = root.number("seconds", 0.0)
     watcher = _watcher(folder)
-    console = Console()
+    log = TensorBoardLog(Path(root.text("tensorboard"))) if "tensorboard" in root else None
+    console = Console(markup=False)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)  # a file or a pipe has no edge to wrap at
-    if root.flag("once"):
-        console.print(_picture(watcher.look()))
-    elif console.is_terminal:
-        _watch_live(watcher, folder, console, pause)
-    else:
-        _watch_plainly(watcher, folder, pause)
+        console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
+    usual = SECONDS_ON_A_TERMINAL if console.is_terminal else SECONDS_BETWEEN_LINES
+    pause = root.number("seconds", 0.0) if "seconds" in root else usual
+    look = partial(_look, watcher, log)
+    try:
+        if root.flag("once"):
+            console.print(_picture(look()))
+        elif console.is_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                _watch(watcher, folder, pause, look, lambda state: live.update(_picture(state), refresh=True))
+        else:
+            _watch(watcher, folder, pause, look, _PrintsWhatIsNew())
+    finally:
+        if log is not None:
+            log.close()
     print(_ending(watcher, folder))
     return 0
 
@@ -49,11 +61,25 @@ def _watcher(folder: RunFolder) -> Watcher:
     )
 
 
-def _watch(watcher: Watcher, folder: RunFolder, pause: float, show: Callable[[LiveState | None], None]) -> None:
+def _look(watcher: Watcher, log: TensorBoardLog | None) -> LiveState | None:
+    """Looks, and brings the curves up to date."""
+    state = watcher.look()
+    if log is not None and watcher.run is not None:
+        log.write(watcher.run)
+    return state
+
+
+def _watch(
+    watcher: Watcher,
+    folder: RunFolder,
+    pause: float,
+    look: Callable[[], LiveState | None],
+    show: Callable[[LiveState | None], None],
+) -> None:
     """Looks and shows until the search has ended or nobody works on it."""
     while True:
         is_driven = folder.driver is not None  # asked first: what its last moment wrote is then seen
-        state = watcher.look()
+        state = look()
         show(state)
         if watcher.has_ended or (state is not None and not is_driven):
             return
@@ -61,22 +87,17 @@ def _watch(watcher: Watcher, folder: RunFolder, pause: float, show: Callable[[Li
         time.sleep(max(pause, watcher.read_seconds / SHARE_OF_TIME_FOR_READING))
 
 
-def _watch_live(watcher: Watcher, folder: RunFolder, console: Console, pause: float) -> None:
-    with Live(console=console, auto_refresh=False) as live:
-        _watch(watcher, folder, pause, lambda state: live.update(_picture(state), refresh=True))
+class _PrintsWhatIsNew:
+    """Prints the state in one line, unless it is that of the last time."""
 
+    def __init__(self) -> None:
+        self._printed = ""
 
-def _watch_plainly(watcher: Watcher, folder: RunFolder, pause: float) -> None:
-    """Prints a line whenever there is something new."""
-    printed = [""]
-
-    def show(state: LiveState | None) -> None:
+    def __call__(self, state: LiveState | None) -> None:
         line = NOT_BEGUN if state is None else live_lines(state)
-        if line != printed[-1]:
+        if line != self._printed:
             print(line, flush=True)
-            printed.append(line)
-
-    _watch(watcher, folder, pause, show)
+            self._printed = line
 
 
 def _picture(state: LiveState | None) -> RenderableType:

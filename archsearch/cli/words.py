@@ -8,10 +8,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from archsearch.cli.largest import TEXT
 from archsearch.errors import ConfigError
 
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
-TEXT_KEYS = frozenset({"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save"})
+TEXT_KEYS = frozenset(
+    {"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save", "tensorboard"}
+)
 # Lists, for which the brackets may be left out.
 LIST_KEYS = frozenset({"format", "founders", "names", "rejections", "task", "tasks"})
 
@@ -55,12 +58,17 @@ def parse_words(command: str, words: list[str]) -> list[TypedSetting]:
 
 
 def _parse_word(parser: OverridesParser, command: str, word: str) -> TypedSetting:
+    if len(word) > TEXT or "\0" in word or not _is_unicode(word):
+        raise ConfigError(
+            f"archsearch {command}: expected words of at most {TEXT:,} printable characters, got {word[:40]!a}… of "
+            f"{len(word):,}. Put long lists into a yaml file."
+        )
     typed, equals, text = word.partition("=")
     key = typed.lstrip("+~")
     sign = typed.removesuffix(key)
     if not _KEY.fullmatch(key) or not (equals or sign == "~") or sign not in {"", "+", "++", "~"}:
         raise ConfigError(
-            f"archsearch {command}: expected settings as key=value, got {word!r}. "
+            f"archsearch {command}: expected settings as key=value, got {word[:200]!r}. "
             f"'archsearch {command} --help' shows the settings with examples."
         )
     if sign == "~" and not equals:
@@ -69,7 +77,7 @@ def _parse_word(parser: OverridesParser, command: str, word: str) -> TypedSettin
     override = _parsed(parser, f"{key}={source}")
     if override is None:
         raise ConfigError(
-            f"{key}: the value {text!r} cannot be read. Quote it: {key}='\"…\"', or write a list as [a,b]."
+            f"{key}: the value {text[:200]!r} cannot be read. Quote it: {key}='\"…\"', or write a list as [a,b]."
         )
     return TypedSetting(key, override.value(), sign, source)
 
@@ -103,8 +111,17 @@ def _is_text(key: str) -> bool:
 def _parsed(parser: OverridesParser, override: str) -> Override | None:
     try:
         return parser.parse_overrides([override])[0]
-    except HydraException:
+    except (HydraException, RecursionError):  # the latter where it is nested too deeply
         return None
+
+
+def _is_unicode(word: str) -> bool:
+    """Tells whether a word can be written into a file: bytes of the shell that are no text cannot."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _quoted(text: str) -> str:

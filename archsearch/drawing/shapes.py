@@ -90,7 +90,9 @@ def _shape(name: str, node: Node, printed: str) -> Shape:
     title = f"{name} = {node.primitive}({', '.join(node.operands)})"
     if node.primitive in {"linear", "peephole"}:
         kind = "matrix" if node.primitive == "linear" else "peephole"
-        weights = node.weights or name
+        # a machine's name may be that of what stood in its place in another cell: `relu_1`
+        is_fitting = is_given(name) or name.startswith(node.primitive)
+        weights = node.weights or (name if is_fitting else node.primitive)
         return Shape(
             kind, _shortened(weights), ", ".join(start_texts(node)), shown if printed != weights else "", title
         )

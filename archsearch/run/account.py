@@ -28,6 +28,7 @@ class Account:
         self._num_saved = 0
         self._seconds_saved = 0.0
         self._seconds = 0.0
+        self._num_recorded = 0
 
     def add(self, outcome: StepOutcome) -> None:
         """Counts one more step, which must come in the order of its number."""
@@ -36,6 +37,7 @@ class Account:
             self._stages[outcome.stage] += 1
         for entry in outcome.examined:
             self._statuses[entry.result.status] += 1
+            self._num_recorded += bool(entry.result.recorded_in)
             self.training_seconds[entry.cell] += entry.result.seconds
             self._seconds += entry.result.seconds
         if outcome.kind == "propose" and outcome.cells:
@@ -69,6 +71,7 @@ class Account:
             "stages": dict(sorted(self._stages.items())),
             "trials": sum(statuses.values()),
             "statuses": dict(sorted(statuses.items())),
+            **({"recorded_in_other_runs": self._num_recorded} if self._num_recorded else {}),
             "reproducible": not any(statuses[status] for status in NOT_REPRODUCIBLE),
             "baseline": {task: knowledge.baseline.get(task) for task in knowledge.tasks},
             "listed": len(knowledge.listed),

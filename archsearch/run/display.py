@@ -27,8 +27,11 @@ class Progress:
     def __init__(self, plan: SearchPlan) -> None:
         self._plan = plan
         self._begin = time.monotonic()
-        self.num_founder_trials = len(plan.founders) * sum(task.max_settings for task in plan.tasks)
+        self.num_founder_trials = len(plan.founders) * sum(
+            plan.num_trials(task, task.max_settings) for task in plan.tasks
+        )
         self.num_recorded = 0
+        self.num_copied = 0
         self.num_computed = 0
         self.num_candidates = 0
         self.num_dropped = 0
@@ -41,6 +44,9 @@ class Progress:
 
     def count_trial(self, result: TrialResult, *, recorded: bool) -> None:
         """Counts a trial that was answered."""
+        copied = bool(result.recorded_in) and not recorded
+        self.num_copied += copied
+        recorded = recorded or copied
         self.num_recorded += recorded
         self.num_computed += not recorded
         if self._founders_are_done and self._pace_from is None and not recorded:
@@ -116,8 +122,10 @@ class Progress:
         else:
             parts.append(f"candidates {self.num_candidates}/{self._plan.num_candidates}")
             parts.append(f"trials {self.num_recorded + self.num_computed}")
-        if self.num_recorded:
-            parts.append(f"{self.num_recorded} from the journal")
+        if self.num_recorded > self.num_copied:
+            parts.append(f"{self.num_recorded - self.num_copied} from the journal")
+        if self.num_copied:
+            parts.append(f"{self.num_copied} recorded in other runs")
         # copies: the live table is drawn by another thread than the one that counts
         stages, failures = dict(self.stages), dict(self.failures)
         fallen = [f"{stage} {count}" for stage, count in stages.items() if stage not in {COMPLETED, NOTHING_NEW}]
@@ -157,8 +165,8 @@ class PlainDisplay:
         if not self._progress.num_computed:
             return
         if outcome.kind == "baseline":
-            baseline = evolution.knowledge.baseline
-            best = ", ".join(f"{task} {baseline[task]:.3f}" for task in evolution.knowledge.tasks)
+            knowledge = evolution.knowledge
+            best = ", ".join(f"{task} {knowledge.baseline_value(task):.3f}" for task in knowledge.tasks)
             self._print(f"founders done, the baseline's best: {best}")
         elif outcome.kind == "propose" and outcome.stage == COMPLETED:
             digest = outcome.cells[0].digest
@@ -223,7 +231,7 @@ def make_display(plan: SearchPlan, workers: int = 1) -> PlainDisplay | LiveDispl
         plan: The search.
         workers: Worker processes; 0 counts as one, this process.
     """
-    console = Console()
+    console = Console(markup=False)
     if console.is_terminal:
         return LiveDisplay(plan, console, max(1, workers))
     return PlainDisplay(plan, sys.stdout)

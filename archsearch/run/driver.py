@@ -16,11 +16,11 @@ from archsearch.run.executor import Executor
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
+from archsearch.run.other_lengths import from_other_lengths
 from archsearch.run.quarantine import Quarantine
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
-from archsearch.trials.lengths import result_for_length
-from archsearch.trials.trial import Trial, TrialResult
+from archsearch.trials.trial import RECORDED_IN, Trial, TrialResult
 
 POLL_SECONDS = 0.5
 _logger = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class _Answers:
             verdicts = self._quarantine.verdicts([trial for _, trial in asked])
             for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
                 result = self._journal.result(trial.key)
-                if result is None and (result := self._from_other_lengths(trial)):
+                if result is None and (result := from_other_lengths(self._journal, trial)):
                     self._keeper.add_trials([(trial, result)])
                 if result is not None:
                     self._tell(trial, result, recorded=True)
@@ -174,14 +174,6 @@ class _Answers:
                     self.tell_computed([(trial, verdict)])
                 else:
                     heapq.heappush(self.waiting, (step, order, trial))
-
-    def _from_other_lengths(self, trial: Trial) -> TrialResult | None:
-        """Returns a result that a shorter or longer training of the same trial gives, bit for bit."""
-        results = (
-            result_for_length(trial.max_steps, max_steps, recorded)
-            for max_steps, recorded in self._journal.of_other_lengths(trial)
-        )
-        return next((result for result in results if result is not None), None)
 
     def tell_computed(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
         """Keeps new results and hands them in."""
@@ -215,4 +207,5 @@ def _finish_in_flight(executor: Executor, answers: _Answers, num_in_flight: int,
 
 def without_curve(result: TrialResult) -> TrialResult:
     """Returns what of a result the search looks at: with thousands of steps in flight, curves would fill the memory."""
-    return replace(result, curve=(), environment={})
+    mark = {RECORDED_IN: result.recorded_in} if result.recorded_in else {}
+    return replace(result, curve=(), environment=mark)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from archsearch.trials.trial import TrialResult
+from archsearch.trials.trial import RECORDED_IN, TrialResult
 
 
 class Environments:
@@ -18,12 +18,12 @@ class Environments:
         """
         if not result.environment:  # a trial that never came to train
             return ""
-        environment = tuple(sorted(result.environment.items()))
+        environment = tuple(sorted(pair for pair in result.environment.items() if pair[0] != RECORDED_IN))
         if environment in self._seen:
             return ""
         before = [dict(seen) for seen in self._seen]
         self._seen.add(environment)
-        changes = [_changes(result.environment, other) for other in before]
+        changes = [_changes(dict(environment), other) for other in before]
         if not changes or "" in changes:
             return ""
         return (

@@ -43,7 +43,7 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
         trial_seconds: Measured or estimated seconds of one trial, by task.
         workers: Trials at once; 0 counts as 1.
     """
-    founders = sum(len(plan.founders) * _climb(plan, task, task.max_settings).trials for task in plan.tasks)
+    founders = sum(len(plan.founders) * plan.num_trials(task, task.max_settings) for task in plan.tasks)
     most, expected = _Sum(trial_seconds), _Sum(trial_seconds)
     reaching = 1.0
     for task in plan.all_tasks:
@@ -132,7 +132,7 @@ def _climb(plan: SearchPlan, task: TaskPlan, num_settings: int) -> _Climb:
     if not num_settings:
         return _Climb(0, 0.0)
     counts = [(rung.num_settings(num_settings), rung.max_steps(task.max_steps)) for rung in plan.rungs(task)]
-    return _Climb(sum(count for count, _ in counts), sum(count * steps for count, steps in counts) / task.max_steps)
+    return _Climb(plan.num_trials(task, num_settings), sum(count * steps for count, steps in counts) / task.max_steps)
 
 
 class _Sum:

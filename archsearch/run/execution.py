@@ -1,6 +1,7 @@
 """How trials are computed: by how many, where, and within which limits. None of it is part of a search's identity."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Execution:
         grace_seconds: Time that trials in flight get to end when the run is stopped.
         address: Of an existing Ray cluster, `auto` or `HOST:PORT`; None for a private Ray on this machine.
         max_equal_failures: Trials in a row, of more than one cell, that may fail with the same error.
+        recorded: Folders of other runs whose trials answer equal ones.
     """
 
     workers: int | None = 0
@@ -39,3 +41,4 @@ class Execution:
     grace_seconds: float = 10.0
     address: str | None = None
     max_equal_failures: int = 20
+    recorded: tuple[Path, ...] = ()

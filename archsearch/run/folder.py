@@ -11,6 +11,8 @@ from archsearch.run.whole_files import remove_leftovers, write_atomically
 
 __all__ = ["RunFolder", "write_atomically"]
 
+MAX_CONFIG_BYTES = 1_000_000
+
 
 class RunFolder:
     """The files of one run.
@@ -116,7 +118,14 @@ class RunFolder:
             SearchStateError: There is none.
         """
         try:
-            return self.config_path.read_text(encoding="utf-8")
+            with self.config_path.open("rb") as file:
+                content = file.read(MAX_CONFIG_BYTES + 1)
+            if len(content) > MAX_CONFIG_BYTES:
+                raise SearchStateError(
+                    f"{self.config_path}: expected a run's configuration of at most {MAX_CONFIG_BYTES:,} bytes; this "
+                    f"file is larger. Is it the one that the run was started with?"
+                )
+            return content.decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SearchStateError(f"{self.config_path}: the run's configuration cannot be read ({error}).") from error
 

@@ -68,7 +68,7 @@ def locked(path: Path) -> Iterator[None]:
         SearchStateError: Another process holds it.
         OSError: The file cannot be written.
     """
-    with path.open("a+", encoding="utf-8") as file:
+    with path.open("a+", encoding="utf-8", errors="replace") as file:
         _lock(file, path)
         left = _read(file)
         if left is not None:
@@ -91,7 +91,7 @@ def locked(path: Path) -> Iterator[None]:
 def holder_of(path: Path) -> Holder | None:
     """Returns who holds a lock file, as far as can be told without locking it; None if nobody does."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             holder = _read(file)
     except OSError:
         return None

@@ -204,11 +204,13 @@ class Machines:
         return self._num_slots if self._most is None else min(self._most, self._num_slots)
 
     def refuse(self, node_id: str, reason: str) -> str:
-        """Keeps a machine out from now on and returns why, in words.
+        """Keeps a machine out from now on and returns why, in words; an empty text if that was said before.
 
         Raises:
             SearchStateError: None is left.
         """
+        if node_id in self.refused:  # it had been given several trials
+            return ""
         names = {node["NodeID"]: name_of(node) for node in self._ray.nodes()}
         self.refused[node_id] = reason
         self._due = 0.0

@@ -12,7 +12,7 @@ from archsearch.run.execution import Execution, Limits
 from archsearch.run.executor import TrialEvaluator
 from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, start_private
 from archsearch.run.ray_folder import RayFolder
-from archsearch.run.supervisor import Supervisor
+from archsearch.run.supervisor import Supervisor, longest_seconds
 from archsearch.run.trial_worker import here
 from archsearch.trials.trial import Status, Trial, TrialResult
 
@@ -56,6 +56,8 @@ class RayExecutor:
         self._ray = ray = load_ray(is_private=is_private)
         self._folder = RayFolder() if is_private else None
         self._in_flight: dict[Any, Trial] = {}
+        self._overdue_at: dict[Any, float] = {}
+        self._longest_seconds = longest_seconds(execution.limits)
         self._losses: Counter[str] = Counter()
         try:
             if execution.address is not None:
@@ -82,7 +84,10 @@ class RayExecutor:
     def submit(self, trial: Trial) -> None:
         """Hands a trial to a worker."""
         task = self._compute.options(**self._machines.options())
-        self._in_flight[task.remote(self._evaluator, self._limits, self._own, trial)] = trial
+        reference = task.remote(self._evaluator, self._limits, self._own, trial)
+        self._in_flight[reference] = trial
+        if self._longest_seconds is not None:
+            self._overdue_at[reference] = time.monotonic() + self._longest_seconds
 
     def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:
         """Returns the trials finished, as soon as there is one, or none after the time.
@@ -96,11 +101,14 @@ class RayExecutor:
             time.sleep(timeout_seconds)
             return []
         ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout_seconds)
+        if not ready:
+            self._cancel_overdue()
         finished = []
         for reference in ready:
             trial = self._in_flight[reference]
             result = self._result_of(reference, trial)
             del self._in_flight[reference]  # only now: an interrupt before this leaves it to `collect`
+            self._overdue_at.pop(reference, None)
             if result is not None:
                 finished.append((trial, result))
             else:
@@ -124,6 +132,13 @@ class RayExecutor:
         if self._folder is not None:
             self._folder.remove()
 
+    def _cancel_overdue(self) -> None:
+        """Ends workers that do not watch over their trials any more, as when they are stopped by a signal."""
+        now = time.monotonic()
+        for reference in [reference for reference, end in self._overdue_at.items() if now > end]:
+            del self._overdue_at[reference]
+            self._ray.cancel(reference, force=True)
+
     def _result_of(self, reference: Any, trial: Trial) -> TrialResult | None:
         """Returns a finished trial's result, None if it must be handed out again."""
         exceptions = self._ray.exceptions
@@ -137,12 +152,14 @@ class RayExecutor:
             ) from error
         except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.TaskUnschedulableError) as error:
             return self._after_loss(trial, "node_lost", error)
-        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
+        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.TaskCancelledError) as error:
             return self._after_loss(trial, "worker_lost", error)
-        for note in answer["notes"]:
+        notes = answer["notes"]
+        if "refused" in answer:
+            notes = [self._machines.refuse(answer["node"], answer["refused"])]
+        for note in filter(None, notes):
             _logger.warning("%s", note)
         if "refused" in answer:
-            _logger.warning("%s", self._machines.refuse(answer["node"], answer["refused"]))
             return None
         return TrialResult.from_record(answer["record"])
 

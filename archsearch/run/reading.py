@@ -28,6 +28,7 @@ from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.setting import Setting
+from archsearch.trials.task import is_task_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,12 +204,12 @@ class Run:
         """Returns the setting with which a cell did best on a task.
 
         Raises:
-            ConfigError: The cell has no accuracy on the task.
+            ConfigError: The cell has no result on the task.
         """
         record = self.knowledge.cells.get(digest)
         ranked = record.history(task).ranked() if record else []
         if not ranked:
-            raise ConfigError(f"{self.path}: cell '{digest}' has no accuracy on task '{task}' in this run.")
+            raise ConfigError(f"{self.path}: cell '{digest}' has no result on task '{task}' in this run.")
         return ranked[0][1]
 
 
@@ -274,7 +275,7 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
         penalty = CostPenalty(**json.loads(journal.about("penalty") or "{}"))
     except (TypeError, ValueError) as error:
         raise damaged(folder.journal_path, "the names of the run's tasks are missing") from error
-    if not tasks or not all(isinstance(task, str) for task in tasks):
+    if not tasks or not all(isinstance(task, str) and is_task_name(task) for task in tasks):
         raise damaged(folder.journal_path, f"expected the names of the run's tasks, found {tasks!r}")
     about = {name: journal.about(name) or "" for name in ("made_by", "continued_by")}
     return Run(folder, tasks, list_size, trials, outcomes, about, penalty)

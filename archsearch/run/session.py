@@ -1,22 +1,22 @@
 """One sitting at a run: opens the journal, drives the search, keeps the views up to date, stops cleanly."""
 
-import json
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archsearch.errors import ArchSearchError, SearchStateError
+from archsearch.errors import ArchSearchError
 from archsearch.run.driver import Observer, drive
 from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
 from archsearch.run.folder import RunFolder
+from archsearch.run.identity import note_identity
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
 from archsearch.run.live_views import LiveViews
 from archsearch.run.reading import read_journal
+from archsearch.run.recorded import RecordedExecutor
 from archsearch.run.view_files import ViewFiles
 from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
@@ -78,34 +78,12 @@ def run_search(
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
-            _note_identity(journal, plan)
+            note_identity(journal, plan)
             return _drive(plan, folder, journal, evaluator, execution, observer, leave)
         except KeyboardInterrupt as error:
             raise Stopped(f"{folder.path}: stopped; every finished trial is kept.") from error
         finally:
             journal.close()
-
-
-def _note_identity(journal: Journal, plan: SearchPlan) -> None:
-    """Keeps what readers need, who made the run, and who is at work on it now.
-
-    Raises:
-        SearchStateError: The run was started with another plan.
-    """
-    kept = journal.about("plan")
-    if kept is not None and kept != plan.identity:
-        raise SearchStateError(
-            f"run made by archsearch {journal.about('made_by')}: expected the plan it was started with, got another. "
-            f"Its config.yaml, a task's files or the code of archsearch (now {version('archsearch')}) has changed: "
-            f"restore them, or start a new run."
-        )
-    if kept is None:
-        journal.note("plan", plan.identity)
-        journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
-        journal.note("list_size", str(plan.list_size))
-        journal.note("penalty", json.dumps(asdict(plan.penalty)))
-        journal.note("made_by", version("archsearch"))
-    journal.note("continued_by", version("archsearch"))
 
 
 def _drive(
@@ -130,7 +108,9 @@ def _drive(
         try:
             # in this process a trial cannot be waited for and watched at once: there a signal ends it
             with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
-                drive(evolution, journal, executor, views, views.bring_up_to_date, interrupts, execution)
+                answering = RecordedExecutor(executor, execution.recorded)
+                with closing(answering):
+                    drive(evolution, journal, answering, views, views.bring_up_to_date, interrupts, execution)
         finally:
             with interrupts.ignored():
                 executor.close()

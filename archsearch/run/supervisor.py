@@ -20,6 +20,13 @@ MAX_LOSSES = 3
 MAX_CRASHES_ALONE = 2
 
 
+def longest_seconds(limits: Limits) -> float | None:
+    """Returns the most time a supervisor can need for a trial, however often it must be run; None without a limit."""
+    if limits.seconds is None:
+        return None
+    return (1 + MAX_CRASHES_ALONE + MAX_LOSSES) * (START_SECONDS + limits.seconds + OVERRUN_SECONDS)
+
+
 class Supervisor:
     """Computes one trial at a time in a process of its own, which it keeps from trial to trial.
 

@@ -1,33 +1,36 @@
 """The tables of a run: views of the journal as data frames, and their text."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from archsearch.run.journal import JournaledTrial
+from archsearch.run.spreadsheets import without_formulas
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 from archsearch.search.outcome import StepOutcome
+from archsearch.trials.metric import ACCURACY
 
 
 def leaderboard_frame(knowledge: Knowledge, training_seconds: Mapping[str, float]) -> pd.DataFrame:
     """Returns the listed cells, best first; the clock column comes last."""
-    rows = [_flat(row, knowledge.tasks, training_seconds.get(row.cell, 0.0)) for row in leaderboard_rows(knowledge)]
-    return pd.DataFrame(rows, columns=_leaderboard_columns(knowledge.tasks))
+    columns = {task: f"{knowledge.metrics.get(task, ACCURACY).name}_{task}" for task in knowledge.tasks}
+    rows = [_flat(row, columns, training_seconds.get(row.cell, 0.0)) for row in leaderboard_rows(knowledge)]
+    return pd.DataFrame(rows, columns=_leaderboard_columns(columns))
 
 
-def _leaderboard_columns(tasks: Sequence[str]) -> list[str]:
-    of_tasks = [f"{number}_{task}" for task in tasks for number in ("ratio", "accuracy")]
+def _leaderboard_columns(value_columns: Mapping[str, str]) -> list[str]:
+    of_tasks = [name for task, value_column in value_columns.items() for name in (f"ratio_{task}", value_column)]
     of_cell = ["parameters", "multiply_adds", "nodes", "states", "parent", "transformations", "step", "trials"]
     return ["rank", "cell", "name", "fitness", *of_tasks, *of_cell, "settings_best", "equations", "training_seconds"]
 
 
-def _flat(row: LeaderboardRow, tasks: Sequence[str], seconds: float) -> dict[str, Any]:
+def _flat(row: LeaderboardRow, value_columns: Mapping[str, str], seconds: float) -> dict[str, Any]:
     flat: dict[str, Any] = {"rank": row.rank, "cell": row.cell, "name": row.name, "fitness": row.fitness}
-    for task in tasks:
+    for task, value_column in value_columns.items():
         flat[f"ratio_{task}"] = row.ratios[task]
-        flat[f"accuracy_{task}"] = row.accuracies[task]
+        flat[value_column] = row.values[task]
     for name in ("parameters", "multiply_adds", "nodes", "states", "parent"):
         flat[name] = getattr(row, name)
     flat["transformations"] = " ".join(row.transformations)
@@ -62,8 +65,8 @@ def in_order(
 
 _TRIAL_COLUMNS = [
     *("step", "cell", "task", "init_scale", "learning_rate", "max_gradient_norm", "num_layers", "max_parameters"),
-    *("replicate", "max_steps", "status", "accuracy", "training_steps", "parameters", "hidden_size", "error", "key"),
-    "training_seconds",
+    *("replicate", "max_steps", "status", "metric", "value", "training_steps", "parameters", "hidden_size", "error"),
+    *("key", "training_seconds"),
 ]
 
 
@@ -79,7 +82,8 @@ def _trial_row(trial: JournaledTrial, step: int | None) -> dict[str, Any]:
         "replicate": trial.replicate,
         "max_steps": trial.max_steps,
         "status": result.status,
-        "accuracy": result.accuracy,
+        "metric": result.metric,
+        "value": result.value,
         "training_steps": result.steps,
         "parameters": result.parameters,
         "hidden_size": result.hidden_size,
@@ -113,5 +117,5 @@ def candidates_frame(outcomes: Iterable[StepOutcome]) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Returns a table as the text of its file."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Returns a table as the text of its file, without formulas."""
+    return without_formulas(frame).to_csv(index=False, lineterminator="\n")

@@ -28,6 +28,7 @@ class Watcher:
         self._first: tuple[float, int, int] | None = None
         self._num_failed_reads = 0
         self._state: LiveState | None = None
+        self.run: Run | None = None  # as of the last look
         self.read_seconds = 0.0
 
     @property
@@ -45,7 +46,7 @@ class Watcher:
         if not self._folder.journal_path.is_file():
             return None
         try:
-            run = load_run(self._folder.path)
+            run = self.run = load_run(self._folder.path)
         except FileFormatError:  # once may be: it was read in the moment in which the search opened or closed it
             self._num_failed_reads += 1
             if self._num_failed_reads >= MAX_FAILED_READS:

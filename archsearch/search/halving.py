@@ -34,7 +34,7 @@ def climb(
 ) -> Generator[Asked, Answered, tuple[tuple[Examined, ...], bool]]:
     """Asks for the trials of one rung after the other; of each group only the best settings go on.
 
-    Settings without an accuracy do not go on, ties go by setting. Groups climb side by side.
+    Settings without a result do not go on, ties go by setting. Groups climb side by side.
 
     Args:
         plan: The search's plan.
@@ -68,7 +68,7 @@ def climb(
 
 def _survivors(group: Group, entries: Sequence[Examined], count: int) -> Group:
     own = [entry for entry in entries if (entry.cell, entry.task) == (group.cell.digest, group.task.name)]
-    counted = [(entry.result.accuracy, entry.setting) for entry in own if entry.result.accuracy is not None]
+    counted = [(entry.result.quality, entry.setting) for entry in own if entry.result.quality is not None]
     ranked = sorted(counted, key=lambda pair: (-pair[0], pair[1]))
     return replace(group, settings=tuple(setting for _, setting in ranked[:count]))
 

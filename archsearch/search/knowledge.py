@@ -10,6 +10,7 @@ from immutables import Map
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.outcome import COMPLETED, Examined, Introduced, StepOutcome
+from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.setting import Setting
 
 
@@ -18,15 +19,16 @@ class TaskHistory:
     """A cell's results on one task, in the order consumed.
 
     Attributes:
-        outcomes: Setting and best validation accuracy; None where there is none to count.
+        outcomes: Setting and quality: the best validation value of the task's metric, turned so that more is better;
+            None where there is none to count.
     """
 
     outcomes: tuple[tuple[Setting, float | None], ...] = ()
 
     @cached_property
     def best(self) -> float | None:
-        """The best accuracy so far, which is the cell's quality on the task (R1)."""
-        return max((accuracy for _, accuracy in self.outcomes if accuracy is not None), default=None)
+        """The best quality so far, which is the cell's on the task (R1)."""
+        return max((quality for _, quality in self.outcomes if quality is not None), default=None)
 
     @cached_property
     def tried(self) -> frozenset[Setting]:
@@ -40,11 +42,11 @@ class TaskHistory:
 
     @cached_property
     def _ranked(self) -> tuple[tuple[float, Setting], ...]:
-        counted = [(accuracy, setting) for setting, accuracy in self.outcomes if accuracy is not None]
+        counted = [(quality, setting) for setting, quality in self.outcomes if quality is not None]
         return tuple(sorted(counted, key=lambda pair: (-pair[0], pair[1])))
 
     def ranked(self) -> tuple[tuple[float, Setting], ...]:
-        """Returns accuracy and setting, best first, ties by setting; what has no accuracy is left out."""
+        """Returns quality and setting, best first, ties by setting; what has no quality is left out."""
         return self._ranked
 
 
@@ -77,7 +79,7 @@ class CellRecord:
         return self.histories.get(task, TaskHistory())
 
     def best(self, task: str) -> float:
-        """Returns the best accuracy on a task, or one below every threshold where there is none."""
+        """Returns the best quality on a task, or one below every threshold where there is none."""
         best = self.history(task).best
         return -1.0 if best is None else best
 
@@ -86,7 +88,7 @@ class CellRecord:
         histories = self.histories
         for entry in examined:
             outcomes = histories.get(entry.task, TaskHistory()).outcomes
-            histories = histories.set(entry.task, TaskHistory((*outcomes, (entry.setting, entry.result.accuracy))))
+            histories = histories.set(entry.task, TaskHistory((*outcomes, (entry.setting, entry.result.quality))))
         return replace(self, histories=histories)
 
 
@@ -102,8 +104,9 @@ class Knowledge:
         cells: Every cell met, by digest.
         listed: `(standing, digest)` of the best cells, best first, ties by digest (R1).
         graphs: Canonical graphs of the listed cells only.
-        baseline: The baseline's best accuracy by task, constant from step 0 on (R2).
+        baseline: The baseline's best quality by task, constant from step 0 on (R2).
         baseline_rungs: The same by task and maximal training steps of the trials that gave it.
+        metrics: What each task measures, by task, from step 0 on.
         founders: Digests of the founders.
         founder_graphs: Digests with canonical graphs, in the same order.
         population: Digests with canonical graphs of the cells that completed last, oldest first.
@@ -118,12 +121,13 @@ class Knowledge:
     graphs: "Map[str, CellGraph]" = field(default_factory=Map)
     baseline: "Map[str, float]" = field(default_factory=Map)
     baseline_rungs: "Map[tuple[str, int], float]" = field(default_factory=Map)
+    metrics: "Map[str, Metric]" = field(default_factory=Map)
     founders: tuple[str, ...] = ()
     founder_graphs: tuple[tuple[str, CellGraph], ...] = ()
     population: tuple[tuple[str, CellGraph], ...] = ()
 
     def ratios(self, record: CellRecord) -> Mapping[str, float]:
-        """Returns accuracy ÷ the baseline's best for each task on which the cell has a result."""
+        """Returns quality ÷ the baseline's best for each task on which the cell has a result."""
         bests = {task: record.history(task).best for task in self.tasks}
         return {task: best / self.baseline[task] for task, best in bests.items() if best is not None}
 
@@ -136,6 +140,11 @@ class Knowledge:
         """Returns what the cell is ranked by: its fitness, less what its cost takes; below all others without one."""
         fitness = self.fitness(record)
         return -math.inf if fitness is None else fitness * record.factor
+
+    def baseline_value(self, task: str) -> float | None:
+        """Returns the baseline's best value of the task's metric, None before step 0 is folded."""
+        quality = self.baseline.get(task)
+        return None if quality is None else self.metrics[task].value(quality)
 
     def fold(self, outcome: StepOutcome) -> "Knowledge":
         """Returns the knowledge after one more step, which must come in the order of its number."""
@@ -165,11 +174,14 @@ class Knowledge:
         baseline = Map({task: best for task, best in bests.items() if best is not None})
         rungs: dict[tuple[str, int], float] = {}
         for entry in outcome.examined:
-            if entry.cell == digests[0] and entry.result.accuracy is not None:
+            if entry.cell == digests[0] and entry.result.quality is not None:
                 rung = (entry.task, entry.max_steps)
-                rungs[rung] = max(rungs.get(rung, entry.result.accuracy), entry.result.accuracy)
+                rungs[rung] = max(rungs.get(rung, entry.result.quality), entry.result.quality)
+        results = [(entry.task, entry.result) for entry in outcome.examined]
+        metrics = Map({task: METRICS[result.metric] for task, result in results if result.value is not None})
         graphs = tuple((introduced.digest, introduced.graph) for introduced in outcome.cells)
-        return replace(self, baseline=baseline, baseline_rungs=Map(rungs), founders=digests, founder_graphs=graphs)
+        found = replace(self, baseline=baseline, baseline_rungs=Map(rungs), metrics=metrics)
+        return replace(found, founders=digests, founder_graphs=graphs)
 
     def _with_population(self, outcome: StepOutcome) -> "Knowledge":
         """Adds the cells that completed as the youngest; the oldest go. A cell met again is young again."""

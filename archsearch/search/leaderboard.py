@@ -16,8 +16,8 @@ class LeaderboardRow:
         cell: Its digest.
         name: A founder's name; empty for a found cell.
         fitness: The least ratio (R3).
-        ratios: Best accuracy ÷ the baseline's best, by task.
-        accuracies: Best validation accuracy, by task.
+        ratios: Best quality ÷ the baseline's best, by task.
+        values: Best validation value of the task's metric, by task.
         parameters: Of the cell alone, at 128 inputs and units.
         multiply_adds: Per time step and sequence, likewise.
         nodes: Computed nodes.
@@ -35,7 +35,7 @@ class LeaderboardRow:
     name: str
     fitness: float
     ratios: dict[str, float]
-    accuracies: dict[str, float]
+    values: dict[str, float]
     parameters: int
     multiply_adds: int
     nodes: int
@@ -66,7 +66,7 @@ def _row(knowledge: Knowledge, rank: int, record: CellRecord) -> LeaderboardRow:
         name=record.name,
         fitness=fitness,
         ratios=dict(knowledge.ratios(record)),
-        accuracies={task: accuracy for task, (accuracy, _) in bests.items()},
+        values={task: knowledge.metrics[task].value(quality) for task, (quality, _) in bests.items()},
         parameters=count_parameters(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE),
         multiply_adds=count_multiply_adds(graph.structure, REFERENCE_SIZE, REFERENCE_SIZE),
         nodes=len(graph.nodes),

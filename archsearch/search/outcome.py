@@ -1,5 +1,6 @@
 """What a consumed step of a search decided: enough to fold it into the knowledge, and to be read years later."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,6 +9,10 @@ from archsearch.errors import FileFormatError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import TrialResult
+
+MAX_NAME = 500
+
+_DIGEST = re.compile(r"c_[0-9a-f]{16}")
 
 Kind = Literal["baseline", "propose", "reevaluate"]
 
@@ -71,8 +76,8 @@ class StepOutcome:
         stage: Name of the task at which the cell fell, `completed` if at none, `nothing_new` if no cell was found.
         examined: The results consumed, in order.
         dropped: `(digest, reason)` of the children drawn and not taken, in order: one of the reasons above, what was
-            proved of it (`archsearch.mutation.rejections`), or the bound that was broken. With `no child` the digest is the
-            parent's.
+            proved of it (`archsearch.mutation.rejections`), or the bound that was broken. With `no child` the digest
+            is the parent's.
     """
 
     number: int
@@ -114,6 +119,8 @@ class StepOutcome:
             FileFormatError: A field is missing, or a result that the step consumed is.
         """
         try:
+            for cell in record["cells"]:
+                _check_names(cell)
             cells = tuple(
                 Introduced(
                     cell["digest"],
@@ -136,3 +143,21 @@ class StepOutcome:
             raise FileFormatError(
                 f"step {record.get('number')}: expected the fields of a step, got {error!r}"
             ) from error
+
+
+def _check_names(cell: Mapping[str, Any]) -> None:
+    """Checks what becomes the name of a file or is printed: a file from somebody else may hold any text.
+
+    Raises:
+        ValueError: A digest or a name is none.
+    """
+    for digest in (cell["digest"], cell["parent"]):
+        if digest and not is_digest(digest):
+            raise ValueError(f"{str(digest)[:80]!a} is no cell's id")
+    if len(cell["name"]) > MAX_NAME or not cell["name"].isprintable():
+        raise ValueError(f"{cell['name'][:80]!a} is no name of a cell")
+
+
+def is_digest(text: str) -> bool:
+    """Tells whether a text has the form of a cell's id."""
+    return _DIGEST.fullmatch(text) is not None

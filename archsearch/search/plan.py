@@ -1,6 +1,6 @@
 """What a search is to do: its identity besides the results."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal
 
 from archsearch.errors import ConfigError
@@ -185,9 +185,32 @@ class SearchPlan:
         decisive = [pair for pair in others if pair[0] not in {"num_candidates", "founders", *as_before}]
         return digest("plan", repr(founders), repr(decisive))
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """What `identity` identifies, part by part, under the names that settings have: for saying what differs."""
+        found = {"seed": str(self.root_seed)}
+        found["founders"] = " ".join(f"{founder.name}={founder.graph.digest}" for founder in self.founders)
+        for task in self.all_tasks:
+            where = "screen" if task is self.screen else f"task.{task.name}"
+            found[f"{where} (settings, data or code version of the task)"] = task.digest
+            for name, text in _flat(task):
+                if name not in {"name", "digest"}:
+                    found[f"{where}.search.{name}"] = text
+        said = {"root_seed", "founders", "screen", "tasks", "num_candidates"}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in said or (field.name in LATER_FIELDS and value == field.default):
+                continue
+            found |= {f"{field.name}.{name}".rstrip("."): text for name, text in _flat(value)}
+        return found
+
     def rungs(self, task: TaskPlan) -> tuple[Rung, ...]:
         """Returns how far the settings of a task are trained; the screen's always to the end."""
         return WHOLE if task == self.screen else self.strategy.rungs or WHOLE
+
+    def num_trials(self, task: TaskPlan, num_settings: int) -> int:
+        """Returns the trials of so many settings of one cell on a task, over all rungs."""
+        return sum(rung.num_settings(num_settings) for rung in self.rungs(task)) if num_settings else 0
 
     @property
     def all_tasks(self) -> tuple[TaskPlan, ...]:
@@ -198,3 +221,14 @@ class SearchPlan:
     def baseline(self) -> Founder:
         """The cell that every other is compared with."""
         return self.founders[0]
+
+
+def _flat(value: object) -> list[tuple[str, str]]:
+    """Returns the fields of a dataclass, those within it included, as dotted names and texts."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return [("", repr(value))]
+    return [
+        (f"{field.name}.{name}".rstrip("."), text)
+        for field in fields(value)
+        for name, text in _flat(getattr(value, field.name))
+    ]

@@ -168,7 +168,7 @@ def check_baseline(plan: SearchPlan, knowledge: Knowledge, outcome: StepOutcome)
         outcome: That step.
 
     Raises:
-        SearchStateError: The baseline has no positive accuracy on a task.
+        SearchStateError: The baseline has no positive quality on a task.
     """
     for task in plan.tasks:
         if knowledge.baseline.get(task.name, 0.0) > 0.0:
@@ -178,7 +178,8 @@ def check_baseline(plan: SearchPlan, knowledge: Knowledge, outcome: StepOutcome)
         causes = Counter(f"{result.status} ({result.error})" if result.error else result.status for result in results)
         cause, times = causes.most_common(1)[0]
         raise SearchStateError(
-            f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 from at least one of "
-            f"{len(results)} settings, got none; {times} of them: {cause}. Every ratio would be meaningless. If "
-            f"training diverged or learned nothing, start a new run with other settings or more steps."
+            f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 (or a value of another "
+            f"metric) from at least one of {len(results)} settings, got none; {times} of them: {cause}. Every ratio "
+            "would be meaningless. If training diverged or learned nothing, start a new run with other settings or "
+            "more steps."
         )

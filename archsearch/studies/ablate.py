@@ -16,6 +16,7 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_parameters
 from archsearch.graph.measures import count_matrices
 from archsearch.mutation.bounds import REFERENCE_SIZE
+from archsearch.studies.intervals import interval_columns
 from archsearch.studies.replicates import ABLATING_REPLICATE
 from archsearch.studies.simplifications import Simplification
 from archsearch.studies.sitting import Sitting
@@ -116,13 +117,10 @@ class Ablation:
         rows = []
         for row in self.rows:
             graph, judgement = row.simplification.graph, row.judgement
-            fitness = judgement.fitness
             flat: dict[str, object] = {"change": row.simplification.change, "effect": row.effect, "cell": graph.digest}
-            limits = {"ratio": fitness} | {f"ratio_{task}": judgement.ratios.get(task) for task in self._tasks()}
-            for name, interval in limits.items():
-                flat[name] = interval and interval.estimate
-                flat[f"{name}_low"] = interval and interval.low
-                flat[f"{name}_high"] = interval and interval.high
+            flat |= interval_columns("ratio", judgement.fitness)
+            for trial in self.plan.trials:
+                flat |= interval_columns(f"ratio_{trial.task}", judgement.ratios.get(trial.task))
             parameters, nodes = row.size
             rows.append(
                 flat
@@ -130,9 +128,6 @@ class Ablation:
                 | {"states": len(graph.states), "equations": graph.equations()}
             )
         return pd.DataFrame(rows)
-
-    def _tasks(self) -> list[str]:
-        return [trial.task for trial in self.plan.trials]
 
     def _estimate(self, row: Ablated) -> float:
         return row.judgement.fitness.estimate if row.judgement.fitness else 0.0

@@ -23,7 +23,7 @@ from archsearch.mutation.mutate import Child, NoChildError
 from archsearch.search.plan import TaskPlan
 from archsearch.search.strategy import Mutation
 from archsearch.seeds import derive
-from archsearch.studies.recorded_curves import RecordedCurves
+from archsearch.studies.recorded_curves import Curve, RecordedCurves
 from archsearch.trials.trial import Trial, TrialResult
 
 T = TypeVar("T")
@@ -38,6 +38,9 @@ class Answers(Protocol):
 
     def answer(self, trial: Trial) -> TrialResult:
         """Returns the result of a trial; equal trials have equal results."""
+
+    def expected(self, trial: Trial) -> float | None:
+        """Returns the accuracy of a trial but for what its seed adds or takes, as far as that is known."""
 
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
         """Returns the accuracy that fitness is measured with: the baseline's best, whatever a strategy finds of it."""
@@ -82,24 +85,34 @@ class _RecordedAnswers:
 
     def answer(self, trial: Trial) -> TrialResult:
         """Looks the curve up, by the rules above."""
-        own = self.recorded.settings.get((trial.cell, trial.task))
-        if own is None:
+        curves = self._curves(trial)
+        if not curves:
             return TrialResult("failed", None, error="not recorded")
-        setting = trial.setting
-        if setting not in own:
-            setting = self._drawn(self.recorded.settings_of_tasks[trial.task], trial.task, setting.key)
-        if setting not in own:
-            setting = self._drawn(own, trial.cell, trial.task, trial.setting.key)
-        curves = self.recorded.curves[trial.cell, trial.task, setting]
         curve = self._drawn(curves, "replicate", trial.cell, trial.task, trial.setting.key)
         accuracy, steps = curve.until(trial.max_steps)
         return TrialResult("ok", accuracy, steps=steps)
+
+    def expected(self, trial: Trial) -> float | None:
+        """Returns the mean over all replicates."""
+        accuracies = [curve.until(trial.max_steps)[0] for curve in self._curves(trial)]
+        return sum(accuracies) / len(accuracies) if accuracies else None
 
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
         """Returns the baseline's best of all curves."""
         settings = self.recorded.settings.get((baseline.digest, task.name), ())
         curves = [curve for s in settings for curve in self.recorded.curves[baseline.digest, task.name, s]]
         return max((curve.until(task.max_steps)[0] for curve in curves), default=0.0)
+
+    def _curves(self, trial: Trial) -> tuple[Curve, ...]:
+        own = self.recorded.settings.get((trial.cell, trial.task))
+        if own is None:
+            return ()
+        setting = trial.setting
+        if setting not in own:
+            setting = self._drawn(self.recorded.settings_of_tasks[trial.task], trial.task, setting.key)
+        if setting not in own:
+            setting = self._drawn(own, trial.cell, trial.task, trial.setting.key)
+        return self.recorded.curves[trial.cell, trial.task, setting]
 
     @cached_property
     def _children(self) -> Mapping[str, Sequence[str]]:

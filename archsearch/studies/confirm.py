@@ -20,6 +20,7 @@ from archsearch.studies.contestants import Contestant
 from archsearch.studies.replicates import CONFIRMING_REPLICATE, TUNING_REPLICATE
 from archsearch.studies.sitting import Sitting
 from archsearch.studies.values import held_out_value, validation_value
+from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
 
@@ -122,7 +123,8 @@ class Confirmed:
     Attributes:
         plan: What was trained.
         chosen: The settings chosen.
-        values: By cell and task, the value on test data for each seed; None where training failed.
+        values: By cell and task, the quality on test data for each seed; None where training failed.
+        metrics: What each task measures.
         seconds: Spent on each cell.
     """
 
@@ -130,6 +132,12 @@ class Confirmed:
     chosen: Mapping[Place, Setting]
     values: Mapping[str, Mapping[str, tuple[float | None, ...]]]
     seconds: Mapping[str, float]
+    metrics: Mapping[str, Metric]
+
+    def test_values(self, cell: str, task: str) -> tuple[float | None, ...]:
+        """Returns a cell's metric on test data for each seed; None where training failed."""
+        qualities = self.values[cell][task]
+        return tuple(None if quality is None else self.metrics[task].value(quality) for quality in qualities)
 
     def usual_setting(self, cell: str, task: str) -> Setting | None:
         """Returns the setting that a cell's tunings chose most often, ties by setting; None if none chose any."""
@@ -161,7 +169,8 @@ def confirm(plan: ConfirmationPlan, sitting: Sitting) -> Confirmed:
         }
         for contestant in plan.contestants
     }
-    return Confirmed(plan, chosen, values, seconds)
+    metrics = {trial.task: METRICS[tuned[trial.key].metric] for trial in plan.tuning_trials()}
+    return Confirmed(plan, chosen, values, seconds, metrics)
 
 
 def _check_baseline(plan: ConfirmationPlan, results: Results, chosen: Mapping[Place, Setting]) -> None:

@@ -16,10 +16,12 @@ from archsearch.run.views import to_csv
 from archsearch.search.pareto import pareto_front
 from archsearch.studies.confirm import Confirmed
 from archsearch.studies.contestants import Contestant
+from archsearch.studies.intervals import Interval, interval_columns
 from archsearch.studies.sentences import sentence_of
 from archsearch.studies.verdicts import Judgement, judge
 
 FORMAT_VERSION = 1
+ITSELF = Interval(1.0, 1.0, 1.0)  # the baseline's ratio to the baseline
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,13 @@ class Confirmation:
             for row, is_on_it in zip(rows, front, strict=True):
                 row[name] = is_on_it
         rows.sort(key=lambda row: (row["fitness"] is None, -(row["fitness"] or 0.0), row["cell"]))
-        return pd.DataFrame(rows, columns=_columns([task.name for task in plan.search.tasks]))
+        return pd.DataFrame(rows, columns=_columns(self._value_columns))
+
+    @property
+    def _value_columns(self) -> dict[str, str]:
+        """By task, the column of its metric on test data."""
+        metrics = self.confirmed.metrics
+        return {task.name: f"test_{metrics[task.name].name}_{task.name}" for task in self.confirmed.plan.search.tasks}
 
     def sentences(self) -> list[str]:
         """Returns one plain sentence per cell, in the order of the frame; none for the baseline."""
@@ -71,7 +79,10 @@ class Confirmation:
             "method": "Student's t on log ratios paired by replicate; Bonferroni over finalists, and over tasks for "
             "the upper limit of the fitness",
         }
-        values = {cell: dict(of_cell) for cell, of_cell in self.confirmed.values.items()}
+        values = {
+            cell: {task: self.confirmed.test_values(cell, task) for task in of_cell}
+            for cell, of_cell in self.confirmed.values.items()
+        }
         return json.dumps({**about, "cells": rows, "test_values": values}, indent=1, ensure_ascii=False) + "\n"
 
     def write(self, folder: RunFolder) -> None:
@@ -86,24 +97,17 @@ class Confirmation:
     def _row(self, contestant: Contestant) -> dict[str, Any]:
         plan, cell, structure = self.confirmed.plan, contestant.cell, contestant.graph.structure
         judgement = self.judgements.get(cell)
-        is_baseline = judgement is None
-        fitness = judgement.fitness if judgement else None
         row: dict[str, Any] = {
             "cell": cell,
             "name": contestant.name,
             "role": contestant.role,
             "rank": pd.NA if contestant.rank is None else contestant.rank,
-            "verdict": "baseline" if judgement is None else judgement.verdict,
-            "fitness": 1.0 if is_baseline else fitness and fitness.estimate,
-            "fitness_low": 1.0 if is_baseline else fitness and fitness.low,
-            "fitness_high": 1.0 if is_baseline else fitness and fitness.high,
+            "verdict": judgement.verdict if judgement else "baseline",
+            **interval_columns("fitness", judgement.fitness if judgement else ITSELF),
         }
         for task in plan.search.tasks:
-            ratio = judgement.ratios.get(task.name) if judgement else None
-            row[f"ratio_{task.name}"] = 1.0 if is_baseline else ratio and ratio.estimate
-            row[f"ratio_{task.name}_low"] = 1.0 if is_baseline else ratio and ratio.low
-            row[f"ratio_{task.name}_high"] = 1.0 if is_baseline else ratio and ratio.high
-            row[f"test_accuracy_{task.name}"] = _mean(self.confirmed.values[cell][task.name])
+            row |= interval_columns(f"ratio_{task.name}", judgement.ratios.get(task.name) if judgement else ITSELF)
+            row[self._value_columns[task.name]] = _mean(self.confirmed.test_values(cell, task.name))
             setting = self.confirmed.usual_setting(cell, task.name)
             row[f"setting_{task.name}"] = setting.key if setting else ""
         return row | {
@@ -129,11 +133,11 @@ def judge_all(confirmed: Confirmed, step_milliseconds: Mapping[str, float | None
     return Confirmation(confirmed, judgements, step_milliseconds, engine)
 
 
-def _columns(tasks: Sequence[str]) -> list[str]:
+def _columns(value_columns: Mapping[str, str]) -> list[str]:
     of_tasks = [
-        name.format(task)
-        for task in tasks
-        for name in ("ratio_{}", "ratio_{}_low", "ratio_{}_high", "test_accuracy_{}", "setting_{}")
+        name
+        for task, value in value_columns.items()
+        for name in (f"ratio_{task}", f"ratio_{task}_low", f"ratio_{task}_high", value, f"setting_{task}")
     ]
     first = ["cell", "name", "role", "rank", "verdict", "fitness", "fitness_low", "fitness_high"]
     last = ["seeds", "parameters", "multiply_adds", "nodes", "on_parameters_front", "sentence", "equations"]

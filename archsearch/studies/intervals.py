@@ -23,6 +23,13 @@ class Interval:
     high: float
 
 
+def interval_columns(name: str, interval: Interval | None) -> dict[str, float | None]:
+    """Returns an interval as columns of a table: `NAME`, `NAME_low`, `NAME_high`; empty ones for none."""
+    if interval is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
 def log_ratios(values: Sequence[float | None], others: Sequence[float | None]) -> tuple[float, ...] | None:
     """Returns the logarithms of `value / other`, pair by pair; None if a value is missing or not above zero."""
     pairs = list(zip(values, others, strict=True))

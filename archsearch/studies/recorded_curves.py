@@ -6,6 +6,7 @@ and, where there is more to say, `equations`, `parent` (a name in `cell`) and `r
 """
 
 import json
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -172,26 +172,27 @@ def _read_csv(path: Path) -> RecordedCurves:
     if "parent" in frame:
         pairs = frame[["cell", "parent"]].dropna().drop_duplicates()
         collected.parents |= {digests[c]: digests[p] for c, p in pairs.itertuples(index=False) if p in digests}
-    if "replicate" not in frame:
-        frame["replicate"] = 0
-    points: dict[tuple[Any, ...], list[tuple[int, float]]] = defaultdict(list)
-    columns = ["step", "accuracy", "cell", "task", "replicate", *SETTING_COLUMNS]
-    for step, accuracy, *rest in frame[columns].itertuples(index=False):
-        points[tuple(rest)].append((int(step), float(accuracy)))
-    for (
-        name,
-        task,
-        replicate,
-        init_scale,
-        learning_rate,
-        max_norm,
-        num_layers,
-        max_parameters,
-    ), found in points.items():
-        sizes = (int(num_layers), int(max_parameters))
-        setting = Setting(float(init_scale), float(learning_rate), float(max_norm), *sizes)
-        collected.add((digests[name], str(task), setting), int(replicate), found)
+    replicates = frame["replicate"].fillna(0) if "replicate" in frame else pd.Series(0, index=frame.index)
+    for number, (_, rows) in enumerate(frame.groupby(replicates)):
+        points: dict[tuple[str, str, Setting], list[tuple[int, float]]] = defaultdict(list)
+        for name, task, *numbers in rows[list(COLUMNS)].itertuples(index=False):
+            *setting, step, accuracy = _numbers(path, numbers)
+            init_scale, learning_rate, max_norm, num_layers, max_parameters = setting
+            key = Setting(init_scale, learning_rate, max_norm, int(num_layers), int(max_parameters))
+            points[digests[name], str(task), key].append((int(step), accuracy))
+        for trial, found in points.items():
+            collected.add(trial, number, found)
     return collected.finished(path)
+
+
+def _numbers(path: Path, values: Sequence[object]) -> list[float]:
+    try:
+        numbers = [float(str(value)) for value in values]
+    except ValueError as error:
+        raise FileFormatError(f"{path}: expected numbers in {', '.join(COLUMNS[2:])}; {error}.") from error
+    if not all(map(math.isfinite, numbers)):
+        raise FileFormatError(f"{path}: expected numbers in {', '.join(COLUMNS[2:])}, found an empty field.")
+    return numbers
 
 
 def _cell(path: Path, name: str, equations: str | None) -> CellGraph:

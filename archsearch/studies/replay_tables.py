@@ -60,6 +60,7 @@ def comparison_frame(traces: Traces) -> pd.DataFrame:
         columns: dict[str, Sequence[float]] = {
             "fitness": [end.fitness for end in ends.values()],
             "difference": [end.fitness - others[seed].fitness for seed, end in ends.items()],
+            "expected": [end.expected_fitness - others[seed].expected_fitness for seed, end in ends.items()],
             "steps_share": [end.training_steps / others[seed].training_steps for seed, end in ends.items()],
             "anew_share": [end.steps_anew / others[seed].steps_anew for seed, end in ends.items()],
         }

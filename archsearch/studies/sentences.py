@@ -24,7 +24,7 @@ def sentence_of(title: str, judgement: Judgement, terms: Terms) -> str:
     everywhere = "" if tasks == 1 else " on every task"
     if judgement.fitness is None:
         failed = ", ".join(f"{count} of {terms.num_seeds} on {task}" for task, count in judgement.failed.items())
-        return f"{title} cannot be compared with the {other}: trainings without a result: {failed}."
+        return f"{title} cannot be compared with the {other}: pairs without a result: {failed}."
     fitness = judgement.fitness
     span = f"{fitness.low:.3f} to {fitness.high:.3f}"
     if judgement.verdict == "better":

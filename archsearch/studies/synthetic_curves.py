@@ -93,6 +93,11 @@ class _SyntheticAnswers:
         top += self.tasks[trial.task].seed_spread * self._deviate("seed", trial.task, trial.cell, trial.setting.key)
         return TrialResult("ok", self._accuracy(trial.task, top, tau, trial.max_steps), steps=trial.max_steps)
 
+    def expected(self, trial: Trial) -> float | None:
+        """Evaluates the model without the seed's part."""
+        top, tau = self._top_and_tau(trial.task, trial.graph, trial.cell, trial.setting)
+        return self._accuracy(trial.task, top, tau, trial.max_steps)
+
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
         """Returns the baseline's best over all settings of the task, without the seed's part."""
         pairs = (self._top_and_tau(task.name, baseline, baseline.digest, setting) for setting in task.space.all())

@@ -27,7 +27,7 @@ class Judgement:
             trainings failed.
         ratios: By task; tasks on which a training failed are left out.
         fitness: The least ratio; None if a task is left out.
-        failed: Trainings without a result, by task, where there were any.
+        failed: Pairs of which one has no result, by task, where there were any.
     """
 
     verdict: Verdict
@@ -50,7 +50,7 @@ def judge(values: Values, others: Values, confidence: float, num_comparisons: in
     whole = {task: pairs for task, pairs in logs.items() if pairs is not None}
     ratios = {task: ratio_interval(pairs, error, error) for task, pairs in whole.items()}
     if len(whole) < len(logs):
-        failed = {task: sum(not value for value in values[task]) for task, pairs in logs.items() if pairs is None}
+        failed = {task: _num_missing(values[task], others[task]) for task in logs if task not in whole}
         return Judgement("not_comparable", ratios, None, failed)
     fitness = Interval(
         min(ratio.low for ratio in ratios.values()),
@@ -63,3 +63,7 @@ def judge(values: Values, others: Values, confidence: float, num_comparisons: in
     elif fitness.high < 1:
         verdict = "worse"
     return Judgement(verdict, ratios, fitness, {})
+
+
+def _num_missing(values: Sequence[float | None], others: Sequence[float | None]) -> int:
+    return sum(not (value and other) for value, other in zip(values, others, strict=True))

@@ -2,25 +2,26 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
-from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment, versions
 from archsearch.training.failures import classify
+from archsearch.training.measurement import measure
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Progress, Trainer
 from archsearch.training.width import hidden_size_for, model_parameters
+from archsearch.trials.metric import metrics_of
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Status, Trial, TrialResult
 
 # A result that one of these left behind says nothing about how well the cell can do.
-WITHOUT_ACCURACY: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
+WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Evaluation:
     Attributes:
         result: The same as `Evaluator.evaluate` returns.
         model: With the weights of its best validation; None if there was none.
-        test_accuracy: Of that model, in 0..1; None without one, or if a prediction is not finite.
+        test_value: The task's metric on test data, of that model; None without one, or if a prediction is not finite.
+        test_values: All metrics that its loss has, by name, the task's own included.
     """
 
     result: TrialResult
     model: SequenceModel | None
-    test_accuracy: float | None
+    test_value: float | None
+    test_values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,24 +102,25 @@ class Evaluator:
         if trainer is None or trainer.best_weights is None:
             return Evaluation(result, None, None)
         trainer.restore_best_weights()
-        return Evaluation(result, trainer.model, _test_accuracy(trainer))
+        named = _test_values(trainer)
+        return Evaluation(result, trainer.model, named.get(result.metric), named)
 
     def _run(
         self, trial: Trial, keeps_best_weights: bool = False, progress: Progress | None = None
     ) -> tuple[TrialResult, Trainer | None]:
         start, deadline = time.perf_counter(), Deadline(self.time_limit_seconds)
         task, setting = self._task_of(trial), trial.setting
-        vocabulary_size, structure = len(task.symbols), trial.graph.structure
+        interface, structure = task.interface, trial.graph.structure
         try:
-            hidden_size = hidden_size_for(structure, vocabulary_size, setting.num_layers, setting.max_parameters)
+            hidden_size = hidden_size_for(structure, interface, setting.num_layers, setting.max_parameters)
         except ConfigError as too_large:  # a mutant may need more for one unit than the founders do
-            return TrialResult("failed", None, error=str(too_large)), None
+            return TrialResult("failed", None, error=str(too_large), metric=task.metric.name), None
         status: Status = "ok"
         error, trainer = "", None
         with flush_denormals():
             try:
                 model = build_model(
-                    trial.graph, vocabulary_size, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
+                    trial.graph, interface, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
                 )
                 trainer = Trainer(model, task, setting, trial.recipe, data_seed(trial), deadline, keeps_best_weights)
                 self._train(trial, trainer, progress, None if keeps_best_weights else self.checkpoints)
@@ -126,17 +130,18 @@ class Evaluator:
                 raise
             except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
                 status, error = classify(failure)
-        has_accuracy = trainer is not None and status not in WITHOUT_ACCURACY
+        has_value = trainer is not None and status not in WITHOUT_VALUE
         result = TrialResult(
             status=status,
-            accuracy=trainer.best_accuracy if trainer is not None and has_accuracy else None,
-            curve=tuple((point.step, point.loss, point.accuracy) for point in trainer.curve) if trainer else (),
+            value=trainer.best_value if trainer is not None and has_value else None,
+            curve=tuple((point.step, point.loss, point.value) for point in trainer.curve) if trainer else (),
             steps=trainer.steps if trainer else 0,
             seconds=time.perf_counter() - start,
-            parameters=model_parameters(structure, vocabulary_size, hidden_size, setting.num_layers),
+            parameters=model_parameters(structure, interface, hidden_size, setting.num_layers),
             hidden_size=hidden_size,
             error=error,
             environment=describe_environment(self.engine),
+            metric=task.metric.name,
         )
         return result, trainer
 
@@ -148,6 +153,8 @@ class Evaluator:
         Best weights are no part of a checkpoint: a training that is to keep them begins at the beginning.
         """
         environment = describe_environment(self.engine)
+        if trial.recipe.dropout:  # what it zeroes is drawn anew by each training
+            checkpoints = None
         known = checkpoints.load(trial, environment) if checkpoints else None
         if known is not None:
             trainer.go_on_from(known)
@@ -176,7 +183,7 @@ class HeldOutEvaluator:
 
     Attributes:
         evaluator: What trains.
-        first_replicate: Trials of this replicate and of those after it have a test accuracy.
+        first_replicate: Trials of this replicate and of those after it have a test value.
     """
 
     evaluator: Evaluator
@@ -191,16 +198,18 @@ class HeldOutEvaluator:
         if trial.replicate < self.first_replicate:
             return self.evaluator.evaluate(trial)
         evaluation = self.evaluator.evaluate_keeping_model(trial)
-        return replace(evaluation.result, test_accuracy=evaluation.test_accuracy)
+        return replace(evaluation.result, test_value=evaluation.test_value)
 
 
-def _test_accuracy(trainer: Trainer) -> float | None:
-    """Returns the accuracy on test data, None if a prediction there is not finite, which is the cell's own failure."""
+def _test_values(trainer: Trainer) -> dict[str, float]:
+    """Returns metrics on test data by name; none if a prediction is not finite, the cell's own failure."""
+    metrics = metrics_of(trainer.model.interface.loss)
     with flush_denormals():
         try:
-            return measure_accuracy(trainer.model, trainer.minibatches("test"), Deadline())
+            values = measure(trainer.model, trainer.minibatches("test"), metrics, Deadline())
         except DivergedError:
-            return None
+            return {}
+    return {metric.name: value for metric, value in zip(metrics, values, strict=True)}
 
 
 def weights_seed(trial: Trial) -> int:

@@ -3,9 +3,9 @@
 from typing import Any, Protocol
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from archsearch.training.flat_parameters import FlatParameters
+from archsearch.training.losses import LOSSES
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel, State
 
@@ -46,8 +46,8 @@ class AutogradStep:
 
     def differentiate(self, minibatch: Minibatch, state: State | None) -> tuple[float, State]:
         """See `GradientStep`."""
-        logits, state = self._model(minibatch.inputs, state, minibatch.positions)
-        loss = cross_entropy(logits.flatten(0, -2), minibatch.targets, reduction="sum")
+        predictions, state = self._model(minibatch.inputs, state, minibatch.positions)
+        loss = LOSSES[self._model.interface.loss].total(predictions.flatten(0, -2), minibatch.targets)
         self._parameters.gradients.zero_()
         (loss / minibatch.batch_size).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()), _detach(state)

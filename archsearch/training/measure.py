@@ -60,11 +60,11 @@ def measure_training_speed(
     """
     # the time of a step does not depend on these two, and with them no step changes a weight or overflows
     setting = replace(setting, learning_rate=0.0, init_scale=0.1)
-    structure, vocabulary_size = cell.structure, len(task.symbols)
-    hidden_size = hidden_size_for(structure, vocabulary_size, setting.num_layers, setting.max_parameters)
+    structure, interface = cell.structure, task.interface
+    hidden_size = hidden_size_for(structure, interface, setting.num_layers, setting.max_parameters)
     with flush_denormals():
         start = time.perf_counter()
-        model = build_model(cell, vocabulary_size, hidden_size, setting, recipe, engine, seed=0)
+        model = build_model(cell, interface, hidden_size, setting, recipe, engine, seed=0)
         trainer = Trainer(model, task, setting, recipe, data_seed=0)
         built = time.perf_counter()
         trainer.step()  # the first one pays for torch's own preparations

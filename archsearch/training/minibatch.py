@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from archsearch.trials.task import Batch
@@ -13,12 +14,12 @@ from archsearch.trials.task import Batch
 class Minibatch:
     """What a model reads and what is asked for.
 
-    Shapes: `T` time steps, `B` sequences, `N` scored positions.
+    Shapes: `T` time steps, `B` sequences, `N` scored positions, `F` numbers read and `K` predicted.
 
     Attributes:
-        inputs: `[T, B]` symbols.
+        inputs: `[T, B]` symbols or `[T, B, F]` numbers.
         positions: `[N]` scored positions among the `T * B`, time first; None if all are.
-        targets: `[N]` symbols asked for there.
+        targets: `[N]` classes or `[N, K]` numbers asked for there.
         starts: Whether the states are zero before the first step.
     """
 
@@ -30,8 +31,8 @@ class Minibatch:
     @classmethod
     def from_batch(cls, batch: Batch) -> "Minibatch":
         """Copies a task's batch."""
-        inputs = torch.tensor(np.ascontiguousarray(batch.inputs, dtype=np.int64))
-        targets = np.ascontiguousarray(batch.targets, dtype=np.int64).ravel()
+        inputs, targets = torch.tensor(_plain(batch.inputs)), _plain(batch.targets)
+        targets = targets.reshape(batch.scored.size, *targets.shape[2:])
         if batch.scored.all():
             return cls(inputs, None, torch.tensor(targets), batch.starts)
         positions = batch.scored.ravel().nonzero()[0]
@@ -41,3 +42,8 @@ class Minibatch:
     def batch_size(self) -> int:
         """`B`."""
         return self.inputs.shape[1]
+
+
+def _plain(array: NDArray[np.number]) -> NDArray[np.number]:
+    """Returns an array in memory order, of int64 or float32."""
+    return np.ascontiguousarray(array, np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)

@@ -1,4 +1,4 @@
-"""The model that a trial trains: embedding, stacked recurrent layers, readout."""
+"""The model that a trial trains: embedding or input layer, stacked recurrent layers, readout."""
 
 import math
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.trials.interface import Interface
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe
 
@@ -14,32 +15,47 @@ State = Tensor | tuple[Tensor, ...]
 
 
 class SequenceModel(nn.Module):
-    """Predicts, at every step, the symbol asked for.
+    """Predicts, at every step, what is asked for.
 
-    Shapes: `T` time steps, `B` sequences, `V` symbols, `H` hidden units.
+    Shapes: `T` time steps, `B` sequences, `F` numbers read, `K` numbers predicted, `H` hidden units.
+
+    In training mode, dropout zeroes what goes from one layer to the next, the first layer's input and the last layer's
+    output included, but nothing that goes from one step to the next (Zaremba 2014, Recurrent neural network
+    regularization; arxiv.org/abs/1409.2329).
 
     Args:
         cell: The recurrent cell of every layer.
-        vocabulary_size: `V`.
-        hidden_size: `H`; the embedding is as wide.
+        interface: What is read and predicted.
+        hidden_size: `H`; the embedding or input layer is as wide.
         num_layers: Stacked layers.
         engine: What runs the layers.
         precision: Of the large products, see `RecurrentLayer`.
+        dropout: The probability of a zero.
     """
 
     def __init__(
         self,
         cell: CellGraph,
-        vocabulary_size: int,
+        interface: Interface,
         hidden_size: int,
         num_layers: int = 1,
         engine: str = "auto",
         precision: str = "full",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, hidden_size)
-        self.layers = RecurrentLayer(cell, hidden_size, hidden_size, num_layers, engine=engine, precision=precision)
-        self.readout = nn.Linear(hidden_size, vocabulary_size)
+        self.interface = interface
+        self.embedding: nn.Embedding | nn.Linear
+        if interface.num_symbols:
+            self.embedding = nn.Embedding(interface.num_symbols, hidden_size)
+        else:
+            self.embedding = nn.Linear(interface.input_size, hidden_size, bias=False)
+        between = dropout if num_layers > 1 else 0.0
+        self.layers = RecurrentLayer(
+            cell, hidden_size, hidden_size, num_layers, engine=engine, precision=precision, dropout=between
+        )
+        self.readout = nn.Linear(hidden_size, interface.output_size)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self, inputs: Tensor, state: State | None = None, positions: Tensor | None = None
@@ -47,18 +63,20 @@ class SequenceModel(nn.Module):
         """Reads a piece of a sequence.
 
         Args:
-            inputs: `[T, B]` symbols, int64.
+            inputs: `[T, B]` symbols, int64, or `[T, B, F]` numbers.
             state: As returned for the piece before; zeros if None.
             positions: `[N]` indices into the `T * B` positions, time first, that the readout is wanted at.
 
         Returns:
-            `[T, B, V]` unnormalized log probabilities, or `[N, V]` for given positions, and the state after the last
-            step.
+            `[T, B, K]` numbers that the interface's loss gives a meaning, or `[N, K]` for given positions, and the
+            state after the last step.
         """
-        outputs, state = self.layers(self.embedding(inputs), state)
+        if inputs.is_floating_point():
+            inputs = inputs.to(self.readout.weight.dtype)
+        outputs, state = self.layers(self.dropout(self.embedding(inputs)), state)
         if positions is not None:
             outputs = outputs.flatten(0, 1).index_select(0, positions)
-        return self.readout(outputs), state
+        return self.readout(self.dropout(outputs)), state
 
     @torch.no_grad()
     def reset_parameters(self, init_scale: float, generator: torch.Generator) -> None:
@@ -80,12 +98,12 @@ class SequenceModel(nn.Module):
 
 
 def build_model(
-    cell: CellGraph, vocabulary_size: int, hidden_size: int, setting: Setting, recipe: Recipe, engine: str, seed: int
+    cell: CellGraph, interface: Interface, hidden_size: int, setting: Setting, recipe: Recipe, engine: str, seed: int
 ) -> SequenceModel:
     """Builds a model whose weights depend on the arguments alone; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=()):  # new torch modules draw weights of their own, all overwritten below
         precision = "bfloat16" if recipe.precision == "bfloat16" else "full"
-        model = SequenceModel(cell, vocabulary_size, hidden_size, setting.num_layers, engine, precision)
+        model = SequenceModel(cell, interface, hidden_size, setting.num_layers, engine, precision, recipe.dropout)
     model.to(torch.float64 if recipe.precision == "float64" else torch.float32)
     model.reset_parameters(setting.init_scale, torch.Generator().manual_seed(seed))
     return model

@@ -11,6 +11,8 @@ from archsearch.compiler.native.engine import NativeEngine
 from archsearch.compiler.native.layer_pass import LayerPass
 from archsearch.errors import ShapeError
 from archsearch.training.flat_parameters import FlatParameters, clipped_rate
+from archsearch.training.linear_ends import InputLayer, NumberReadout
+from archsearch.training.losses import LOSSES
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 
@@ -19,7 +21,7 @@ LayerStates = list[list[Tensor]]
 
 @dataclass(frozen=True)
 class _Workspace:
-    """Memory for minibatches of one shape: `[T * B, H]` embedded symbols, `[T * B, row_length]` gradients."""
+    """Memory for minibatches of one shape: `[T * B, H]` embedded inputs, `[T * B, row_length]` gradients."""
 
     passes: tuple[LayerPass, ...]
     embedded: Tensor
@@ -42,11 +44,17 @@ class NativeStep:
         assert isinstance(engine, NativeEngine)  # `can_step_natively` was asked
         self._engine = engine
         self._parameters = parameters
+        self._interface = model.interface
+        self._hidden_size = model.readout.in_features
         table = model.embedding.weight
-        self._num_symbols, self._hidden_size = table.shape
-        self._embedding = Embedding(table, _gradient(table))
+        self._embedding = Embedding(table, _gradient(table)) if model.interface.num_symbols else None
+        self._end = self._embedding or InputLayer(table, _gradient(table))
         weight, bias = model.readout.weight, model.readout.bias
-        self._readout = Readout(weight, bias, _gradient(weight), _gradient(bias), engine.precision)
+        ends = (weight, bias, _gradient(weight), _gradient(bias))
+        if model.interface.loss == "cross_entropy":
+            self._readout: Readout | NumberReadout = Readout(*ends, engine.precision)
+        else:
+            self._readout = NumberReadout(*ends, LOSSES[model.interface.loss])
         self._layers = [tensors_by_name(weights) for weights in weights_per_layer(model.layers.layers)]
         self._dtype = table.dtype
         self._workspaces: dict[tuple[int, int], _Workspace] = {}
@@ -59,13 +67,13 @@ class NativeStep:
 
     def differentiate(self, minibatch: Minibatch, state: LayerStates | None) -> tuple[float, LayerStates]:
         """See `GradientStep`."""
-        num_steps, batch_size = minibatch.inputs.shape
+        num_steps, batch_size = minibatch.inputs.shape[:2]
         self._check(minibatch, state)
         work = self._workspace(num_steps, batch_size)
         if state is None:
             zeros = torch.zeros(batch_size, self._hidden_size, dtype=self._dtype)
             state = [[zeros] * len(self._engine.program.states)] * len(work.passes)
-        self._embedding.look_up(minibatch.inputs, work.embedded)
+        self._end.look_up(minibatch.inputs, work.embedded)
         rows, after = work.embedded.data_ptr(), []
         for layer, before in zip(work.passes, state, strict=True):
             rows, states = layer.forward(rows, before)
@@ -89,12 +97,11 @@ class NativeStep:
 
     def _check(self, minibatch: Minibatch, state: LayerStates | None) -> None:
         """Checks what torch would check: the compiled code reads and writes wherever it is told to."""
-        for symbols in (minibatch.inputs, minibatch.targets):
-            if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < self._num_symbols:
-                raise IndexError(
-                    f"expected symbols from 0 to {self._num_symbols - 1}, got some from {int(symbols.min())} to "
-                    f"{int(symbols.max())}; the task's data do not fit its vocabulary"
-                )
+        interface = self._interface
+        if interface.num_symbols:
+            _check_range(minibatch.inputs, interface.num_symbols)
+        if interface.loss == "cross_entropy":
+            _check_range(minibatch.targets, interface.output_size)
         expected = (minibatch.batch_size, self._hidden_size)
         for before in (tensor for layer in state or () for tensor in layer):
             if tuple(before.shape) != expected:
@@ -109,16 +116,20 @@ class NativeStep:
         rate = clipped_rate(learning_rate, norm, max_gradient_norm)
         if rate is not None:
             self._other_values.add_(self._d_others, alpha=-rate)
+            assert self._embedding is not None  # only an embedding has rows
             self._embedding.add_gradient(self._rows, -rate)
         return norm
 
-    def _collect(self, symbols: Tensor, gradients: Tensor) -> None:
-        if symbols.numel() < self._num_symbols:
-            self._rows = torch.unique(symbols)
+    def _collect(self, inputs: Tensor, gradients: Tensor) -> None:
+        if self._embedding is None:
+            self._end.collect(inputs, gradients)
+            return
+        if inputs.numel() < self._interface.num_symbols:
+            self._rows = torch.unique(inputs)
         else:
             self._rows = None
             self._d_embedding.zero_()
-        self._embedding.collect(symbols, gradients)
+        self._embedding.collect(inputs, gradients)
 
     def _workspace(self, num_steps: int, batch_size: int) -> _Workspace:
         shape = (num_steps, batch_size)
@@ -146,8 +157,16 @@ class NativeStep:
 
 
 def can_step_natively(model: SequenceModel) -> bool:
-    """Says whether the model's layers run natively."""
-    return isinstance(model.layers.unroll, NativeEngine)
+    """Says whether the model's layers run natively, and no output of one is dropped."""
+    return isinstance(model.layers.unroll, NativeEngine) and not model.dropout.p
+
+
+def _check_range(symbols: Tensor, num_symbols: int) -> None:
+    if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < num_symbols:
+        raise IndexError(
+            f"expected symbols from 0 to {num_symbols - 1}, got some from {int(symbols.min())} to "
+            f"{int(symbols.max())}; the task's data do not fit its vocabulary"
+        )
 
 
 def _gradient(weight: Tensor) -> Tensor:

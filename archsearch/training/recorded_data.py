@@ -15,7 +15,7 @@ from archsearch.trials.task import Batch, Task
 
 MAX_BYTES = 2**27
 
-_Symbols = NDArray[np.integer]
+_Symbols = NDArray[np.integer] | NDArray[np.float32]
 _Kept = tuple[_Symbols, _Symbols, NDArray[np.bool_] | None, bool]
 
 
@@ -85,12 +85,18 @@ def _compress(batch: Batch) -> _Kept:
     return _smallest(batch.inputs), _smallest(batch.targets), scored, batch.starts
 
 
-def _smallest(symbols: NDArray[np.int64]) -> _Symbols:
+def _smallest(symbols: NDArray[np.int64] | NDArray[np.float32]) -> _Symbols:
+    if np.issubdtype(symbols.dtype, np.floating):
+        return np.array(symbols, np.float32)  # may be a window onto the task's own data
     least, most = (np.min_scalar_type(int(bound)) for bound in (symbols.min(initial=0), symbols.max(initial=0)))
     return symbols.astype(np.promote_types(least, most))
 
 
 def _restore(kept: _Kept) -> Batch:
     inputs, targets, scored, starts = kept
-    everywhere = np.ones(inputs.shape, dtype=np.bool_) if scored is None else scored
-    return Batch(inputs.astype(np.int64), targets.astype(np.int64), everywhere, starts)
+    everywhere = np.ones(inputs.shape[:2], dtype=np.bool_) if scored is None else scored
+    return Batch(_widest(inputs), _widest(targets), everywhere, starts)
+
+
+def _widest(kept: _Symbols) -> NDArray[np.int64] | NDArray[np.float32]:
+    return kept.astype(np.float32) if kept.dtype == np.float32 else kept.astype(np.int64)

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.flat_parameters import FlatParameters
 from archsearch.training.gradient_step import AutogradStep, GradientStep
+from archsearch.training.measurement import measure
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.native_step import NativeStep, can_step_natively
@@ -36,12 +36,12 @@ class CurvePoint:
     Attributes:
         step: Training steps taken.
         loss: Mean training loss per scored position since the point before, in nats.
-        accuracy: Validation accuracy.
+        value: Of the task's metric on validation data.
     """
 
     step: int
     loss: float
-    accuracy: float
+    value: float
 
 
 Progress = Callable[[CurvePoint], None]
@@ -96,15 +96,15 @@ class Trainer:
         self._data_seed = data_seed
         self._training = training_minibatches(task, data_seed, recipe.batch_size, recipe.unroll)
         self._validation = self.minibatches("validation")
-        self._max_loss = MAX_LOSS_FACTOR * math.log(max(len(task.symbols), 2))
+        self._blind_loss = model.interface.blind_loss
         self._state: Any = None
         self._loss_sum = 0.0
         self._num_scored = 0
 
     @property
-    def best_accuracy(self) -> float | None:
-        """The best validation accuracy so far."""
-        return max((point.accuracy for point in self.curve), default=None)
+    def best_value(self) -> float | None:
+        """The best validation value so far."""
+        return max((point.value for point in self.curve), key=self._task.metric.quality, default=None)
 
     def minibatches(self, split: HeldOut) -> list[Minibatch]:
         """Returns the held-out data of a split."""
@@ -154,17 +154,17 @@ class Trainer:
             raise DivergedError(f"step {self.steps}: the gradient's norm is {norm}")
 
     def validate(self) -> CurvePoint:
-        """Measures validation accuracy and adds a point to the curve.
+        """Measures the task's metric on validation data and adds a point to the curve.
 
         Raises:
             DivergedError: A prediction is not finite.
             TimeLimitError: The deadline has passed.
         """
-        accuracy = measure_accuracy(self.model, self._validation, self._deadline)
-        best = self.best_accuracy
-        if self._keeps_best_weights and (best is None or accuracy > best):
+        metric, best = self._task.metric, self.best_value
+        (value,) = measure(self.model, self._validation, (metric,), self._deadline)
+        if self._keeps_best_weights and (best is None or metric.quality(value) > metric.quality(best)):
             self.best_weights = self._parameters.values.clone()
-        point = CurvePoint(self.steps, self._loss_sum / max(self._num_scored, 1), accuracy)
+        point = CurvePoint(self.steps, self._loss_sum / max(self._num_scored, 1), value)
         self.curve.append(point)
         return point
 
@@ -176,7 +176,7 @@ class Trainer:
         epochs = [point for point in self.curve if point.step % self._epoch_steps == 0]
         return TrainingState(
             steps=self.steps,
-            curve=tuple((point.step, point.loss, point.accuracy) for point in epochs),
+            curve=tuple((point.step, point.loss, point.value) for point in epochs),
             loss_sum=self._loss_sum,
             num_scored=self._num_scored,
             weights=self._parameters.values,
@@ -205,9 +205,8 @@ class Trainer:
 
     def _has_ended(self) -> bool:
         """Sets the learning rate of the epoch to come and says whether the schedule has none."""
-        accuracies = [point.accuracy for point in self.curve]
-        patience, num_halvings = self._recipe.patience, self._recipe.num_halvings
-        learning_rate = next_learning_rate(self._setting.learning_rate, accuracies, patience, num_halvings)
+        qualities = [self._task.metric.quality(point.value) for point in self.curve]
+        learning_rate = next_learning_rate(self._setting.learning_rate, qualities, self._recipe)
         if learning_rate is not None:
             self.learning_rate = learning_rate
         return learning_rate is None
@@ -222,7 +221,9 @@ class Trainer:
             self._parameters.values.copy_(self.best_weights)
 
     def _record_loss(self, loss: float, num_scored: int) -> None:
-        if not loss <= self._max_loss * num_scored:  # not for NaN either
+        if self._blind_loss is None and num_scored:
+            self._blind_loss = loss / num_scored or 1.0  # of the first step: small weights know nothing
+        if not loss <= MAX_LOSS_FACTOR * (self._blind_loss or 1.0) * num_scored:  # not for NaN either
             raise DivergedError(f"step {self.steps}: the loss per scored position is {loss / max(num_scored, 1):g}")
         self._loss_sum += loss
         self._num_scored += num_scored

@@ -24,7 +24,7 @@ class TrainingState:
 
     Attributes:
         steps: Training steps taken.
-        curve: `(step, loss, accuracy)` after each whole epoch.
+        curve: `(step, loss, validation value)` after each whole epoch.
         loss_sum: Training loss summed since the last of them.
         num_scored: Positions it was summed over.
         weights: `[P]` all weights.

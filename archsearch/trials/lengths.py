@@ -5,6 +5,7 @@ the longer one. It ends with a validation of its own, though, and the longer one
 end of an epoch.
 """
 
+from archsearch.trials.metric import METRICS
 from archsearch.trials.trial import Status, Trial, TrialResult
 
 _OWN_DOING: frozenset[Status] = frozenset({"ok", "diverged"})
@@ -27,16 +28,16 @@ def result_for_length(max_steps: int, recorded_steps: int, recorded: TrialResult
     ended_by_itself = recorded.steps < recorded_steps
     if ended_by_itself and max_steps >= recorded.steps:
         status, error, steps, curve = recorded.status, recorded.error, recorded.steps, recorded.curve
-        accuracy = recorded.accuracy
+        value = recorded.value
     elif max_steps < recorded.steps and any(step == max_steps for step, _, _ in recorded.curve):
         status, error, steps = "ok", "", max_steps
         curve = tuple(point for point in recorded.curve if point[0] <= max_steps)
-        accuracy = max(accuracy for _, _, accuracy in curve)
+        value = max((value for _, _, value in curve), key=METRICS[recorded.metric].quality)
     else:
         return None
     return TrialResult(
         status=status,
-        accuracy=accuracy,
+        value=value,
         curve=curve,
         steps=steps,
         seconds=0.0,
@@ -44,6 +45,7 @@ def result_for_length(max_steps: int, recorded_steps: int, recorded: TrialResult
         hidden_size=recorded.hidden_size,
         error=error,
         environment=recorded.environment,
+        metric=recorded.metric,
     )
 
 

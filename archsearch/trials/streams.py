@@ -52,8 +52,9 @@ class StreamTask(Task):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        for size in SIZES:
-            self.check_integer(size, 1)
+        self.check_integer("epoch", 1, 1_000_000_000)
+        for size in ("validation_size", "test_size"):  # held in memory: 24 bytes a position
+            self.check_integer(size, 1, 20_000_000)
         splits: tuple[Split, ...] = ("training", "validation", "test")
         for split in splits:
             next(self.problems(split, scalar_generator(0)))

@@ -1,10 +1,11 @@
-"""What a task must offer: streams of symbols, which of them count, and how well a cell could do.
+"""What a task must offer: batches of sequences, which positions count, and how well a cell could do.
 
-Shapes: `T` time steps, `B` parallel sequences.
+Shapes: `T` time steps, `B` parallel sequences, `F` numbers read and `K` predicted at each step.
 """
 
 import abc
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
@@ -13,6 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigError
+from archsearch.trials.interface import Interface
+from archsearch.trials.metric import ACCURACY, Metric
+
+TASK_NAME_RULE = "the name of a task has at most 64 letters, digits and underscores, and begins with no digit"
+_TASK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 HeldOut = Literal["validation", "test"]
 
@@ -21,15 +27,19 @@ HeldOut = Literal["validation", "test"]
 class Batch:
     """One minibatch.
 
+    `scored` is the mask that makes every kind of problem one: the next symbol (all positions count), a class at the end
+    (the last position of each sequence counts), a label for each step, and sequences of different lengths, which are
+    filled up with anything at their ends.
+
     Attributes:
-        inputs: `[T, B]` symbols read, int64.
-        targets: `[T, B]` symbols to predict at each position, int64.
-        scored: `[T, B]` bool; loss and accuracy count these positions only.
+        inputs: `[T, B]` symbols read, int64, or `[T, B, F]` numbers, float32.
+        targets: `[T, B]` classes to predict at each position, int64, or `[T, B, K]` numbers, float32.
+        scored: `[T, B]` bool; loss and metric count these positions only.
         starts: Whether the states are set to zero before the first step; otherwise they are carried over.
     """
 
-    inputs: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    inputs: NDArray[np.int64] | NDArray[np.float32]
+    targets: NDArray[np.int64] | NDArray[np.float32]
     scored: NDArray[np.bool_]
     starts: bool
 
@@ -53,9 +63,19 @@ class Task(abc.ABC):
     name: str
 
     @property
-    @abc.abstractmethod
     def symbols(self) -> tuple[str, ...]:
-        """The vocabulary, in the order of the symbols' numbers."""
+        """The vocabulary that is read, in the order of the symbols' numbers; empty where numbers are read."""
+        return ()
+
+    @property
+    def interface(self) -> Interface:
+        """What a model reads and predicts: symbols and the next of them, unless a task says otherwise."""
+        return Interface.of_symbols(len(self.symbols))
+
+    @property
+    def metric(self) -> Metric:
+        """What is measured on held-out data and compared with the GRU."""
+        return ACCURACY
 
     @abc.abstractmethod
     def epoch_steps(self, batch_size: int, unroll: int) -> int:
@@ -71,11 +91,15 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def chance(self) -> float:
-        """Returns the validation accuracy of the best n-gram of order up to 3."""
+        """Returns the metric on the validation data of a simple predictor, such as the best n-gram of order up to 3."""
 
     @abc.abstractmethod
     def ceiling(self) -> float | None:
-        """Returns the validation accuracy of the generator's own best predictor, None where it is not known."""
+        """Returns the metric on the validation data of the best predictor there can be, None where it is not known."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns a sentence for each thing that was repaired in the data, or left out of them."""
+        return ()
 
     def decode(self, numbers: Iterable[int]) -> str:
         """Returns symbols as people read them."""
@@ -97,7 +121,7 @@ class Task(abc.ABC):
             return
         expected = f"an integer of at least {least}" if most is None else f"an integer from {least} to {most}"
         raise ConfigError(
-            f"task {self.name}, {field}: expected {expected}, got {value!r}. "
+            f"task {self.name}, {field}: expected {expected}, got {_shown(value)}. "
             f"Set task.{self.name}.{field} to such a number."
         )
 
@@ -115,3 +139,13 @@ class Task(abc.ABC):
         parts = [type(self).__qualname__, str(self.version), self.content_digest()]
         parts += [f"{name}={value!r}" for name, value in sorted(self.identity_fields().items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def is_task_name(text: str) -> bool:
+    """Tells whether a task may be called so: its name becomes part of columns, file names and pages."""
+    return _TASK_NAME.fullmatch(text) is not None
+
+
+def _shown(value: object) -> str:
+    """Returns a value for a message; Python refuses to write the longest numbers."""
+    return "a number of more than 80 digits" if isinstance(value, int) and abs(value) >= 10**80 else repr(value)[:200]

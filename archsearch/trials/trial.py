@@ -1,14 +1,18 @@
 """One training of one cell with one setting on one task, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from archsearch.errors import FileFormatError
+from archsearch.errors import ConfigError, FileFormatError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.seeds import digest
+from archsearch.trials.metric import ACCURACY, METRICS
 from archsearch.trials.setting import Setting
+
+RECORDED_IN = "recorded_in"
+"""In a result's environment: the run that it was copied from."""
 
 TRAINER_VERSION = 1
 
@@ -25,25 +29,33 @@ Status = Literal[
     "node_lost",  # likewise with machines
 ]
 Precision = Literal["float32", "float64", "bfloat16"]
+Schedule = Literal["halving", "plateau", "decay"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 # These say something about the machines rather than about the cell: the same search may end otherwise elsewhere.
 NOT_REPRODUCIBLE: frozenset[Status] = frozenset({"time_limit", "memory_limit", "worker_lost", "node_lost"})
+_FIRST_FIELDS = ("batch_size", "unroll", "patience", "num_halvings", "precision")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a trial trains, whatever the cell, the task and the setting.
 
-    Source: Jozefowicz 2015, sec. 3.5; R27-R29.
+    Source: Jozefowicz 2015, sec. 3.5 and 3.6; R27-R31.
 
     Attributes:
         batch_size: Sequences per minibatch.
         unroll: Time steps per minibatch (truncated backpropagation through time).
-        patience: Epochs without validation improvement before the learning rate is halved.
+        patience: Epochs without validation improvement before the learning rate is lowered.
         num_halvings: Epochs, each beginning with a halved rate, that follow before training stops.
         precision: Of weights and arithmetic; with `bfloat16` the factors of the large products are rounded to it, while
             weights, sums and all else are float32.
+        schedule: `halving` (R29), `plateau` (R30) or `decay` (R31); see `next_learning_rate`.
+        decay: What the rate is multiplied by, where the schedule is not `halving`.
+        constant_epochs: Epochs before a `decay` begins.
+        max_epochs: After which a `plateau` or a `decay` stops.
+        least_rate: Below which a `plateau` stops.
+        dropout: Between layers, before the first and after the last one.
     """
 
     batch_size: int = 20
@@ -51,11 +63,43 @@ class Recipe:
     patience: int = 3
     num_halvings: int = 4
     precision: Precision = "float32"
+    schedule: Schedule = "halving"
+    decay: float = 0.5
+    constant_epochs: int = 0
+    max_epochs: int = 800
+    least_rate: float = 1e-3
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks what the numbers mean for each other.
+
+        Raises:
+            ConfigError: A rate would not fall, or nothing would be left of a layer's output.
+        """
+        if not 0 < self.decay <= 1:
+            raise ConfigError(f"recipe.decay: expected a number above 0 and at most 1, got {self.decay}.")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"recipe.dropout: expected a number from 0 and below 1, got {self.dropout}.")
+
+    def __repr__(self) -> str:
+        """Returns the decisive fields; runs are identified by this text."""
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self._decisive().items())})"
 
     @cached_property
     def digest(self) -> str:
         """Identifies the recipe and the trainer's version."""
-        return digest("recipe", TRAINER_VERSION, *(f"{name}={value}" for name, value in asdict(self).items()))
+        return digest("recipe", TRAINER_VERSION, *(f"{name}={value}" for name, value in self._decisive().items()))
+
+    def _decisive(self) -> dict[str, Any]:
+        """Returns all fields of the first version, and of the later ones those without their default value.
+
+        So recipes that could be told then are told in the same way now.
+        """
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name in _FIRST_FIELDS or getattr(self, each.name) != each.default
+        }
 
 
 @dataclass(frozen=True)
@@ -106,8 +150,8 @@ class TrialResult:
 
     Attributes:
         status: `ok`, or the way in which the cell failed. A failure is data, never an exception.
-        accuracy: Best validation accuracy reached, in 0..1; None if there is none to count.
-        curve: `(step, mean training loss since the last point, validation accuracy)`, one per epoch.
+        value: Best validation value of the task's metric; None if there is none to count.
+        curve: `(step, mean training loss since the last point, validation value)`, one per epoch.
         steps: Training steps taken.
         seconds: Wall-clock time of the trial.
         parameters: True number of parameters of the model, at the chosen width.
@@ -115,12 +159,13 @@ class TrialResult:
         error: The cause of a failure in one paragraph; empty if there was none.
         cause: What of the cause can be counted: a signal's number, a limit, a node. Empty for most.
         environment: Engine, CPU and torch version, for the record.
-        test_accuracy: On test data, with the weights of the best validation; None for a trial that was to see none,
-            which every trial of a search is.
+        metric: Name of the metric, one of `METRICS`.
+        test_value: Of the metric on test data, with the weights of the best validation; None for a trial that was to
+            see none, which every trial of a search is.
     """
 
     status: Status
-    accuracy: float | None
+    value: float | None
     curve: tuple[tuple[int, float, float], ...] = ()
     steps: int = 0
     seconds: float = 0.0
@@ -128,20 +173,31 @@ class TrialResult:
     hidden_size: int = 0
     error: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
-    test_accuracy: float | None = None
+    metric: str = ACCURACY.name
+    test_value: float | None = None
     cause: Mapping[str, str | float] = field(default_factory=dict, compare=False)
 
+    @property
+    def quality(self) -> float | None:
+        """The value as the search compares it: more is better, whatever the metric."""
+        return None if self.value is None else METRICS[self.metric].quality(self.value)
+
+    @property
+    def recorded_in(self) -> str:
+        """The run that the result was copied from; empty if it was trained for this one."""
+        return str(self.environment.get(RECORDED_IN, ""))
+
     def to_record(self) -> dict[str, Any]:
-        """Returns the result as plain values for JSON; a test accuracy only where there is one."""
+        """Returns the result as plain values for JSON; a test value only where there is one."""
         mappings = {"environment": dict(self.environment), "cause": dict(self.cause)}
         record = vars(self) | {"curve": [list(point) for point in self.curve]} | mappings
-        if self.test_accuracy is None:
-            del record["test_accuracy"]
+        if self.test_value is None:
+            del record["test_value"]
         return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrialResult":
-        """Reads what `to_record` wrote.
+        """Reads what `to_record` wrote; before there were metrics, the value was called accuracy.
 
         Raises:
             FileFormatError: A field is missing, unknown or of the wrong kind.
@@ -150,7 +206,12 @@ class TrialResult:
             values = dict(record)
             if values["status"] not in STATUSES:
                 raise ValueError(f"status {values['status']!r} is none of {', '.join(STATUSES)}")
-            values["curve"] = tuple((int(s), float(loss), float(accuracy)) for s, loss, accuracy in values["curve"])
+            if values.setdefault("metric", ACCURACY.name) not in METRICS:
+                raise ValueError(f"metric {values['metric']!r} is none of {', '.join(METRICS)}")
+            for name, former in (("value", "accuracy"), ("test_value", "test_accuracy")):
+                if former in values:
+                    values[name] = values.pop(former)
+            values["curve"] = tuple((int(step), float(loss), float(value)) for step, loss, value in values["curve"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"trial result: expected the fields of TrialResult, got {error}") from error

@@ -62,3 +62,14 @@ def tiny_run(tmp_path_factory) -> Path:
     finally:
         os.chdir(before)
     return folder / "tiny"
+
+
+@pytest.fixture
+def copied_run(tiny_run, tmp_path):
+    """A run that a test may change."""
+    target = tmp_path / "copied"
+    target.mkdir()
+    for file in tiny_run.iterdir():
+        if file.is_file():
+            (target / file.name).write_bytes(file.read_bytes())
+    return target

@@ -24,22 +24,12 @@ from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_multiply_adds
 from archsearch.interop import from_darts
+from archsearch.run.execution import Execution, Limits
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped
 from archsearch.search.leaderboard import leaderboard_rows
 
 COMMAND = Path(sys.executable).parent / "archsearch"
-
-
-@pytest.fixture
-def copied_run(tiny_run, tmp_path):
-    """A run that a test may change."""
-    target = tmp_path / "copied"
-    target.mkdir()
-    for file in tiny_run.iterdir():
-        if file.is_file():
-            (target / file.name).write_bytes(file.read_bytes())
-    return target
 
 
 def without_clock(path: Path) -> pd.DataFrame:
@@ -405,7 +395,7 @@ def test_repair_says_what_was_kept_and_the_search_goes_on(archsearch, copied_run
     before = without_clock(copied_run).to_csv()
     journal = copied_run / "archsearch.db"
     data = bytearray(journal.read_bytes())
-    data[data.index(b'"accuracy": 0.') + len(b'"accuracy": ')] = ord("7")
+    data[data.index(b'"value": 0.') + len(b'"value": ')] = ord("7")
     journal.write_bytes(data)
     damaged = archsearch("leaderboard", f"run={copied_run}")
     assert damaged.code == 2
@@ -430,3 +420,25 @@ def test_the_leaderboard_restores_its_file(archsearch, copied_run):
     (copied_run / "leaderboard.csv").unlink()
     assert archsearch("leaderboard", f"run={copied_run}").code == 0
     assert (copied_run / "leaderboard.csv").read_bytes() == before
+
+
+def test_a_resume_takes_how_trials_are_computed_anew(archsearch, tiny_words, monkeypatch):
+    seen = []
+    monkeypatch.setattr(running, "run_search", lambda *arguments: seen.append(arguments[3]) or stop())
+
+    def stop():
+        raise Stopped("enough")
+
+    archsearch("search", *tiny_words, "name=first", "workers=2", "grace_seconds=3", "time_limit_seconds=50")
+    archsearch("resume", "run=results/first")
+    archsearch("resume", "run=results/first", "workers=1", "grace_seconds=0", "ray.address=auto")
+    archsearch("resume", "run=results/first", "workers=auto", "ray.address=host:6379")
+    limits = Limits(50.0, None)
+    assert seen == [
+        Execution(2, limits, 3.0),
+        Execution(2, limits, 3.0),
+        Execution(1, limits, 0.0, "auto"),
+        Execution(None, limits, 3.0, "host:6379"),
+    ]
+    assert archsearch("resume", "run=results/first", "time_limit_seconds=60").code == 2
+    assert "workers" in archsearch("search", *tiny_words, "name=other", "workers=0", "ray.address=auto").err

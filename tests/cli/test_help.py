@@ -53,7 +53,7 @@ def test_examples_are_settings_of_their_command(example):
 
 def test_help_lists_tasks_and_experiments(archsearch):
     outcome = archsearch("search", "--help")
-    assert "experiment: jozefowicz2015, quickstart, smoke" in outcome.out
+    assert "experiment: jozefowicz2015, overnight, quickstart, smoke" in outcome.out
     assert "penn_treebank" in outcome.out
 
 

@@ -64,3 +64,12 @@ def test_watching_a_run_at_work_says_so(archsearch, tiny_run, tmp_path):
     assert outcome.code == 0
     assert "has not begun" in outcome.out
     assert "The search is at work (process" in outcome.out
+
+
+def test_watching_writes_curves_where_it_is_told(archsearch, tiny_run, tmp_path):
+    pytest.importorskip("tensorboard")
+    assert archsearch("watch", f"run={tiny_run}", "once=yes", "tensorboard=curves").code == 0
+    assert len(list((tmp_path / "curves").iterdir())) == 1
+    again = archsearch("watch", f"run={tiny_run}", "once=yes", "tensorboard=curves")
+    assert again.code == 2
+    assert "expected a new or empty folder" in again.err

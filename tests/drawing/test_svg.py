@@ -158,6 +158,13 @@ def test_matrices_and_values_have_their_names():
     assert {"linear_1", "g1", "g2", "g3"} <= {*found}, "the names are those that the equations give"
 
 
+def test_a_matrix_is_not_called_after_what_stood_in_its_place():
+    nodes = {"relu_1": Node("linear", ("x",)), "tanh_1": Node("tanh", ("relu_1",))}
+    shown = texts(to_svg(CellGraph.from_structure(Structure(("h",), nodes, {"h": "tanh_1"}))))
+    assert "linear" in shown
+    assert "relu_1" not in shown
+
+
 def test_the_slots_of_a_difference_are_marked():
     picture = to_svg(CellGraph.from_equations("h' = tanh(x) - h"))
     signs = {

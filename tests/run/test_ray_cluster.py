@@ -17,7 +17,6 @@ from archsearch.run import ray_cluster
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.folder import RunFolder
 from archsearch.run.ray_executor import load_ray
-from archsearch.run.reading import load_run
 from archsearch.run.session import run_search
 
 PLAN = make_small_plan()
@@ -26,7 +25,7 @@ MEMORY = 100 * 2**20
 
 @pytest.fixture
 def cluster(monkeypatch) -> Iterator[Any]:
-    """Two machines with one processor each, in a folder of their own."""
+    """One machine with one processor, to which others can be added, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="archsearch-") as folder:  # tmp_path is too long for sockets
         (Path(folder) / "ray").mkdir()
         monkeypatch.setenv("RAY_TMPDIR", folder)
@@ -37,56 +36,69 @@ def cluster(monkeypatch) -> Iterator[Any]:
         head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": MEMORY}
         made = Cluster(initialize_head=True, head_node_args=head)
         try:
-            made.other = made.add_node(num_cpus=1, object_store_memory=MEMORY)
             yield made
         finally:
             made.shutdown()
 
 
 @dataclass(frozen=True)
-class ElsewhereAnother:
-    """Has another engine in all processes but one."""
+class Picky(FaultyEvaluator):
+    """Has another engine on the machines whose raylets a file names."""
 
-    home: int
+    names: Path | None = None
 
     def describe(self) -> dict[str, str]:
-        return {"engine": "native" if os.getpid() == self.home else "interpreter"}
-
-    def evaluate(self, _trial):
-        raise AssertionError
+        named = self.names.read_text().split() if self.names is not None else []
+        return {"engine": "interpreter" if os.environ.get("RAY_RAYLET_PID") in named else "native"}
 
 
-class LosesAMachine(SilentObserver):
-    """Ends a machine in the middle of the search."""
+class Joins(SilentObserver):
+    """Adds a machine in the middle of the search and takes it away again.
 
-    def __init__(self, cluster):
+    Attributes:
+        most_in_flight: Trials at once before the other machine came, and since.
+    """
+
+    def __init__(self, cluster, names=None):
         self._cluster = cluster
-        self.num_answered = 0
-        self.most_in_flight: list[int] = [0, 0]
+        self._names = names
+        self._num_answered = 0
+        self._other = None
+        self.most_in_flight = [0, 0]
 
     def trial_answered(self, trial, result, *, recorded):  # noqa: ARG002
-        self.num_answered += 1
-        if self.num_answered == 40:
-            self._cluster.remove_node(self._cluster.other, allow_graceful=False)
+        self._num_answered += 1
+        if self._num_answered == 10:
+            self._other = self._cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+            if self._names is not None:
+                raylet = self._other.all_processes["raylet"][0].process
+                self._names.write_text(str(raylet.pid))
+        if self._num_answered == 50:
+            self._cluster.remove_node(self._other, allow_graceful=False)
 
     def refresh(self, num_in_flight, num_waiting):  # noqa: ARG002
-        late = self.num_answered > 75
-        self.most_in_flight[late] = max(self.most_in_flight[late], num_in_flight)
+        since = self._num_answered >= 10
+        self.most_in_flight[since] = max(self.most_in_flight[since], num_in_flight)
 
 
 @pytest.mark.ray
-def test_a_search_on_two_machines_goes_on_when_one_is_lost(cluster, tmp_path, monkeypatch):
+def test_machines_are_compared_and_may_come_and_go(cluster, tmp_path, monkeypatch, caplog):
     execution = Execution(None, Limits(60), address=cluster.address)
     with monkeypatch.context() as patches:
         patches.setattr(ray_cluster, "own_versions", lambda: {"python": "3.11", "torch": "9.9", "archsearch": "0"})
         with pytest.raises(SearchStateError, match=r"Ray node .*\(127\.0\.0\.1\): torch is .*, expected 9\.9 as here"):
             run(tmp_path, "versions", PLAN, FaultyEvaluator(), execution)
-    with pytest.raises(SearchStateError, match="engine is interpreter, expected native as here"):
-        run(tmp_path, "engine", PLAN, ElsewhereAnother(os.getpid()), execution)
-    assert not list(load_run(tmp_path / "engine").trials()["key"])
+    serial = run(tmp_path, "serial", PLAN, SimulatedEvaluator())
 
-    observer = LosesAMachine(cluster)
+    observer = Joins(cluster)
     folder = RunFolder.create(tmp_path, "cluster", "test")
     run_search(PLAN, folder, FaultyEvaluator(seconds=0.05), execution, observer)
-    assert observer.most_in_flight == [2, 1], "as many trials in flight as there are processors"
-    assert views(folder.path) == views(run(tmp_path, "serial", PLAN, SimulatedEvaluator()))
+    assert observer.most_in_flight == [1, 2], "as many trials in flight as there are processors"
+    assert views(folder.path) == views(serial)
+
+    names = tmp_path / "names"
+    names.write_text("")
+    folder = RunFolder.create(tmp_path, "picky", "test")
+    run_search(PLAN, folder, Picky(seconds=0.05, names=names), execution, Joins(cluster, names))
+    assert caplog.text.count("engine is interpreter, expected native as here. It gets no trials.") == 1
+    assert views(folder.path) == views(serial)

@@ -44,7 +44,7 @@ def test_the_list_keeps_the_best_cells_met():
     knowledge = simulated.evolution.knowledge
     accuracies: dict[str, dict[str, float]] = {}
     for trial in simulated.trials:
-        accuracy = simulated.results[trial.key].accuracy
+        accuracy = simulated.results[trial.key].value
         if accuracy is not None:
             by_task = accuracies.setdefault(trial.cell, {})
             by_task[trial.task] = max(by_task.get(trial.task, 0.0), accuracy)
@@ -157,7 +157,7 @@ def test_memorization_screens_with_one_setting(search):
         if outcome.kind == "propose":
             screening = [entry for entry in outcome.examined if entry.task == "memorization"]
             assert len(screening) == 1
-            accuracy = screening[0].result.accuracy
+            accuracy = screening[0].result.value
             if accuracy is None or accuracy < 0.95:
                 assert outcome.stage == "memorization"
                 assert len(outcome.examined) == 1
@@ -185,7 +185,7 @@ def test_gates_stand_after_every_task(search):
             continue
         fell[outcome.stage] += 1
         for task in plan.tasks:
-            accuracies = [e.result.accuracy for e in outcome.examined if e.task == task.name]
+            accuracies = [e.result.value for e in outcome.examined if e.task == task.name]
             assert len(accuracies) == task.num_settings
             passes = max((a for a in accuracies if a is not None), default=-1.0) > 0.9 * baseline[task.name]
             if not passes:

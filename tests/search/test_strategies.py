@@ -39,6 +39,13 @@ def folds(plan, outcomes):
     return after
 
 
+def with_what_was_seen(plan, outcomes):
+    """Yields each step after the founders', and the knowledge that it was drawn from."""
+    after = folds(plan, outcomes)
+    for outcome in outcomes[1:]:
+        yield outcome, after[max(0, outcome.number - plan.lookahead)]
+
+
 @every_strategy
 @pytest.mark.parametrize("at_once", [1, 3, 64])
 def test_the_order_of_arrival_changes_nothing(name, at_once):
@@ -209,10 +216,8 @@ def test_the_population_holds_the_cells_that_completed_last():
 def test_the_best_of_a_sample_is_the_parent():
     plan = make_plan(num_candidates=60, strategy=RegularizedEvolution(population=5, sample=200))
     simulated = simulate(plan)
-    after = folds(plan, simulated.outcomes)
     parents = set()
-    for outcome in simulated.outcomes[1:]:
-        seen = after[max(0, outcome.number - plan.lookahead)]
+    for outcome, seen in with_what_was_seen(plan, simulated.outcomes):
         alive = [seen.cells[digest] for digest, _ in seen.population]
         best = max(alive, key=lambda record: (seen.fitness(record), record.digest))
         assert outcome.kind == "propose"
@@ -224,10 +229,8 @@ def test_the_best_of_a_sample_is_the_parent():
 def test_a_sample_of_one_is_no_selection():
     plan = make_plan(num_candidates=60, strategy=RegularizedEvolution(population=5, sample=1))
     simulated = simulate(plan)
-    after = folds(plan, simulated.outcomes)
     ranks = set()
-    for outcome in simulated.outcomes[1:]:
-        seen = after[max(0, outcome.number - plan.lookahead)]
+    for outcome, seen in with_what_was_seen(plan, simulated.outcomes):
         alive = sorted((seen.cells[digest] for digest, _ in seen.population), key=seen.standing)
         ranks.add([record.digest for record in alive].index(outcome.cells[0].parent))
     assert ranks == {0, 1, 2, 3, 4}

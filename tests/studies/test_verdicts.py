@@ -54,6 +54,7 @@ def test_failed_trainings_are_counted_and_claim_nothing():
     assert judgement.fitness is None
     assert judgement.failed == {"a": 1}
     assert list(judgement.ratios) == ["b"]
+    assert judge(ONES, {"a": ONES["a"], "b": [1.0, None, 0.0, 1.0, 1.0]}, 0.95).failed == {"b": 2}
 
 
 def test_no_noise_at_all_is_judged_too():

@@ -15,12 +15,14 @@ from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.tasks.memorization import Memorization
 from archsearch.training import trainer as trainer_module
-from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.evaluate import Evaluator, HeldOutEvaluator, data_seed, weights_seed
+from archsearch.training.measurement import measure
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Trainer
+from archsearch.trials.interface import Interface
+from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe, TrialResult
 
@@ -42,8 +44,8 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
     result = evaluator.evaluate(make_trial(recall_task, max_steps=10))
     assert (result.status, result.steps, result.error) == ("ok", 10, "")
     assert [step for step, _, _ in result.curve] == [4, 8, 10]
-    assert result.accuracy == max(accuracy for _, _, accuracy in result.curve)
-    model = SequenceModel(zoo_cell("gru"), 3, result.hidden_size)
+    assert result.value == max(accuracy for _, _, accuracy in result.curve)
+    model = SequenceModel(zoo_cell("gru"), Interface.of_symbols(3), result.hidden_size)
     assert result.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert abs(result.parameters - 500) < 100
     assert set(result.environment) == {"engine", "threads", "cpu", "python", "torch", "archsearch"}
@@ -54,15 +56,15 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
 def test_test_data_are_scored_for_some_replicates_only(evaluator, recall_task, make_trial):
     held_out = HeldOutEvaluator(evaluator, first_replicate=5)
     searched, confirmed = (held_out.evaluate(make_trial(recall_task, replicate=number)) for number in (4, 5))
-    assert searched.test_accuracy is None
+    assert searched.test_value is None
     expected = evaluator.evaluate_keeping_model(make_trial(recall_task, replicate=5))
-    assert confirmed.test_accuracy == expected.test_accuracy is not None
-    assert replace(confirmed, test_accuracy=None, seconds=0) == replace(expected.result, seconds=0)
+    assert confirmed.test_value == expected.test_value is not None
+    assert replace(confirmed, test_value=None, seconds=0) == replace(expected.result, seconds=0)
 
 
-def test_records_hold_a_test_accuracy_only_where_there_is_one():
-    assert "test_accuracy" not in TrialResult("ok", 0.5).to_record()
-    result = TrialResult("ok", 0.5, test_accuracy=0.4)
+def test_records_hold_a_test_value_only_where_there_is_one():
+    assert "test_value" not in TrialResult("ok", 0.5).to_record()
+    result = TrialResult("ok", 0.5, test_value=0.4)
     assert TrialResult.from_record(result.to_record()) == result
 
 
@@ -75,17 +77,31 @@ def test_a_prediction_that_is_not_finite_on_test_data_is_the_cells_failure(
         splits.append(split)
         return iter(original(self, split, *sizes))
 
-    def measure(*arguments):
+    def measure_validation_only(*arguments):
         if splits[-1] == "test":
             raise DivergedError("a prediction on held-out data is not finite")
-        return measure_accuracy(*arguments)
+        return measure(*arguments)
 
     original = type(recall_task).held_out
     monkeypatch.setattr(type(recall_task), "held_out", held_out)
-    monkeypatch.setattr("archsearch.training.evaluate.measure_accuracy", measure)
+    monkeypatch.setattr("archsearch.training.evaluate.measure", measure_validation_only)
     evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
     assert evaluation.result.status == "ok"
-    assert evaluation.test_accuracy is None
+    assert evaluation.test_value is None
+
+
+def test_an_evaluator_says_what_other_machines_must_have_in_common(evaluator, recall_task, monkeypatch):
+    described = evaluator.describe()
+    assert set(described) == {"engine", "python", "torch", "archsearch", "task recall"}
+    assert described["task recall"] == recall_task.digest
+    assert Evaluator({"recall": replace(recall_task, epoch=5)}).describe()["task recall"] != recall_task.digest
+
+    def refuse(_name):
+        raise ConfigError("no compiler here")
+
+    monkeypatch.setattr("archsearch.training.evaluate.choose_engine", refuse)
+    with pytest.raises(ConfigError, match="no compiler here"):
+        evaluator.describe()
 
 
 def test_same_trial_same_bits(evaluator, recall_task, make_trial):
@@ -113,7 +129,7 @@ task = Memorization("memorization", epoch=5, validation_problems=40)
 trial = Trial("c_gru", zoo_cell("gru"), task.name, task.digest, Recipe(), Setting(1, 1, 5, 2, 9_000), 0, 10, 1)
 evaluation = Evaluator({task.name: task}).evaluate_keeping_model(trial)
 weights = torch.cat([parameter.detach().flatten() for parameter in evaluation.model.parameters()])
-print(evaluation.result.curve, evaluation.test_accuracy, weights.double().sum().item().hex(), weights[::97].tolist())
+print(evaluation.result.curve, evaluation.test_value, weights.double().sum().item().hex(), weights[::97].tolist())
 """
 
 
@@ -151,7 +167,7 @@ def test_a_longer_trial_begins_like_a_shorter_one(evaluator, recall_task, make_t
 def test_divergence_is_a_status_and_noticed_at_the_next_step(evaluator, recall_task, make_trial):
     trial = make_trial(recall_task)
     result = evaluator.evaluate(replace(trial, setting=replace(trial.setting, learning_rate=1e30)))
-    assert (result.status, result.steps, result.accuracy, result.curve) == ("diverged", 2, None, ())
+    assert (result.status, result.steps, result.value, result.curve) == ("diverged", 2, None, ())
     assert result.error.startswith("step 2: the loss")
 
 
@@ -159,7 +175,7 @@ def test_divergence_keeps_the_best_accuracy_before(evaluator, recall_task, make_
     monkeypatch.setattr(trainer_module, "next_learning_rate", lambda *_: 1e30)
     result = evaluator.evaluate(make_trial(recall_task))
     assert (result.status, result.steps, len(result.curve)) == ("diverged", 6, 1)
-    assert result.accuracy == result.curve[0][2]
+    assert result.value == result.curve[0][2]
 
 
 def test_a_cell_that_grows_without_bound_diverges(evaluator, recall_task, make_trial):
@@ -184,7 +200,7 @@ def test_a_cell_that_grows_without_bound_diverges(evaluator, recall_task, make_t
 def test_a_cell_that_raises_is_a_status(evaluator, recall_task, make_trial, monkeypatch, error, status, text):
     fail_with(monkeypatch, error)
     result = evaluator.evaluate(make_trial(recall_task))
-    assert (result.status, result.accuracy) == (status, None)
+    assert (result.status, result.value) == (status, None)
     assert result.error.startswith(text)
     assert "\n" not in result.error
     assert result.hidden_size > 0
@@ -212,14 +228,14 @@ def test_a_failure_after_some_epochs_has_no_accuracy(evaluator, recall_task, mak
 
     monkeypatch.setattr(Trainer, "step", break_at_the_seventh)
     result = evaluator.evaluate(make_trial(recall_task))
-    assert (result.status, result.accuracy, len(result.curve), result.steps) == ("failed", None, 1, 7)
+    assert (result.status, result.value, len(result.curve), result.steps) == ("failed", None, 1, 7)
 
 
 def test_a_trial_beyond_its_time_is_a_status_without_accuracy(recall_task, make_trial, monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     result = Evaluator({"recall": recall_task}, time_limit_seconds=12).evaluate(make_trial(recall_task))
-    assert (result.status, result.accuracy) == ("time_limit", None)
+    assert (result.status, result.value) == ("time_limit", None)
     assert result.steps > 4
     assert "limit of 12 s" in result.error
 
@@ -235,7 +251,7 @@ def test_unknown_and_altered_tasks_and_engines_are_the_users_mistake(evaluator, 
 
 def test_a_cell_too_large_for_the_budget_fails_and_does_not_end_a_search(evaluator, recall_task, make_trial, setting):
     result = evaluator.evaluate(make_trial(recall_task, setting=replace(setting, max_parameters=3)))
-    assert (result.status, result.accuracy) == ("failed", None)
+    assert (result.status, result.value) == ("failed", None)
     assert "max_parameters is 3" in result.error
 
 
@@ -259,27 +275,27 @@ def test_kept_model_is_the_one_of_the_best_validation(evaluator, recall_task, ma
     evaluation = evaluator.evaluate_keeping_model(trial, points.append)
     result = evaluator.evaluate(trial)
     assert replace(evaluation.result, seconds=result.seconds) == result
-    assert [(point.step, point.loss, point.accuracy) for point in points] == list(result.curve)
+    assert [(point.step, point.loss, point.value) for point in points] == list(result.curve)
 
     def accuracy(split: str) -> float:
         batches = recall_task.held_out(split, 4, 6)
-        return measure_accuracy(evaluation.model, map(Minibatch.from_batch, batches), Deadline())
+        return measure(evaluation.model, map(Minibatch.from_batch, batches), (ACCURACY,), Deadline())[0]
 
-    assert accuracy("validation") == result.accuracy
-    assert accuracy("test") == evaluation.test_accuracy
+    assert accuracy("validation") == result.value
+    assert accuracy("test") == evaluation.test_value
 
 
 def test_a_failed_trial_keeps_no_model(evaluator, recall_task, make_trial, monkeypatch):
     fail_with(monkeypatch, ValueError("boom"))
     evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
-    assert (evaluation.result.status, evaluation.model, evaluation.test_accuracy) == ("failed", None, None)
+    assert (evaluation.result.status, evaluation.model, evaluation.test_value) == ("failed", None, None)
 
 
 def test_gru_learns_to_memorize(make_trial):
     """R6, R33: three symbols of six, above 95 % on problems it has not seen."""
     task = Memorization("memorization", num_symbols=3, num_letters=6, validation_problems=200)
     trial = make_trial(task, recipe=Recipe(), setting=Setting(1.0, 1.0, 5.0, 1, 5_000), max_steps=300)
-    assert Evaluator({task.name: task}).evaluate(trial).accuracy > 0.95
+    assert Evaluator({task.name: task}).evaluate(trial).value > 0.95
 
 
 def test_recall_over_the_border_of_minibatches_needs_the_carried_state(evaluator, recall_task, make_trial):
@@ -291,4 +307,4 @@ def test_recall_over_the_border_of_minibatches_needs_the_carried_state(evaluator
         recipe=Recipe(batch_size=20, unroll=1),
         max_steps=300,
     )
-    assert Evaluator({"recall": task}).evaluate(trial).accuracy > 0.95
+    assert Evaluator({"recall": task}).evaluate(trial).value > 0.95

@@ -16,9 +16,12 @@ from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.native_step import NativeStep, can_step_natively
 from archsearch.training.trainer import Trainer
+from archsearch.trials.interface import Interface
 from archsearch.trials.setting import Setting
 from archsearch.trials.task import Batch
 from archsearch.trials.trial import Recipe
+
+symbols = Interface.of_symbols
 
 try:
     choose_engine("native")
@@ -32,7 +35,7 @@ def make_steps(
     """Returns both kinds of step, on models with the same weights, one interpreted and one native."""
     pairs = []
     for engine, kind in (("interpreter", AutogradStep), ("native", NativeStep)):
-        model = SequenceModel(cell, num_symbols, hidden_size, num_layers, engine).to(torch.float64)
+        model = SequenceModel(cell, symbols(num_symbols), hidden_size, num_layers, engine).to(torch.float64)
         model.reset_parameters(1.0, torch.Generator().manual_seed(3))
         assert can_step_natively(model) == (engine == "native")
         parameters = FlatParameters(model)
@@ -156,11 +159,11 @@ def test_training_with_either_step_learns_the_same(recall_task):
     setting = Setting(1.0, 1.0, 5.0, 1, 1000)
     curves = []
     for engine in ("interpreter", "native"):
-        model = SequenceModel(zoo_cell("gru"), 3, 8, 1, engine).to(torch.float64)
+        model = SequenceModel(zoo_cell("gru"), symbols(3), 8, 1, engine).to(torch.float64)
         model.reset_parameters(1.0, torch.Generator().manual_seed(0))
         task = replace(recall_task, scored_share=0.5, starts_every=3)
         trainer = Trainer(model, task, setting, Recipe(4, 6, precision="float64"), data_seed=1)
         trainer.run(40)
-        curves.append([(point.step, round(point.loss, 6), point.accuracy) for point in trainer.curve])
+        curves.append([(point.step, round(point.loss, 6), point.value) for point in trainer.curve])
     assert curves[0] == curves[1]
     assert len(curves[0]) > 3

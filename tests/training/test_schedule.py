@@ -3,11 +3,13 @@
 import pytest
 
 from archsearch.training.schedule import next_learning_rate
+from archsearch.trials.trial import Recipe
 
 
 def rates(accuracies: list[float], patience: int = 3, num_halvings: int = 4) -> list[float | None]:
     """Returns the rate before the first epoch and after each epoch."""
-    return [next_learning_rate(0.8, accuracies[:count], patience, num_halvings) for count in range(len(accuracies) + 1)]
+    recipe = Recipe(patience=patience, num_halvings=num_halvings)
+    return [next_learning_rate(0.8, accuracies[:count], recipe) for count in range(len(accuracies) + 1)]
 
 
 def test_halves_four_times_after_three_epochs_without_improvement_then_stops():
@@ -34,7 +36,7 @@ def test_an_improvement_while_halving_does_not_stop_the_halving():
 
 
 def test_a_stopped_training_stays_stopped():
-    assert next_learning_rate(1.0, [0.5] + [0.1] * 3 + [0.6] * 9, 3, 4) is None
+    assert next_learning_rate(1.0, [0.5] + [0.1] * 3 + [0.6] * 9, Recipe()) is None
 
 
 def test_patience_and_halvings_are_settings():

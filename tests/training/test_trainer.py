@@ -12,6 +12,7 @@ from archsearch.training import trainer as trainer_module
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import DivergedError
 from archsearch.training.trainer import Trainer
+from archsearch.trials.interface import Interface
 from archsearch.trials.setting import Setting
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Recipe
@@ -20,7 +21,7 @@ RECIPE = Recipe(batch_size=4, unroll=6, precision="float64")
 
 
 def make_model(cell: str, setting: Setting) -> SequenceModel:
-    return build_model(zoo_cell(cell), 3, 5, setting, RECIPE, "interpreter", seed=9)
+    return build_model(zoo_cell(cell), Interface.of_symbols(3), 5, setting, RECIPE, "interpreter", seed=9)
 
 
 def train_slowly(model: SequenceModel, task: Task, setting: Setting, num_steps: int) -> list[float]:
@@ -115,7 +116,7 @@ def test_validation_leaves_the_training_state_alone(recall_task, setting):
 def test_learning_rates_of_a_whole_training(recall_task, setting, monkeypatch):
     """R29: three epochs without improvement, four with a halved rate each, then the end, long before max_steps."""
     accuracies = iter([0.2, 0.4, 0.4, 0.3, 0.1, 0.9, 0.4, 0.4, 0.4])
-    monkeypatch.setattr(trainer_module, "measure_accuracy", lambda *_: next(accuracies))
+    monkeypatch.setattr(trainer_module, "measure", lambda *_: (next(accuracies),))
     rates = []
     descend = trainer_module.FlatParameters.descend
 
@@ -129,7 +130,7 @@ def test_learning_rates_of_a_whole_training(recall_task, setting, monkeypatch):
     per_epoch = [0.5] * 5 + [0.25, 0.125, 0.0625, 0.03125]
     assert rates == [rate for rate in per_epoch for _ in range(2)]
     assert trainer.steps == 18
-    assert trainer.best_accuracy == 0.9
+    assert trainer.best_value == 0.9
 
 
 def test_curve_has_a_point_per_epoch_and_one_at_the_end(recall_task, setting):
@@ -148,12 +149,12 @@ def test_curve_has_a_point_per_epoch_and_one_at_the_end(recall_task, setting):
 def test_no_steps_are_no_training(recall_task, setting):
     trainer = Trainer(make_model("gru", setting), recall_task, setting, RECIPE, data_seed=5)
     trainer.run(0)
-    assert (trainer.steps, trainer.curve, trainer.best_accuracy) == (0, [], None)
+    assert (trainer.steps, trainer.curve, trainer.best_value) == (0, [], None)
 
 
 def test_best_weights_are_those_of_the_first_best_validation(recall_task, setting, monkeypatch):
     accuracies = iter([0.2, 0.6, 0.6, 0.3])
-    monkeypatch.setattr(trainer_module, "measure_accuracy", lambda *_: next(accuracies))
+    monkeypatch.setattr(trainer_module, "measure", lambda *_: (next(accuracies),))
     trainer = Trainer(make_model("gru", setting), recall_task, setting, RECIPE, data_seed=5, keeps_best_weights=True)
     trainer.run(16)
     trainer.restore_best_weights()

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from archsearch.graph.catalog import zoo_cell
-from archsearch.training.accuracy import measure_accuracy
+from archsearch.training.measurement import measure
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.stops import Deadline
+from archsearch.trials.interface import Interface
+from archsearch.trials.metric import ACCURACY
 
 
 @pytest.mark.parametrize("scored_share", [1.0, 0.4])
@@ -18,9 +20,9 @@ def test_counts_scored_positions_of_one_long_sequence(recall_task, scored_share,
     """R27 for held-out data: equals reading everything between two starts in one go."""
     task = replace(recall_task, scored_share=scored_share, starts_every=starts_every, num_held_out=4)
     torch.manual_seed(0)
-    model = SequenceModel(zoo_cell("gru"), 3, 8)
+    model = SequenceModel(zoo_cell("gru"), Interface.of_symbols(3), 8)
     batches = list(task.held_out("validation", 4, 6))
-    got = measure_accuracy(model, [Minibatch.from_batch(batch) for batch in batches], Deadline())
+    (got,) = measure(model, [Minibatch.from_batch(batch) for batch in batches], (ACCURACY,), Deadline())
 
     right = scored = 0
     piece = len(batches) if starts_every == 0 else starts_every
@@ -38,6 +40,6 @@ def test_counts_scored_positions_of_one_long_sequence(recall_task, scored_share,
 
 def test_nothing_scored_is_no_accuracy_and_no_error(recall_task):
     task = replace(recall_task, scored_share=0.0)
-    model = SequenceModel(zoo_cell("gru"), 3, 8)
+    model = SequenceModel(zoo_cell("gru"), Interface.of_symbols(3), 8)
     minibatches = [Minibatch.from_batch(batch) for batch in task.held_out("validation", 4, 6)]
-    assert measure_accuracy(model, minibatches, Deadline()) == 0.0
+    assert measure(model, minibatches, (ACCURACY,), Deadline()) == (0.0,)

@@ -1,0 +1,70 @@
+"""The losses that models are trained with.
+
+Shapes: `N` scored positions, `K` numbers predicted at each.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from archsearch.trials import metric
+
+
+class SummedLoss(ABC):
+    """A loss summed over positions and numbers."""
+
+    @abstractmethod
+    def total(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Returns the loss of `[N, K]` predictions as a tensor that can be differentiated."""
+
+    @abstractmethod
+    def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Returns the `[N, K]` gradient of the loss, in closed form."""
+
+
+class CrossEntropy(SummedLoss):
+    """Of `[N]` classes, under the softmax of the predictions."""
+
+    def total(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return cross_entropy(predictions, targets, reduction="sum")
+
+    def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        gradient = torch.softmax(predictions, dim=-1)
+        gradient[torch.arange(len(targets)), targets] -= 1
+        return gradient
+
+
+class BinaryCrossEntropy(SummedLoss):
+    """Of `[N, K]` binary values, under the sigmoids of the predictions."""
+
+    def total(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return binary_cross_entropy_with_logits(predictions, targets.to(predictions.dtype), reduction="sum")
+
+    def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return torch.sigmoid(predictions).sub_(targets)
+
+
+class SquaredError(SummedLoss):
+    """Half the square of the distance to `[N, K]` numbers."""
+
+    def total(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return (predictions - targets).square().sum() / 2
+
+    def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return predictions - targets
+
+
+LOSSES: Mapping[metric.Loss, SummedLoss] = {
+    "cross_entropy": CrossEntropy(),
+    "binary_cross_entropy": BinaryCrossEntropy(),
+    "squared_error": SquaredError(),
+}

@@ -1,0 +1,216 @@
+"""Disks that are full, gone or not to be written: the search waits, says what it needs, and loses nothing."""
+
+import os
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+from faults.place import SMALL_SEARCH, WATCHED, Place, Sitting
+from faults.promises import ImpossibleHereError, expect, fault
+from faults.tables import difference, journal_problem, kept_keys
+
+PATIENCE = "ARCHSEARCH_DISK_PATIENCE_SECONDS"
+WAITS = "it says the path and the need, hands out no trial and keeps what has finished in memory"
+GIVES_UP = f"{WAITS}; exit 1 after its patience with the journal whole; resumed, it ends as if never stopped"
+
+
+def _some_kept(place: Place, sitting: Sitting, number: int = 8) -> None:
+    sitting.await_that(lambda: len(kept_keys(place.run)) >= number, f"{number} trials were kept")
+
+
+def _await_complaint(place: Place, sitting: Sitting) -> None:
+    sitting.await_text("No trial is handed out")
+    expect(str(place.run) in sitting.text, f"the path is not named: {sitting.text[-500:]}")
+
+
+def _same_end(place: Place, name: str = "small") -> None:
+    differs = difference(place.run, place.whole(name))
+    expect(not differs, f"these differ from an uninterrupted run: {differs}")
+
+
+def _small_disk(place: Place, megabytes: int = 4) -> Path:
+    """Puts a small file system where the row's run will be.
+
+    Raises:
+        ImpossibleHereError: It cannot be mounted here.
+    """
+    place.run.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place.run)]
+    try:
+        subprocess.run(words, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ImpossibleHereError(f"no small file system can be mounted here ({error})") from error
+    place.at_end(lambda: subprocess.run(["umount", "-l", str(place.run)], check=False, capture_output=True))
+    return place.run / "ballast"
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 10, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+
+
+@fault("disk-full-for-a-while", "the disk is full, until somebody makes space", f"{WAITS}; then it goes on to the same end")
+def disk_full_for_a_while(place: Place) -> str:
+    ballast = _small_disk(place)
+    sitting = place.simulate(seconds=0.02)
+    _some_kept(place, sitting)
+    _fill(ballast)
+    _await_complaint(place, sitting)
+    begun = len(place.begun)
+    ballast.unlink()
+    sitting.ends_with(0).says("takes results again")
+    _same_end(place)
+    repeated = len(place.begun) - len(set(place.begun))
+    expect(repeated == 0, f"{repeated} trials were repeated")
+    return f"it waited after {begun} trials, went on, repeated none; all tables equal"
+
+
+@fault("disk-full-for-good", "the disk is full and stays so", GIVES_UP)
+def disk_full_for_good(place: Place) -> str:
+    ballast = _small_disk(place)
+    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
+    _some_kept(place, sitting)
+    _fill(ballast)
+    sitting.ends_with(1).says(place.run, "space", "resume the run")
+    problem = journal_problem(place.run / "archsearch.db")
+    expect(not problem, problem)
+    kept, begun = len(kept_keys(place.run)), len(place.begun)
+    ballast.unlink()
+    place.simulate().ends_with(0)
+    _same_end(place)
+    repeated = len(place.begun) - len(set(place.begun))
+    expect(repeated <= 1, f"{repeated} trials were repeated, of {begun} begun before")
+    return f"exit 1 with {kept} trials kept, journal whole on the full disk; resumed, {repeated} repeated, all tables equal"
+
+
+@fault("disk-full-at-the-start", "the disk is full before the search begins", "exit 2 or 1 at once, naming the folder and the space")
+def disk_full_at_the_start(place: Place) -> str:
+    _fill(_small_disk(place, megabytes=1))
+    words = (*SMALL_SEARCH, *WATCHED, f"results_dir={place.run}", "name=first")
+    ended = place.command("search", *words).end()
+    expect(ended.code in {1, 2}, f"exit code {ended.code}: {ended.text[-500:]}")
+    ended.says(place.run, "space")
+    return f"exit {ended.code}: {' '.join(ended.text.split())[-120:]}"
+
+
+@fault(
+    "quota",
+    "the file system takes no longer files for a while, as with a quota (RLIMIT_FSIZE of the running search)",
+    f"{WAITS}; then it goes on to the same end",
+    fast=True,
+)
+def quota(place: Place) -> str:
+    sitting = place.simulate(seconds=0.02)
+    _some_kept(place, sitting)
+    largest = max(path.stat().st_size for path in place.run.glob("archsearch.db*"))
+    resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    _await_complaint(place, sitting)
+    begun = len(place.begun)
+    resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    sitting.ends_with(0).says("takes results again")
+    _same_end(place)
+    return f"it waited after {begun} trials and went on; all tables equal"
+
+
+@fault("stopped-while-the-disk-is-full", "SIGTERM while the search waits for a full disk", "exit 130 at once, journal whole; resumed, the same end")
+def stopped_while_the_disk_is_full(place: Place) -> str:
+    sitting = place.simulate(seconds=0.02)
+    _some_kept(place, sitting)
+    largest = max(path.stat().st_size for path in place.run.glob("archsearch.db*"))
+    resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    _await_complaint(place, sitting)
+    sitting.process.terminate()
+    ended = sitting.ends_with(130)
+    expect(ended.seconds < 15, f"it took {ended.seconds:.1f} s")
+    place.simulate().ends_with(0)
+    _same_end(place)
+    return f"exit 130 after {ended.seconds:.1f} s; resumed, all tables equal"
+
+
+def _immutable(place: Place, paths: list[Path], sign: str = "+") -> None:
+    """Forbids every write to files and folders, also to files that are open, and to the administrator.
+
+    Raises:
+        ImpossibleHereError: Only the administrator can, on some file systems.
+    """
+    words = ["chattr", f"{sign}i", *map(str, paths)]
+    try:
+        subprocess.run(words, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ImpossibleHereError(f"files cannot be made immutable here ({error})") from error
+
+
+@fault("read-only-mid-run", "the folder and its files become read-only in mid-run (immutable)", GIVES_UP)
+def read_only_mid_run(place: Place) -> str:
+    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
+    _some_kept(place, sitting)
+    paths = [place.run, *place.run.glob("archsearch.db*")]
+    place.at_end(lambda: subprocess.run(["chattr", "-i", *map(str, paths)], check=False, capture_output=True))
+    _immutable(place, paths)
+    sitting.ends_with(1).says(place.run, "right to write", "resume the run")
+    kept = len(kept_keys(place.run))
+    _immutable(place, paths, "-")
+    place.simulate().ends_with(0)
+    _same_end(place)
+    return f"exit 1 with {kept} trials kept; resumed, all tables equal"
+
+
+@fault(
+    "permission-lost",
+    "a search of an ordinary user whose folder loses the right to write in mid-run, and gets it back",
+    "the search goes on or waits, and comes to the same end",
+)
+def permission_lost(place: Place) -> str:
+    sitting = place.simulate(seconds=0.05)
+    _some_kept(place, sitting)
+    paths = [place.run]
+    place.at_end(lambda: subprocess.run(["chattr", "-i", str(place.run)], check=False, capture_output=True))
+    if os.geteuid() == 0:  # the administrator may write everywhere, but for this
+        _immutable(place, paths)
+    else:
+        place.run.chmod(0o500)
+    begun = len(place.begun)
+    sitting.await_that(lambda: len(place.begun) > begun + 10 or "handed out" in sitting.text, "the search went on or waited")
+    if os.geteuid() == 0:
+        _immutable(place, paths, "-")
+    else:
+        place.run.chmod(0o700)
+    ended = sitting.ends_with(0)
+    _same_end(place)
+    waited = "waited" if "handed out" in ended.text else "went on, since the journal was open"
+    return f"it {waited}; exit 0, all tables equal"
+
+
+@fault("results-not-writable", "results_dir lies where nothing can be written", "exit 2 before the first trial, naming the folder")
+def results_not_writable(place: Place) -> str:
+    folder = place.folder / "closed"
+    folder.mkdir()
+    place.at_end(lambda: subprocess.run(["chattr", "-i", str(folder)], check=False, capture_output=True))
+    if os.geteuid() == 0:
+        _immutable(place, [folder])
+    else:
+        folder.chmod(0o500)
+    ended = place.command("search", *SMALL_SEARCH, *WATCHED, f"results_dir={folder}", "name=first").ends_with(2)
+    ended.says(folder, "results_dir")
+    return f"exit 2: {' '.join(ended.text.split())[-120:]}"
+
+
+@fault(
+    "folder-removed",
+    "the run's folder is removed in mid-run",
+    "it stops with exit 1 after its patience and names the path: it does not pretend to have kept anything",
+)
+def folder_removed(place: Place) -> str:
+    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
+    _some_kept(place, sitting)
+    shutil.rmtree(place.run)
+    ended = sitting.end()
+    expect(ended.code == 1, f"exit code {ended.code}; the folder exists: {place.run.exists()}; {ended.text[-600:]}")
+    ended.says(place.run)
+    return f"exit 1: {' '.join(ended.text.split())[-160:]}"

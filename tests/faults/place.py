@@ -1,0 +1,220 @@
+"""Where a fault is injected: a folder of its own, marked processes, and a look at what is left afterwards."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from faults import sabotage
+from faults.promises import BrokenPromiseError, expect
+from faults.sitting import PATIENCE_SECONDS, Ended, Sitting
+from faults.tables import journal_problem
+from shared_faults import MARK, await_no_process, marked_processes
+
+TESTS = Path(__file__).parents[1]
+SMALL_SEARCH = (
+    *("experiment=smoke", "task=[xml]", "budget.candidates=8", "lookahead=4", "gate=0.9", "screen.accuracy=0.95"),
+    *("search.max_steps=2", "screen.search.max_steps=2", "search.space.max_parameters=[2000]"),
+    *("task.xml.validation_size=700", "screen.task.memorization.validation_problems=20"),
+)
+"""Of the command line; most rows add where trials are computed."""
+
+WATCHED = ("workers=0", "time_limit_seconds=3600")
+TRAINED = (*SMALL_SEARCH, "gate=0", "screen.accuracy=0", "search.max_steps=20")
+SEARCHES = {
+    "command": (SMALL_SEARCH, True, ("budget.candidates=8",)),
+    "extended": (SMALL_SEARCH, True, ("budget.candidates=14",)),
+    "trained": (TRAINED, False, ("budget.candidates=4",)),
+}
+"""Uninterrupted runs of the command line that others are compared with: settings, whether simulated, more settings."""
+
+
+class Suite:
+    """What the rows of one sitting share: compiled cells, and runs that nothing happened to."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="faults-"))
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+
+    def reference(self, name: str, run: Callable[["Place", Path], None]) -> Path:
+        """Returns the folder of an uninterrupted run, which is made when it is first asked for."""
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            path = self.folder / name / "run"
+            if not path.exists():
+                place = Place(self, self.folder / name)
+                try:
+                    run(place, path)
+                except BrokenPromiseError:
+                    shutil.rmtree(path, ignore_errors=True)
+                    raise
+                finally:
+                    place.end_processes()
+            return path
+
+    def close(self) -> None:
+        """Removes everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Place:
+    """A folder and the processes of one row.
+
+    Args:
+        suite: What the rows share.
+        folder: Where to work; None for a new folder, which `close` removes.
+
+    Attributes:
+        run: The folder of the row's run.
+        damaged: Journals that the row has damaged and that need not be whole at its end.
+    """
+
+    def __init__(self, suite: Suite, folder: Path | None = None) -> None:
+        self._suite = suite
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="fault-"))
+        self.folder.mkdir(exist_ok=True)
+        self.run = self.folder / "run"
+        self.damaged: set[Path] = set()
+        self._mark = uuid.uuid4().hex
+        self._sittings: list[Sitting] = []
+        self._undo: list[Callable[[], object]] = []
+        self.bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def start(self, words: Sequence[str], **environment: str) -> Sitting:
+        """Starts a process of the product, marked as ours."""
+        output = self.folder / f"output-{len(self._sittings)}.txt"
+        sitting = Sitting(words, output, {**self._environment(), **environment}, self.folder)
+        self._sittings.append(sitting)
+        return sitting
+
+    def simulate(self, **options: Any) -> Sitting:
+        """Starts or continues a simulated search in the row's run.
+
+        Args:
+            **options: `plan` (`small`, `whole`), `changes` of it, `faults` by cell, `seconds` of a trial, `workers`,
+                `time_limit`, `memory_limit`, `grace`, `seconds_between_views`, `run`.
+        """
+        usual = {
+            **{"run": str(self.run), "notes": str(self.folder), "plan": "small", "changes": {}, "faults": {}},
+            **{"seconds": 0.0, "workers": 0, "time_limit": 3600.0, "memory_limit": None, "grace": 20.0},
+            "seconds_between_views": 0.0,
+        }
+        environment = options.pop("environment", {})
+        words = [sys.executable, "-m", "faults.simulated_search", json.dumps({**usual, **options})]
+        return self.start(words, **environment)
+
+    def command(
+        self,
+        *words: str,
+        simulated: bool = True,
+        changes: dict[str, object] | None = None,
+        prefix: Sequence[str] = (),
+        **order: Any,
+    ) -> Sitting:
+        """Starts the real command line.
+
+        Args:
+            *words: The command and its settings.
+            simulated: Whether trials are answered without training.
+            changes: What else is to differ, see `faults.command_line`.
+            prefix: Words before the command.
+            **order: What becomes of trials: `faults`, `seconds`; and `environment`.
+        """
+        environment = order.pop("environment", {})
+        record = {"simulated": simulated, "folder": str(self.folder), **order, **(changes or {})}
+        line = [*prefix, sys.executable, "-m", "faults.command_line", *words]
+        return self.start(line, **{sabotage.SABOTAGE: json.dumps(record)}, **environment)
+
+    def search(self, *words: str, base: Sequence[str] = SMALL_SEARCH, **order: Any) -> Sitting:
+        """Starts a search by the command line in the row's run."""
+        return self.command("search", *base, f"results_dir={self.folder}", "name=run", *WATCHED, *words, **order)
+
+    def resume(self, *words: str, **order: Any) -> Sitting:
+        """Continues the row's run by the command line."""
+        return self.command("resume", f"run={self.run}", *words, **order)
+
+    def whole(self, name: str = "small", **changes: object) -> Path:
+        """Returns a run to compare with: of the simulation (`small`, `whole`), or one of `SEARCHES`."""
+        if name in SEARCHES:
+            return self._suite.reference(name, lambda place, path: _run_command(place, name))
+        called = "-".join([name, *(f"{key}{value}" for key, value in changes.items())])
+        return self._suite.reference(
+            called, lambda place, path: place.simulate(plan=name, changes=changes, time_limit=None).ends_with(0)
+        )
+
+    def at_end(self, undo: Callable[[], object]) -> None:
+        """Registers what must be undone whatever happens, the last first."""
+        self._undo.append(undo)
+
+    @property
+    def begun(self) -> list[str]:
+        """Keys of the trials begun, as often as they were."""
+        path = self.folder / "runs.txt"
+        return path.read_text().split() if path.exists() else []
+
+    def processes(self) -> dict[int, str]:
+        """Returns the running processes of this row, with their command lines."""
+        return marked_processes(self._mark)
+
+    def check_aftermath(self) -> None:
+        """Looks at what is left when a row has ended.
+
+        Raises:
+            BrokenPromiseError: A process of ours, a dead bystander, or a journal that is not whole.
+        """
+        left = await_no_process(self._mark)
+        expect(not left, f"processes were left behind: {left}")
+        expect(self.bystander.poll() is None, "a process that is not ours was ended")
+        journals = sorted(set(self.folder.rglob("archsearch.db")) - self.damaged)
+        problems = [problem for journal in journals if (problem := journal_problem(journal))]
+        expect(not problems, f"a journal is not whole: {problems}")
+        for sitting in self._sittings:
+            expect("Traceback" not in sitting.text, f"a traceback: {sitting.text[-800:]}")
+
+    def end_processes(self) -> None:
+        """Ends what is left of the row's processes and undoes what was done to the machine."""
+        for undo in reversed(self._undo):
+            with suppress(OSError, subprocess.SubprocessError):
+                undo()
+        for sitting in self._sittings:
+            sitting.kill()
+        for pid in self.processes():
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        self.bystander.kill()
+        self.bystander.communicate()
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+        self.end_processes()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            MARK: self._mark,
+            "PYTHONPATH": str(TESTS),
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "TMPDIR": str(self.folder),
+            "ARCHSEARCH_CACHE": str(self._suite.folder / "compiled"),
+        }
+
+
+def _run_command(place: Place, name: str) -> None:
+    words, simulated, more = SEARCHES[name]
+    place.search(*more, base=words, simulated=simulated).ends_with(0)
+
+
+__all__ = ["PATIENCE_SECONDS", "Ended", "Place", "Sitting", "Suite"]

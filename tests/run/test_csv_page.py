@@ -1,0 +1,98 @@
+"""docs/csv.md says what the tables hold: names, order, types, and what may be missing."""
+
+import importlib
+import importlib.util
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from shared_reported_runs import reported_run
+from shared_simulation import make_plan
+
+from archsearch.run.reading import load_run
+
+PAGE = Path(__file__).parents[2] / "docs" / "csv.md"
+TYPES = {"integer", "number", "text", "truth", "mapping"}
+
+
+def rows_on_the_page(heading: str) -> list[list[str]]:
+    """Returns the rows of the table under a heading."""
+    section = PAGE.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert lines
+    return [[field.strip() for field in line.strip("|").split("|")] for line in lines]
+
+
+def columns_on_the_page(heading: str, tasks: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Returns type and what may be missing of each column, in order; `TASK` stands for all tasks in turn."""
+    columns: dict[str, tuple[str, str]] = {}
+    of_tasks: list[tuple[str, tuple[str, str]]] = []
+    for name, kind, _, meaning, missing in [*rows_on_the_page(heading), ["", "", "", "", ""]]:
+        assert not name or (kind in TYPES and meaning and missing)
+        if "TASK" in name:
+            of_tasks.append((name.strip("`"), (kind, missing)))
+            continue
+        columns |= {form.replace("TASK", task): about for task in tasks for form, about in of_tasks}
+        of_tasks = []
+        if name:
+            columns[name.strip("`")] = kind, missing
+    return columns
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return reported_run(tmp_path_factory.mktemp("results"), plan=make_plan(reevaluate_probability=0.3))
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "trials", "candidates"])
+def test_columns_are_those_of_the_page_in_type_and_order(run, name):
+    written = pd.read_csv(run.path / f"{name}.csv")
+    page = columns_on_the_page(f"{name}.csv", run.tasks)
+    assert list(written.columns) == list(page)
+    for column, (kind, missing) in page.items():
+        values = written[column]
+        if missing == "never":
+            assert values.notna().all(), column
+        known = values.dropna()
+        if kind == "integer":
+            assert pd.api.types.is_integer_dtype(values) or values.isna().any(), column
+            assert (known == known.round()).all(), column
+        elif kind == "number":
+            assert pd.api.types.is_float_dtype(values), column
+        else:
+            assert kind == "text"
+            assert all(isinstance(value, str) for value in known), column
+
+
+def test_the_clock_is_in_the_columns_that_say_so(run, tmp_path):
+    again = reported_run(tmp_path, plan=make_plan(reevaluate_probability=0.3))
+    for name in ("leaderboard", "trials", "candidates"):
+        one, two = (pd.read_csv(path / f"{name}.csv") for path in (run.path, again.path))
+        same = [column for column in one if "seconds" not in column]
+        pd.testing.assert_frame_equal(one[same], two[same])
+
+
+def test_the_summary_is_that_of_the_page(run):
+    written = json.loads((run.path / "summary.json").read_text(encoding="utf-8"))
+    rows = {row[0].strip("`"): row[1] for row in rows_on_the_page("summary.json")}
+    assert list(written) == list(rows)
+    kinds = {"integer": int, "number": float, "mapping": dict, "truth": bool}
+    assert all(isinstance(written[key], kinds[kind]) for key, kind in rows.items())
+    assert {"dropped", "trials_saved", "training_seconds_saved"} == set(written["duplicates"])
+
+
+def test_the_confirmation_is_that_of_the_page():
+    """Skipped until `confirm` is there."""
+    if importlib.util.find_spec("archsearch.studies") is None:
+        pytest.skip("no archsearch.studies")
+    confirmation = importlib.import_module("archsearch.studies.confirmation")
+    tasks = ("first", "second")
+    assert confirmation._columns(tasks) == list(columns_on_the_page("confirmation.csv", tasks))
+
+
+def test_texts_that_look_like_numbers_or_html_come_back(run):
+    board = load_run(run.path).leaderboard()
+    assert board["name"].dropna().iloc[0].startswith("<script>")
+    assert all(cell.startswith("c_") for cell in board["cell"])
+    assert run.cell(board["cell"].iloc[-1]).equations() == board["equations"].iloc[-1]
