@@ -10,7 +10,7 @@ from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.accuracy import measure_accuracy
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment, versions
-from archsearch.training.failures import classify
+from archsearch.training.failures import cause_of, classify
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline
 from archsearch.training.trainer import Progress, Trainer
@@ -135,6 +135,7 @@ class Evaluator:
             hidden_size=hidden_size,
             error=error,
             environment=describe_environment(self.engine),
+            cause=cause_of(status, error, self.time_limit_seconds),
         )
         return result, trainer
 
