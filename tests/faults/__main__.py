@@ -88,7 +88,8 @@ def _write(path: Path, rows: list[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for row in rows:
+        order = list(FAULTS_BY_NAME)
+        for row in sorted(rows, key=lambda row: order.index(row.fault.name)):
             fault = row.fault
             facts = (fault.family, fault.name, fault.injected, fault.promised, row.seen, row.verdict)
             writer.writerow([*facts, f"{row.seconds:.1f}"])

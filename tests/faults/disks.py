@@ -9,7 +9,7 @@ from pathlib import Path
 from faults.place import SMALL_SEARCH, WATCHED, Place
 from faults.promises import ImpossibleHereError, expect, fault
 from faults.sitting import Sitting
-from faults.tables import difference, journal_problem, kept_keys
+from faults.tables import journal_problem, kept_keys
 
 PATIENCE = "ARCHSEARCH_DISK_PATIENCE_SECONDS"
 WAITS = "it says the path and the need, hands out no trial and keeps what has finished in memory"
@@ -23,11 +23,6 @@ def _some_kept(place: Place, sitting: Sitting, number: int = 8) -> None:
 def _await_complaint(place: Place, sitting: Sitting) -> None:
     sitting.await_text("No trial is handed out")
     expect(str(place.run) in sitting.text, f"the path is not named: {sitting.text[-500:]}")
-
-
-def _same_end(place: Place, name: str = "small") -> None:
-    differs = difference(place.run, place.whole(name))
-    expect(not differs, f"these differ from an uninterrupted run: {differs}")
 
 
 def _administer(*words: str) -> None:
@@ -77,8 +72,8 @@ def disk_full_for_a_while(place: Place) -> str:
     begun = len(place.begun)
     ballast.unlink()
     sitting.ends_with(0).says("takes results again")
-    _same_end(place)
-    repeated = len(place.begun) - len(set(place.begun))
+    place.expect_same_end()
+    repeated = place.num_repeated
     expect(repeated == 0, f"{repeated} trials were repeated")
     return f"it waited after {begun} trials, went on, repeated none; all tables equal"
 
@@ -95,8 +90,8 @@ def disk_full_for_good(place: Place) -> str:
     kept, begun = len(kept_keys(place.run)), len(place.begun)
     ballast.unlink()
     place.simulate().ends_with(0)
-    _same_end(place)
-    repeated = len(place.begun) - len(set(place.begun))
+    place.expect_same_end()
+    repeated = place.num_repeated
     expect(repeated <= 1, f"{repeated} trials were repeated, of {begun} begun before")
     return f"exit 1 with {kept} trials kept, journal whole; resumed, {repeated} repeated, all tables equal"
 
@@ -130,7 +125,7 @@ def quota(place: Place) -> str:
     begun = len(place.begun)
     resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     sitting.ends_with(0).says("takes results again")
-    _same_end(place)
+    place.expect_same_end()
     return f"it waited after {begun} trials and went on; all tables equal"
 
 
@@ -149,7 +144,7 @@ def stopped_while_the_disk_is_full(place: Place) -> str:
     ended = sitting.ends_with(130)
     expect(ended.seconds < 15, f"it took {ended.seconds:.1f} s")
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return f"exit 130 after {ended.seconds:.1f} s; resumed, all tables equal"
 
 
@@ -173,7 +168,7 @@ def read_only_mid_run(place: Place) -> str:
     kept = len(kept_keys(place.run))
     _immutable(paths, "-")
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return f"exit 1 with {kept} trials kept; resumed, all tables equal"
 
 
@@ -200,7 +195,7 @@ def permission_lost(place: Place) -> str:
     else:
         place.run.chmod(0o700)
     ended = sitting.ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     waited = "waited" if "handed out" in ended.text else "went on, since the journal was open"
     return f"it {waited}; exit 0, all tables equal"
 

@@ -6,12 +6,7 @@ import sys
 
 from faults.place import Place
 from faults.promises import expect, fault
-from faults.tables import difference, kept_keys
-
-
-def _same_end(place: Place, name: str = "small") -> None:
-    differs = difference(place.run, place.whole(name))
-    expect(not differs, f"these differ from an uninterrupted run: {differs}")
+from faults.tables import kept_keys
 
 
 @fault(
@@ -26,7 +21,7 @@ def second_driver(place: Place) -> str:
         ended = place.resume().ends_with(2)
         ended.says(place.run, f"pid {sitting.pid} on", "since")
     sitting.ends_with(0)
-    _same_end(place, "command")
+    place.expect_same_end("command")
     return f"exit 2: {' '.join(ended.text.split())[-150:]}; the first: exit 0, all tables equal"
 
 
@@ -46,7 +41,7 @@ def two_drivers_race(place: Place) -> str:
     for each in refused:
         each.says("is working on this run")
     expect(len(place.begun) == len(set(place.begun)), "a trial was computed twice")
-    _same_end(place)
+    place.expect_same_end()
     return f"exit codes {codes}; no trial computed twice; all tables equal"
 
 
@@ -65,7 +60,7 @@ def stale_lock(place: Place) -> str:
     expect(record["pid"] == sitting.pid and {"host", "start", "since"} <= set(record), f"the lock says {record}")
     lock.write_text(json.dumps({**record, "pid": place.bystander.pid}))
     place.simulate().ends_with(0).says("left behind", "taken over")
-    _same_end(place)
+    place.expect_same_end()
     return "taken over; all tables equal"
 
 
@@ -74,7 +69,7 @@ def lock_of_noise(place: Place) -> str:
     place.run.mkdir()
     (place.run / "archsearch.lock").write_bytes(bytes(range(128, 256)) * 3)
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return "exit 0; all tables equal"
 
 
@@ -99,7 +94,7 @@ def readers(place: Place) -> str:
     place.command("leaderboard", f"run={place.run}").ends_with(0)
     sitting.ends_with(0)
     holding.kill()
-    _same_end(place, "command")
+    place.expect_same_end("command")
     return "three readings, exit 0 each, beside a reader that holds on; the search: exit 0, all tables equal"
 
 
@@ -116,5 +111,5 @@ def refused_then_stopped(place: Place) -> str:
         sitting.send(signal.SIGTERM)
     sitting.ends_with(130)
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return "refused, stopped, continued; all tables equal"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -24,10 +23,7 @@ FIXTURES = Path(__file__).parents[1] / "run" / "fixtures"
 
 def _stopped_half_way(place: Place) -> Path:
     """Returns the journal of a search of the command line that was stopped in good order."""
-    sitting = place.search(seconds=0.1)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 12, "12 trials were kept")
-    sitting.send(signal.SIGTERM)
-    sitting.ends_with(130)
+    place.stop_half_way()
     return place.run / "archsearch.db"
 
 
@@ -61,8 +57,7 @@ def _repaired(place: Place, journal: Path, content: Callable[[Path], object] = P
 
 def _resumed(place: Place) -> None:
     place.resume().ends_with(0)
-    differs = difference(place.run, place.whole("command"))
-    expect(not differs, f"resumed, these differ from an undamaged run: {differs}")
+    place.expect_same_end("command")
 
 
 def _overwrite(journal: Path, position: int, content: bytes) -> None:
@@ -187,9 +182,8 @@ def _killed_half_way(place: Place) -> Path:
 
 def _ends_as_simulated(place: Place) -> str:
     place.simulate().ends_with(0)
-    differs = difference(place.run, place.whole())
-    expect(not differs, f"these differ: {differs}")
-    return f"{len(place.begun) - len(set(place.begun))} trials computed again; all tables equal"
+    place.expect_same_end()
+    return f"{place.num_repeated} trials computed again; all tables equal"
 
 
 @fault(
@@ -234,8 +228,7 @@ def journal_held_by_others(place: Place) -> str:
     holder = place.start([sys.executable, "-c", script, str(place.run / "archsearch.db")])
     holder.ends_with(0).says("held")
     sitting.ends_with(0)
-    differs = difference(place.run, place.whole())
-    expect(not differs, f"these differ: {differs}")
+    place.expect_same_end()
     return "it waited; exit 0, all tables equal"
 
 

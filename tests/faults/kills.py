@@ -80,7 +80,7 @@ def _kill_often(place: Place, num_kills: int, seed: int = SEED) -> str:
     leftovers = [path.name for path in place.run.glob(".*")]
     expect(not leftovers, f"temporary files were left: {leftovers}")
     expect(not killer.recomputed, f"{len(killer.recomputed)} finished trials were computed again")
-    num_repeated = len(place.begun) - len(set(place.begun))
+    num_repeated = place.num_repeated
     expect(num_repeated <= num_kills, f"{num_repeated} trials repeated by {num_kills} kills with one in flight")
     targets = ", ".join(f"{count} {target}" for target, count in sorted(killer.killed.items()))
     return (
@@ -145,5 +145,5 @@ def kill_while_training(place: Place) -> str:
         kept = kept_keys(place.run)
     differs = difference(place.run, whole)
     expect(not differs, f"these differ: {differs}")
-    repeated = len(place.begun) - len(set(place.begun))
+    repeated = place.num_repeated
     return f"5 kills; {len(set(place.begun))} trainings, {repeated} in flight repeated; all tables equal"

@@ -19,7 +19,7 @@ from shared_faults import MARK, await_no_process, marked_processes
 from faults import sabotage
 from faults.promises import BrokenPromiseError, ImpossibleHereError, expect
 from faults.sitting import Sitting
-from faults.tables import journal_problem, kept_keys
+from faults.tables import difference, journal_problem, kept_keys
 
 SECONDS_TO_END = 20.0
 """What processes get to end after their owner."""
@@ -156,6 +156,13 @@ class Place:
         """Continues the row's run by the command line."""
         return self.command("resume", f"run={self.run}", *words, **order)
 
+    def stop_half_way(self, *words: str, **order: Any) -> None:
+        """Searches by the command line until 12 trials are kept, and stops in good order."""
+        sitting = self.search(*words, seconds=0.1, **order)
+        sitting.await_that(lambda: len(kept_keys(self.run)) >= 12, "12 trials were kept")
+        sitting.send(signal.SIGTERM)
+        sitting.ends_with(130)
+
     def whole(self, name: str = "small", **changes: object) -> Path:
         """Returns a run to compare with: of the simulation (`small`, `whole`), or one of `SEARCHES`."""
         if name in SEARCHES:
@@ -164,6 +171,15 @@ class Place:
         return self._suite.reference(
             called, lambda place: place.simulate(plan=name, changes=changes, time_limit=None).ends_with(0)
         )
+
+    def expect_same_end(self, name: str = "small", **changes: object) -> None:
+        """Compares the row's run with one that nothing happened to, see `whole`.
+
+        Raises:
+            BrokenPromiseError: They differ in more than clocks.
+        """
+        differs = difference(self.run, self.whole(name, **changes))
+        expect(not differs, f"these differ from an uninterrupted run: {differs}")
 
     def at_end(self, undo: Callable[[], object]) -> None:
         """Registers what must be undone whatever happens, the last first."""
@@ -185,6 +201,12 @@ class Place:
         """Keys of the trials begun, as often as they were."""
         path = self.folder / "runs.txt"
         return path.read_text().split() if path.exists() else []
+
+    @property
+    def num_repeated(self) -> int:
+        """Trials begun more than once, as often as they were begun again."""
+        begun = self.begun
+        return len(begun) - len(set(begun))
 
     def processes(self) -> dict[int, str]:
         """Returns the running processes of this row, with their command lines."""

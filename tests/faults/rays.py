@@ -5,12 +5,7 @@ import signal
 from faults.place import SMALL_SEARCH, Place
 from faults.promises import expect, fault
 from faults.sitting import Sitting, kill
-from faults.tables import difference, kept_keys
-
-
-def _same_end(place: Place, name: str = "small") -> None:
-    differs = difference(place.run, place.whole(name))
-    expect(not differs, f"these differ from an uninterrupted serial run: {differs}")
+from faults.tables import kept_keys
 
 
 def _await_kept(place: Place, sitting: Sitting, number: int) -> None:
@@ -30,9 +25,9 @@ def workers_1_4_2_0(place: Place) -> str:
         sitting.send(signal.SIGTERM)
         sitting.ends_with(130)
     place.simulate(workers=0).ends_with(0)
-    repeated = len(place.begun) - len(set(place.begun))
+    repeated = place.num_repeated
     expect(repeated == 0, f"{repeated} trials were repeated")
-    _same_end(place)
+    place.expect_same_end()
     return "no trial repeated; all tables equal"
 
 
@@ -50,7 +45,7 @@ def ray_worker_killed(place: Place) -> str:
         killed = [pid for pid in sitting.workers("ray::")[:1] if kill(pid)]
         expect(bool(killed), "there was no worker of Ray")
     ended = sitting.ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return f"handed out again {ended.text.count('handed out again')} times; all tables equal"
 
 
@@ -67,9 +62,9 @@ def ray_driver_killed(place: Place) -> str:
         sitting.kill()
         sitting.await_gone(place.processes)
     place.simulate().ends_with(0)
-    repeated = len(place.begun) - len(set(place.begun))
+    repeated = place.num_repeated
     expect(repeated <= 4, f"{repeated} trials were repeated, four were in flight")
-    _same_end(place)
+    place.expect_same_end()
     return f"{repeated} trials in flight repeated; no process left; all tables equal"
 
 
@@ -88,5 +83,5 @@ def raylet_killed(place: Place) -> str:
     ended = sitting.ends_with(1).says("Ray", f"archsearch resume run={place.run}")
     kept = len(kept_keys(place.run))
     place.resume("workers=0").ends_with(0)
-    _same_end(place, "command")
+    place.expect_same_end("command")
     return f"exit 1 with {kept} trials kept: {' '.join(ended.text.split())[-160:]}; resumed, all tables equal"

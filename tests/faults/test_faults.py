@@ -3,6 +3,7 @@
 `make faults` runs the others.
 """
 
+import csv
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from faults import __main__ as runner
 from faults.document import row_of
 from faults.place import Place, Suite
 from faults.promises import BROKEN, FAULTS, KEPT, SKIPPED, BrokenPromiseError, Fault, ImpossibleHereError, expect
-from faults.suite import FAMILIES, FAULTS_BY_NAME, run_fault, run_faults
+from faults.suite import FAMILIES, FAULTS_BY_NAME, Row, run_fault, run_faults
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -72,7 +74,7 @@ def is_impossible(place: Place) -> str:
 
 
 def is_a_mistake(place: Place) -> str:
-    return str({}["nothing"])
+    return {"something": ""}["nothing"]
 
 
 def leaves_a_process(place: Place) -> str:
@@ -107,3 +109,23 @@ def test_what_is_missing_in_the_output_is_told(suite):
             ended.says("one", "two")
     finally:
         place.close()
+
+
+def test_the_runner_lists_and_refuses(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["faults", "--list", "--only", "journals,quota"])
+    assert runner.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.partition("/")[0] for line in lines} == {"journals", "disks"}
+    monkeypatch.setattr(sys, "argv", ["faults", "--only", "jurnals"])
+    with pytest.raises(SystemExit, match="no row or family jurnals"):
+        runner.main()
+
+
+def test_the_runner_writes_a_table_and_tells_a_broken_promise(monkeypatch, capsys, tmp_path):
+    row = Row(FAULTS[0], BROKEN, "it was lost", 1.0)
+    monkeypatch.setattr(runner, "run_faults", lambda *_: iter([row]))
+    monkeypatch.setattr(sys, "argv", ["faults", "--only", FAULTS[0].name, "--csv", str(tmp_path / "rows.csv")])
+    assert runner.main() == 1
+    assert f"{FAULTS[0].promised} | it was lost | FAIL (1 s)" in capsys.readouterr().out
+    (found,) = csv.DictReader((tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines())
+    assert (found["fault"], found["verdict"], found["seen"]) == (FAULTS[0].name, BROKEN, "it was lost")
