@@ -6,6 +6,7 @@
 import csv
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,13 +93,13 @@ def leaves_a_process(place: Place) -> str:
         (leaves_a_process, BROKEN, "processes were left behind"),
     ],
 )
-def test_a_row_that_fails_is_told_and_cleaned_up(suite, inject, verdict, seen, monkeypatch):
+def test_a_row_that_fails_is_told_and_cleaned_up(suite, inject, verdict, seen, monkeypatch, tmp_path):
     monkeypatch.setattr("faults.place.SECONDS_TO_END", 0.2)
-    before = set(Path(suite.folder).parent.glob("fault-*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (row,) = run_faults([Fault("row", "", "", inject, "family")], suite, 1)
     assert row.verdict == verdict
     assert seen in row.seen
-    assert set(Path(suite.folder).parent.glob("fault-*")) <= before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_missing_in_the_output_is_told(suite):
