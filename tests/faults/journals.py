@@ -88,7 +88,7 @@ def journal_page_overwritten(place: Place) -> str:
 def journal_bits_flipped(place: Place) -> str:
     journal = _stopped_half_way(place)
     content = journal.read_bytes()
-    position = content.index(b'"accuracy": 0.') + len(b'"accuracy": 0.')
+    position = content.index(b'"value": 0.') + len(b'"value": 0.')
     _overwrite(journal, position, b"1" if content[position : position + 1] != b"1" else b"2")
     with closing(sqlite3.connect(journal)) as connection:
         ((answer,),) = connection.execute("PRAGMA integrity_check")
