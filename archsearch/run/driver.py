@@ -165,7 +165,7 @@ class _Answers:
         while asked := self._evolution.ask():
             verdicts = self._quarantine.verdicts([trial for _, trial in asked])
             for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
-                result = self._journal.result(trial.key)
+                result = self._journal.result(trial.key, curves=False)
                 if result is None and (result := from_other_lengths(self._journal, trial)):
                     self._keeper.add_trials([(trial, result)])
                 if result is not None:

@@ -106,10 +106,15 @@ class Journal:
         with suppress(sqlite3.Error):  # whatever a full disk does not take now is in the file beside it
             self._connection.close()
 
-    def result(self, key: str) -> TrialResult | None:
-        """Returns the result kept under a key, None if there is none."""
+    def result(self, key: str, *, curves: bool = True) -> TrialResult | None:
+        """Returns the result kept under a key, None if there is none.
+
+        Args:
+            key: The trial's.
+            curves: Whether the result comes with its curve.
+        """
         row = self._select_one(_SELECT_TRIAL, key)
-        return None if row is None else self._trial(row).result
+        return None if row is None else self._trial(row, curves=curves).result
 
     def of_other_lengths(self, trial: Trial) -> list[tuple[int, TrialResult]]:
         """Returns maximal steps and results of the trials that differ from a trial in nothing but these."""
