@@ -109,10 +109,11 @@ def main() -> None:
     print(f"journal: {journal.stat().st_size / 1e6:.0f} MB")
     subprocess.run([sys.executable, *sys.argv, "--resume"], check=True)
     read = "import sys; from archsearch.cli.main import run_command_line as r; sys.exit(r(sys.argv[1:]))"
-    begin = time.monotonic()
+    begin, before = time.monotonic(), children_cpu_seconds()
     command = [sys.executable, "-c", read, "leaderboard", f"run={arguments.folder}", "top=3"]
     subprocess.run(command, check=True)
-    print(f"archsearch leaderboard: {time.monotonic() - begin:.1f} s")
+    cpu = children_cpu_seconds() - before
+    print(f"archsearch leaderboard: {time.monotonic() - begin:.1f} s, {cpu:.1f} s of CPU")
 
 
 def search(arguments: argparse.Namespace) -> None:
@@ -155,6 +156,12 @@ def show(samples: list[dict[str, float]]) -> None:
         cost = sum(sample["driver_ms_per_trial"] for sample in part) / len(part)
         bar = "#" * round(BAR_WIDTH * cost / most)
         print(f"{part[-1]['trials']:>8.0f} {cost:>9.3f} {part[-1]['memory_mb']:>5.0f} MB   {bar}")
+
+
+def children_cpu_seconds() -> float:
+    """Returns what processes that were started and have ended took."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def memory_mb() -> float:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from shared_simulation import SilentObserver, SimulatedEvaluator
+from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
 
 from archsearch.run.execution import Execution
 from archsearch.run.executor import TrialEvaluator
@@ -11,6 +11,7 @@ from archsearch.run.folder import RunFolder
 from archsearch.run.session import run_search
 from archsearch.search.plan import SearchPlan
 
+SMALL_PLAN = make_plan(num_candidates=8, tasks=make_plan().tasks[:1])
 VIEWS = ("leaderboard.csv", "trials.csv", "candidates.csv")
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from archsearch.errors import SearchStateError
+from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.environments import Environments
 from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor
@@ -129,7 +129,7 @@ def drive(
             num_in_flight -= len(finished)
             answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
-        with suppress(JournalWriteError):  # the first cause is to be told
+        with suppress(ArchSearchError):  # the first cause is to be told
             keeper.keep_last(executor.collect())
         raise
 
@@ -165,7 +165,7 @@ class _Answers:
         while asked := self._evolution.ask():
             verdicts = self._quarantine.verdicts([trial for _, trial in asked])
             for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
-                result = self._journal.result(trial.key)
+                result = self._journal.result(trial.key, curves=False)
                 if result is None and (result := from_other_lengths(self._journal, trial)):
                     self._keeper.add_trials([(trial, result)])
                 if result is not None:

@@ -61,6 +61,7 @@ class Journal:
         self._connection = connection
         self._path = path
         self._is_read_only = read_only
+        self._file = _identity(path)
         self._settings: dict[str, Setting] = {}  # few, each in thousands of trials
 
     @classmethod
@@ -95,6 +96,7 @@ class Journal:
         with suppress(sqlite3.Error):
             self._connection.close()
         self._connection = open_to_write(self._path)
+        self._file = _identity(self._path)
 
     def close(self) -> None:
         """Closes the file; a writer leaves a single file behind, which readers need no right to write to read."""
@@ -104,10 +106,15 @@ class Journal:
         with suppress(sqlite3.Error):  # whatever a full disk does not take now is in the file beside it
             self._connection.close()
 
-    def result(self, key: str) -> TrialResult | None:
-        """Returns the result kept under a key, None if there is none."""
+    def result(self, key: str, *, curves: bool = True) -> TrialResult | None:
+        """Returns the result kept under a key, None if there is none.
+
+        Args:
+            key: The trial's.
+            curves: Whether the result comes with its curve.
+        """
         row = self._select_one(_SELECT_TRIAL, key)
-        return None if row is None else self._trial(row).result
+        return None if row is None else self._trial(row, curves=curves).result
 
     def of_other_lengths(self, trial: Trial) -> list[tuple[int, TrialResult]]:
         """Returns maximal steps and results of the trials that differ from a trial in nothing but these."""
@@ -245,6 +252,8 @@ class Journal:
         try:
             with transaction(self._connection):
                 self._connection.executemany(statement, rows)
+                if _identity(self._path) != self._file:  # rows would go to a file that nobody can find any more
+                    raise sqlite3.OperationalError("the file is no longer there")
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # the latter where reopening failed
             raise JournalWriteError(
                 f"{self._path}: {what} could not be kept ({error}). It needs space on the disk, the quota for it, and "
@@ -297,6 +306,15 @@ class Journal:
         if not isinstance(value, dict):
             raise damaged(self._path, f"a row is no object, but {type(value).__name__}")
         return value
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file from another one of its name, None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 _COLUMNS = ", ".join((*TRIAL_COLUMNS, "checksum"))

@@ -16,6 +16,7 @@ _NOT_NOW = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
@@ -36,12 +37,13 @@ def damaged(path: Path, what: object) -> FileFormatError:
 
 def explained(path: Path, error: Exception) -> SearchStateError | FileFormatError:
     """Returns what an error of SQLite means for the journal: it is damaged, or cannot be had just now."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the rest says more than we need
-    if code not in _NOT_NOW:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code == sqlite3.SQLITE_IOERR_SHORT_READ or code & 0xFF not in _NOT_NOW:  # the other bits say more than we need
         return damaged(path, error)
     return SearchStateError(
         f"{path}: the journal cannot be used just now ({error}). Look at the rights of the folder, at the space on the "
-        f"disk, and whether another program holds the file."
+        f"disk, and whether another program holds the file. If the disk itself is at fault, 'archsearch repair "
+        f"run={path.parent}' saves what can be read."
     )
 
 

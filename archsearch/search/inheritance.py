@@ -34,12 +34,17 @@ def draw_fresh_settings(
     used = set(history.tried)
     pools = _Pools(parent, founders, rules)
     drawn: list[Setting] = []
+    everything: dict[Setting, None] | None = None  # what is left of it, in order
     for _ in range(min(task.num_settings, task.max_settings - len(used))):
         fresh = [setting for setting in pools.choose(rng) if setting not in used]
         if not fresh:
-            fresh = [setting for setting in task.space.all() if setting not in used]
+            if everything is None:
+                everything = dict.fromkeys(setting for setting in task.space.all() if setting not in used)
+            fresh = list(everything)
         setting = rng.choice(fresh)
         used.add(setting)
+        if everything is not None:
+            everything.pop(setting, None)
         drawn.append(setting)
     return tuple(drawn)
 

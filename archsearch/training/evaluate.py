@@ -10,7 +10,7 @@ from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment, versions
-from archsearch.training.failures import classify
+from archsearch.training.failures import cause_of, classify
 from archsearch.training.measurement import measure
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline, DivergedError
@@ -142,6 +142,7 @@ class Evaluator:
             error=error,
             environment=describe_environment(self.engine),
             metric=task.metric.name,
+            cause=cause_of(status, error, self.time_limit_seconds),
         )
         return result, trainer
 

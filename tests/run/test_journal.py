@@ -10,6 +10,7 @@ from shared_simulation import answer, make_plan, simulate
 
 from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run.journal import Journal
+from archsearch.run.journal_file import explained
 
 
 @pytest.fixture
@@ -174,3 +175,12 @@ def test_curves_can_be_left_out(journal, search):
     (with_curve,), (without,) = list(journal.trials()), list(journal.trials(curves=False))
     assert repr(with_curve.result) == repr(result)
     assert without.result == replace(result, curve=())
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_CANTOPEN])
+def test_a_journal_that_cannot_be_had_just_now_is_not_called_damaged(tmp_path, code):
+    error = sqlite3.OperationalError("not now")
+    error.sqlite_errorcode = code
+    explanation = explained(tmp_path / "archsearch.db", error)
+    assert isinstance(explanation, SearchStateError)
+    assert "just now (not now)" in str(explanation)

@@ -10,7 +10,7 @@ from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan, uni
 from archsearch.run.driver import drive
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
-from archsearch.run.reading import load_run
+from archsearch.run.reading import load_run, restore_views
 from archsearch.run.session import Stopped
 from archsearch.search.evolution import Evolution
 from archsearch.trials.trial import TrialResult
@@ -79,7 +79,7 @@ def test_any_number_of_workers_gives_the_same_tables(tmp_path, seed, num_slots):
     executor = ShuffledExecutor(CrashingEvaluator(), random.Random(seed), num_slots)
     drive(Evolution(PLAN), journal, executor, SilentObserver(), lambda: None)
     journal.close()
-    load_run(folder.path).write_views()
+    restore_views(load_run(folder.path))
     assert views(folder.path) == views(serial)
 
 

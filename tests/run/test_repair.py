@@ -5,7 +5,8 @@ import shutil
 
 import pandas as pd
 import pytest
-from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
+from shared_runs import SMALL_PLAN, views
+from shared_simulation import SilentObserver, SimulatedEvaluator
 
 from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run.folder import RunFolder
@@ -15,25 +16,6 @@ from archsearch.run.repair import repair_journal
 from archsearch.run.session import run_search
 
 PAGE = 4096
-PLAN = make_plan(num_candidates=8, tasks=make_plan().tasks[:1])
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = RunFolder.create(tmp_path_factory.mktemp("whole"), "run", "test")
-    run_search(PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
-    return folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    return RunFolder(shutil.copytree(whole.path, tmp_path / "run"))
-
-
-def tables(folder):
-    """Returns the tables without their clock columns."""
-    frames = [pd.read_csv(folder.path / name) for name in ("leaderboard.csv", "trials.csv", "candidates.csv")]
-    return [frame[[column for column in frame if "seconds" not in column]].to_csv() for frame in frames]
 
 
 def flip_bytes(data, rng):
@@ -91,8 +73,8 @@ def test_a_repaired_journal_ends_as_an_undisturbed_one(whole, folder, seed):
         assert repair.num_trials + repair.num_trials_lost <= 200
     if not repair.facts_lost:
         assert len(load_run(folder.path).trials()) == repair.num_trials
-    run_search(PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
-    assert tables(folder) == tables(whole)
+    run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
+    assert views(folder.path) == views(whole.path)
 
 
 @pytest.mark.parametrize("seed", range(100, 140))
@@ -115,7 +97,7 @@ def test_a_search_never_goes_on_from_a_damaged_journal(folder):
     data[at] = ord("9") if data[at] != ord("9") else ord("1")
     folder.journal_path.write_bytes(data)
     with pytest.raises(FileFormatError, match=r"the row is not what was written.*archsearch repair run="):
-        run_search(PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
+        run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
     repair = repair_journal(folder)
     assert repair.num_trials_lost == 1
 

@@ -6,7 +6,8 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
+from shared_runs import SMALL_PLAN
+from shared_simulation import SilentObserver, SimulatedEvaluator
 
 from archsearch.errors import SearchStateError
 from archsearch.run import live_views
@@ -17,20 +18,6 @@ from archsearch.run.session import Stopped, run_search
 from archsearch.run.view_files import VIEWS, ViewFiles
 from archsearch.run.whole_files import write_atomically
 
-PLAN = make_plan(num_candidates=8, tasks=make_plan().tasks[:1])
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = RunFolder.create(tmp_path_factory.mktemp("whole"), "run", "test")
-    run_search(PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
-    return folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    return RunFolder(shutil.copytree(whole.path, tmp_path / "run"))
-
 
 def files(folder):
     return {name: (folder.path / name).read_bytes() for name in VIEWS} | {
@@ -39,7 +26,7 @@ def files(folder):
 
 
 def resume(folder, **changes):
-    run_search(replace(PLAN, **changes), folder, SimulatedEvaluator(), 0, SilentObserver())
+    run_search(replace(SMALL_PLAN, **changes), folder, SimulatedEvaluator(), 0, SilentObserver())
 
 
 def by_reading(folder, tmp_path):
@@ -61,7 +48,7 @@ def test_views_that_were_written_often_are_the_same_bytes(whole, tmp_path, monke
     monkeypatch.setattr(live_views, "SHARE_OF_TIME_FOR_VIEWS", 1e9)
     monkeypatch.setattr(live_views, "ROWS_AT_ONCE", 7)
     folder = RunFolder.create(tmp_path, "run", "test")
-    run_search(PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
+    run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
     assert files(folder) == files(whole)
 
 
@@ -69,7 +56,7 @@ def test_views_that_were_written_often_are_the_same_bytes(whole, tmp_path, monke
 def test_a_stopped_run_shows_the_trials_that_no_step_has_consumed(tmp_path, after):
     folder = RunFolder.create(tmp_path, "run", "test")
     with pytest.raises(Stopped):
-        run_search(PLAN, folder, SimulatedEvaluator(after), 0, SilentObserver())
+        run_search(SMALL_PLAN, folder, SimulatedEvaluator(after), 0, SilentObserver())
     assert (folder.path / "trials.csv").read_bytes().count(b"\n") == 1 + after
     assert by_reading(folder, tmp_path) == files(folder)
 
@@ -99,7 +86,7 @@ def test_an_edit_in_mid_search_is_noticed(tmp_path, monkeypatch):
             if outcome.number == 4:
                 (folder.path / "leaderboard.csv").write_text("mine")
 
-    run_search(PLAN, folder, SimulatedEvaluator(), 0, Editing())
+    run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, Editing())
     assert (folder.path / "leaderboard.csv.edited-1").read_text() == "mine"
     assert len(list(folder.path.glob("*.edited-*"))) == 1
 
@@ -173,7 +160,7 @@ def test_a_resume_that_is_stopped_early_rebuilds_missing_views(whole, folder):
             raise KeyboardInterrupt
 
     with pytest.raises(Stopped):
-        run_search(PLAN, folder, SimulatedEvaluator(), 0, Stopping())
+        run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, Stopping())
     assert files(folder) == files(whole)
 
 
@@ -230,7 +217,7 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path, monkeypatch, mode):
     monkeypatch.setenv("ARCHSEARCH_JOURNAL_MODE", mode)
     folder = RunFolder.create(tmp_path, "run", "test")
     observer = Reading(folder.path)
-    run_search(PLAN, folder, SimulatedEvaluator(), 0, observer)
+    run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, observer)
     assert observer.counts == sorted(observer.counts)
     assert observer.counts[0][0] == 1
 
@@ -239,7 +226,7 @@ def test_steps_and_trials_that_come_while_a_reader_reads_fit_together(whole, tmp
     """A writer adds trials and the step that consumes them after the reader has begun."""
     folder = RunFolder.create(tmp_path, "run", "test")
     with pytest.raises(Stopped):
-        run_search(PLAN, folder, SimulatedEvaluator(80), 0, SilentObserver())
+        run_search(SMALL_PLAN, folder, SimulatedEvaluator(80), 0, SilentObserver())
     scan = Journal._scan
     tables = []
 
@@ -247,7 +234,7 @@ def test_steps_and_trials_that_come_while_a_reader_reads_fit_together(whole, tmp
         tables.append(table)
         if len(tables) == 2:
             monkeypatch.setattr(Journal, "_scan", scan)
-            run_search(PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
+            run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
         return scan(journal, columns, table)
 
     monkeypatch.setattr(Journal, "_scan", scan_slowly)
