@@ -50,7 +50,7 @@ class StudyEvaluator:
         self.trials.append(trial)
         value = self._value(trial)
         has_test = value is not None and trial.replicate >= CONFIRMING_REPLICATE
-        return TrialResult("diverged" if value is None else "ok", value, test_accuracy=value if has_test else None)
+        return TrialResult("diverged" if value is None else "ok", value, test_value=value if has_test else None)
 
 
 def noisy(trial: Trial) -> float:

@@ -98,7 +98,7 @@ class Confirmation:
         }
         for task in plan.search.tasks:
             row |= interval_columns(f"ratio_{task.name}", judgement.ratios.get(task.name) if judgement else ITSELF)
-            row[f"test_accuracy_{task.name}"] = _mean(self.confirmed.values[cell][task.name])
+            row[f"test_value_{task.name}"] = _mean(self.confirmed.values[cell][task.name])
             setting = self.confirmed.usual_setting(cell, task.name)
             row[f"setting_{task.name}"] = setting.key if setting else ""
         return row | {
@@ -128,7 +128,7 @@ def _columns(tasks: Sequence[str]) -> list[str]:
     of_tasks = [
         name.format(task)
         for task in tasks
-        for name in ("ratio_{}", "ratio_{}_low", "ratio_{}_high", "test_accuracy_{}", "setting_{}")
+        for name in ("ratio_{}", "ratio_{}_low", "ratio_{}_high", "test_value_{}", "setting_{}")
     ]
     first = ["cell", "name", "role", "rank", "verdict", "fitness", "fitness_low", "fitness_high"]
     last = ["seeds", "parameters", "multiply_adds", "nodes", "on_parameters_front", "sentence", "equations"]

@@ -13,7 +13,7 @@ def validation_value(result: TrialResult) -> float | None:
 
 def held_out_value(result: TrialResult) -> float | None:
     """Returns the value on test data of the weights of the best validation, None if there is none to count."""
-    return result.test_accuracy
+    return result.test_value
 
 
 def rescaled(ratio: float, baseline: float, other: float) -> float:

@@ -146,7 +146,7 @@ class HeldOutEvaluator:
 
     Attributes:
         evaluator: What trains.
-        first_replicate: Trials of this replicate and of those after it have a test accuracy.
+        first_replicate: Trials of this replicate and of those after it have a test value.
     """
 
     evaluator: Evaluator
@@ -161,7 +161,7 @@ class HeldOutEvaluator:
         if trial.replicate < self.first_replicate:
             return self.evaluator.evaluate(trial)
         evaluation = self.evaluator.evaluate_keeping_model(trial)
-        return replace(evaluation.result, test_accuracy=evaluation.test_accuracy)
+        return replace(evaluation.result, test_value=evaluation.test_accuracy)
 
 
 def _test_accuracy(trainer: Trainer) -> float | None:

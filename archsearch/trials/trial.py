@@ -99,8 +99,8 @@ class TrialResult:
         hidden_size: The chosen width.
         error: The cause of a failure in one paragraph; empty if there was none.
         environment: Engine, CPU and torch version, for the record.
-        test_accuracy: On test data, with the weights of the best validation; None for a trial that was to see none,
-            which every trial of a search is.
+        test_value: As the accuracy, on test data, with the weights of the best validation; None for a trial that is not
+            to see them, which no trial of a search is.
     """
 
     status: Status
@@ -112,13 +112,13 @@ class TrialResult:
     hidden_size: int = 0
     error: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, compare=False)
-    test_accuracy: float | None = None
+    test_value: float | None = None
 
     def to_record(self) -> dict[str, Any]:
-        """Returns the result as plain values for JSON; a test accuracy only where there is one."""
+        """Returns the result as plain values for JSON; a test value only where there is one."""
         record = asdict(self) | {"curve": [list(point) for point in self.curve], "environment": dict(self.environment)}
-        if self.test_accuracy is None:
-            del record["test_accuracy"]
+        if self.test_value is None:
+            del record["test_value"]
         return record
 
     @classmethod

@@ -41,7 +41,7 @@ def test_confirm_says_the_cost_and_ends_with_a_sentence_per_cell(archsearch, cop
     frame = pd.read_csv(copied_run / "confirmation.csv")
     assert len(frame) == 5
     assert (frame["step_milliseconds"] > 0).all()
-    assert frame["test_accuracy_xml"].between(0, 1).all()
+    assert frame["test_value_xml"].between(0, 1).all()
     values = json.loads((copied_run / "confirmation.json").read_text(encoding="utf-8"))["test_values"]
     assert all(len(of_cell["xml"]) == 2 for of_cell in values.values())
     assert "confirm top=1" not in (copied_run / "commands.txt").read_text(encoding="utf-8")

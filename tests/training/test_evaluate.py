@@ -54,15 +54,15 @@ def test_result_of_a_trial(evaluator, recall_task, make_trial):
 def test_test_data_are_scored_for_some_replicates_only(evaluator, recall_task, make_trial):
     held_out = HeldOutEvaluator(evaluator, first_replicate=5)
     searched, confirmed = (held_out.evaluate(make_trial(recall_task, replicate=number)) for number in (4, 5))
-    assert searched.test_accuracy is None
+    assert searched.test_value is None
     expected = evaluator.evaluate_keeping_model(make_trial(recall_task, replicate=5))
-    assert confirmed.test_accuracy == expected.test_accuracy is not None
-    assert replace(confirmed, test_accuracy=None, seconds=0) == replace(expected.result, seconds=0)
+    assert confirmed.test_value == expected.test_accuracy is not None
+    assert replace(confirmed, test_value=None, seconds=0) == replace(expected.result, seconds=0)
 
 
-def test_records_hold_a_test_accuracy_only_where_there_is_one():
-    assert "test_accuracy" not in TrialResult("ok", 0.5).to_record()
-    result = TrialResult("ok", 0.5, test_accuracy=0.4)
+def test_records_hold_a_test_value_only_where_there_is_one():
+    assert "test_value" not in TrialResult("ok", 0.5).to_record()
+    result = TrialResult("ok", 0.5, test_value=0.4)
     assert TrialResult.from_record(result.to_record()) == result
 
 
