@@ -90,6 +90,11 @@ def test_what_the_machine_did_tells_nothing(status):
     assert result_for_length(30, 20, recorded) is None
 
 
+def test_a_result_without_steps_tells_nothing():
+    assert result_for_length(4, 20, TrialResult("ok", 0.5)) is None
+    assert result_for_length(30, 20, TrialResult("diverged", None)) is None
+
+
 def test_a_point_that_only_the_end_brought_tells_nothing_of_longer_trials():
     recorded = TrialResult("ok", 0.9, curve=((4, 1.0, 0.5), (6, 1.0, 0.9)), steps=6)
     assert result_for_length(8, 6, recorded) is None
