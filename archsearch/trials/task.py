@@ -121,6 +121,31 @@ class Task(abc.ABC):
             f"Set task.{self.name}.{field} to such a number."
         )
 
+    def check_choice(self, field: str, options: tuple[str, ...]) -> None:
+        """Checks a field in `__post_init__`.
+
+        Raises:
+            ConfigError: It is none of the options.
+        """
+        if getattr(self, field) not in options:
+            raise ConfigError(
+                f"task {self.name}, {field}: expected one of {', '.join(options)}, got {getattr(self, field)!r}."
+            )
+
+    def check_share(self, field: str) -> None:
+        """Checks a field in `__post_init__`.
+
+        Raises:
+            ConfigError: It is no share of a whole that leaves something to train on.
+        """
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 0.4:
+            raise ConfigError(f"task {self.name}, {field}: expected a share above 0 and at most 0.4, got {value!r}.")
+
+    def baselines(self) -> dict[str, float]:
+        """Returns the metric on the validation data of simple predictors that are no networks, by their names."""
+        return {"chance": self.chance()}
+
     def content_digest(self) -> str:
         """Identifies data that the fields do not determine, such as a folder's files. Empty where there are none."""
         return ""
