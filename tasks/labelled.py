@@ -17,10 +17,9 @@ from archsearch.trials.examples import Example, Numbers
 from archsearch.trials.interface import Interface
 from archsearch.trials.problems import Split, split_of
 from archsearch.trials.sequence_sets import SequenceSetTask
+from archsearch.trials.text_units import UNITS, UNKNOWN
 from archsearch.trials.user_files import find_files, read_texts
 
-UNKNOWN = "<unk>"
-UNITS = ("characters", "words")
 SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ConfigError
 from archsearch.seeds import array_generator
-from archsearch.trials.csv_table import check_columns, number_column, read_csv
+from archsearch.trials.csv_table import check_columns, number_column, read_csv, sort_by_time
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.problems import Split
@@ -163,6 +163,21 @@ class Series(Task):
         """Returns None: nobody knows."""
         return None
 
+    def reader(self) -> dict[str, Any]:
+        """Returns what a forecast needs."""
+        table = self._table
+        return {
+            "kind": "series",
+            "time": self.time,
+            "targets": list(table.targets),
+            "inputs": list(self.inputs),
+            "window": self.window,
+            "horizon": self.horizon,
+            "season": self.season,
+            "means": table.means.tolist(),
+            "scales": table.scales.tolist(),
+        }
+
     def rows_of(self, split: Split) -> range:
         """Returns the rows of a part, in the order of time, counted from the first whole one."""
         return self._table.parts[split]
@@ -238,7 +253,7 @@ def _read(
     frame, file, notes = read_csv(task, path, max_megabytes)
     if time is not None:
         check_columns(task, file, frame, (time,), "time")
-        frame, sorting = _in_time(task, file.name, frame, time)
+        frame, sorting = sort_by_time(task, file.name, frame, time)
         notes += sorting
     if targets is None:
         targets = tuple(column for column in frame.columns if column != time and column not in inputs)
@@ -277,33 +292,6 @@ def _read(
     scaled = ((numbers - means) / scales).astype(np.float32)
     of_targets: NDArray[np.bool_] = np.asarray(observed[:, : len(targets)].all(axis=1))
     return Table(scaled, of_targets, targets, means, scales, parts, digest, tuple(notes))
-
-
-def _in_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the rows in the order of their times, and what that changed.
-
-    Raises:
-        ConfigError: A time is missing, cannot be read, or stands there twice.
-    """
-    times: pd.Series[Any] = pd.to_numeric(frame[time], errors="coerce")
-    if times.isna().any():
-        times = pd.to_datetime(frame[time], errors="coerce", utc=True, format="mixed")
-    if times.isna().any():
-        row = int(times.isna().to_numpy().argmax())
-        raise ConfigError(
-            f"task {task}, {file}: expected times such as 2026-01-31 12:00, or numbers, in column {time!r}, got "
-            f"{frame[time].iloc[row]!r} in line {row + 2}."
-        )
-    if times.duplicated().any():
-        row = int(times.duplicated().to_numpy().argmax())
-        raise ConfigError(
-            f"task {task}, {file}: expected each time once, got {frame[time].iloc[row]!r} again in line {row + 2} "
-            f"({int(times.duplicated().sum())} rows are such). Keep one row for each time, for example their mean."
-        )
-    if times.is_monotonic_increasing:
-        return frame, []
-    order = times.argsort(kind="stable").to_numpy()
-    return frame.iloc[order].reset_index(drop=True), [f"the rows of {file} were not in the order of time; now they are"]
 
 
 def _parts(task: str, file: str, num_rows: int, gap: int, shares: tuple[float, float]) -> dict[Split, range]:

@@ -4,7 +4,6 @@ import collections
 import functools
 import hashlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,10 @@ from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.ngram import ngram_accuracy, ngram_nll
 from archsearch.trials.problems import Split
 from archsearch.trials.task import Batch, HeldOut, Task
+from archsearch.trials.text_units import UNITS, UNKNOWN, split_units
 from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts
 from archsearch.trials.windows import count_whole_batches, in_streams, stream_batches, whole_batches
 
-UNKNOWN = "<unk>"
-END = "<eos>"
-WORD = re.compile(r"\n|\w+(?:['’-]\w+)*|[^\w\s]")  # noqa: RUF001 - a typographic apostrophe is part of a word
-UNITS = ("characters", "words")
 MAX_SYMBOLS = {"characters": 256, "words": 10_000}
 NGRAM_ORDER = {"characters": 6, "words": 3}
 CHANCE_BATCH_SIZE = 1  # the n-grams read the text in one go
@@ -169,19 +165,9 @@ class Text(Task):
         """Returns None: nobody knows."""
         return None
 
-    def encode(self, text: str) -> list[int]:
-        """Returns the numbers of a text's symbols.
-
-        Raises:
-            ConfigError: A symbol is not in the vocabulary, which has none for unknown ones.
-        """
-        numbers = {symbol: number for number, symbol in enumerate(self.symbols)}
-        units = _units(text, self.unit, self.lower_case)
-        unknown = sorted({unit for unit in units if unit not in numbers})
-        if unknown and UNKNOWN not in numbers:
-            got = ", ".join(map(repr, unknown))
-            raise ConfigError(f"task {self.name}: expected {self.unit} that the training part has, got {got}.")
-        return [numbers[unit] if unit in numbers else numbers[UNKNOWN] for unit in units]
+    def reader(self) -> dict[str, Any]:
+        """Returns what continuing a text needs."""
+        return {"kind": "text", "unit": self.unit, "lower_case": self.lower_case, "symbols": list(self.symbols)}
 
 
 @dataclass(frozen=True)
@@ -214,7 +200,7 @@ def _read(
     """Reads the files; kept in memory, as every trial asks for them."""
     texts = read_texts(task, files, max_megabytes)
     text = "\n".join(texts)
-    units = _units(text, unit, lower_case)
+    units = split_units(text, unit, lower_case)
     num_validation, num_test = (int(len(units) * share) for share in shares)
     ends = (len(units) - num_validation - num_test, len(units) - num_test, len(units))
     pieces: dict[Split, list[str]] = {
@@ -247,11 +233,3 @@ def _read(
         for split, piece in pieces.items()
     }
     return Corpus(symbols, parts, hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16], tuple(notes))
-
-
-def _units(text: str, unit: str, lower_case: bool) -> list[str]:
-    if lower_case:
-        text = text.lower()
-    if unit == "characters":
-        return list(text)
-    return [END if word == "\n" else word for word in WORD.findall(text)]

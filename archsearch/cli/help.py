@@ -73,6 +73,22 @@ COMMANDS = {
         ),
         ("task",),
     ),
+    "task check": Command(
+        "shows what a task is, looks for leaks, trains a GRU briefly",
+        (
+            "archsearch task check task=xml",
+            "archsearch task check task=series task.series.path=sensors.csv setting.learning_rate=0.1",
+            "archsearch task check --config-dir my_tasks task=mine",
+        ),
+        ("task",),
+    ),
+    "predict": Command(
+        "forecasts a CSV or continues a text with a trained model",
+        (
+            "archsearch predict model=gru.safetensors input=sensors.csv",
+            "archsearch predict model=[found.safetensors,gru.safetensors] prompt='The ' length=300 temperature=0.7",
+        ),
+    ),
     "export": Command(
         "takes a cell away: Python source, weights, ONNX, drawings",
         (
@@ -96,6 +112,7 @@ def overview() -> str:
         f"Commands:\n{commands}\n\n"
         "Begin with:\n  archsearch search\n\n"
         "'archsearch COMMAND --help' shows examples and settings; 'archsearch --version' the version.\n"
+        "--config-dir FOLDER adds tasks of your own: FOLDER/task/NAME.yaml, and the Python files in FOLDER.\n"
         "ARCHSEARCH_DEBUG=1 shows where an error came from.\n"
         "Exit codes: 0 done, 2 wrong before the first trial, 1 failed later, 130 stopped and saved."
     )

@@ -41,6 +41,8 @@ def print_cost(planned: PlannedSearch) -> None:
     plan = planned.plan
     seconds = {}
     for task in plan.all_tasks:
+        for note in planned.tasks[task.name].notes():
+            print(f"note: {task.name}: {note}")
         speed = measure_training_speed(
             planned.tasks[task.name], plan.baseline.graph, _middle(task), plan.recipe, planned.evaluator.engine
         )

@@ -11,9 +11,9 @@ from hydra.errors import HydraException
 from archsearch.errors import ConfigError
 
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
-TEXT_KEYS = frozenset({"cell", "name", "other", "out", "results_dir", "run", "save"})
+TEXT_KEYS = frozenset({"cell", "input", "name", "other", "out", "prompt", "results_dir", "run", "save"})
 # Lists, for which the brackets may be left out.
-LIST_KEYS = frozenset({"format", "founders", "task"})
+LIST_KEYS = frozenset({"format", "founders", "model", "task"})
 
 _KEY = re.compile(r"[A-Za-z_][\w.@/-]*")
 # The parser gives plain text a meaning where these stand: functions, sweeps.

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,3 +74,30 @@ def number_column(task: str, file: Path, frame: pd.DataFrame, column: str) -> ND
     if np.isnan(numbers).all():
         raise ConfigError(f"task {task}, {file.name}: expected numbers in column {column!r}, all cells are missing.")
     return numbers
+
+
+def sort_by_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the rows in the order of their times, and what that changed.
+
+    Raises:
+        ConfigError: A time is missing, cannot be read, or stands there twice.
+    """
+    times: pd.Series[Any] = pd.to_numeric(frame[time], errors="coerce")
+    if times.isna().any():
+        times = pd.to_datetime(frame[time], errors="coerce", utc=True, format="mixed")
+    if times.isna().any():
+        row = int(times.isna().to_numpy().argmax())
+        raise ConfigError(
+            f"task {task}, {file}: expected times such as 2026-01-31 12:00, or numbers, in column {time!r}, got "
+            f"{frame[time].iloc[row]!r} in line {row + 2}."
+        )
+    if times.duplicated().any():
+        row = int(times.duplicated().to_numpy().argmax())
+        raise ConfigError(
+            f"task {task}, {file}: expected each time once, got {frame[time].iloc[row]!r} again in line {row + 2} "
+            f"({int(times.duplicated().sum())} rows are such). Keep one row for each time, for example their mean."
+        )
+    if times.is_monotonic_increasing:
+        return frame, []
+    order = times.argsort(kind="stable").to_numpy()
+    return frame.iloc[order].reset_index(drop=True), [f"the rows of {file} were not in the order of time; now they are"]

@@ -146,6 +146,13 @@ class Task(abc.ABC):
         """Returns the metric on the validation data of simple predictors that are no networks, by their names."""
         return {"chance": self.chance()}
 
+    def reader(self) -> dict[str, Any]:
+        """Returns, as plain values, what a trained model needs besides its weights to be used on other data.
+
+        Empty where there is no use but evaluation.
+        """
+        return {}
+
     def content_digest(self) -> str:
         """Identifies data that the fields do not determine, such as a folder's files. Empty where there are none."""
         return ""
