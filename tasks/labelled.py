@@ -18,7 +18,7 @@ from archsearch.trials.interface import Interface
 from archsearch.trials.problems import Split, split_of
 from archsearch.trials.sequence_sets import SequenceSetTask
 from archsearch.trials.text_units import UNITS, UNKNOWN
-from archsearch.trials.user_files import find_files, read_texts
+from archsearch.trials.user_files import find_files, read_texts, stamps
 
 SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 
@@ -88,7 +88,10 @@ class Labelled(SequenceSetTask):
     @property
     def _content(self) -> "Content":
         columns = (self.sequence, self.label)
-        return _read(self.name, self.path, columns, self.unit, self.per_step, self.max_length, self.max_megabytes)
+        files = tuple(find_files(self.name, self.path, (".csv", ".jsonl", ".json")))
+        return _read(
+            self.name, files, stamps(files), columns, self.unit, self.per_step, self.max_length, self.max_megabytes
+        )
 
     def content_digest(self) -> str:
         """Identifies the file's content.
@@ -166,7 +169,8 @@ class _Row(NamedTuple):
 @functools.lru_cache(maxsize=2)
 def _read(
     task: str,
-    path: str | None,
+    files: tuple[Path, ...],
+    when: tuple[tuple[str, int, int], ...],  # noqa: ARG001 - part of what the memory is of
     columns: tuple[str, str],
     unit: str,
     per_step: bool,
@@ -174,9 +178,9 @@ def _read(
     max_megabytes: int,
 ) -> Content:
     """Reads the file; kept in memory, as every trial asks for it."""
-    (file, *others) = find_files(task, path, (".csv", ".jsonl", ".json"))
+    (file, *others) = files
     if others:
-        raise ConfigError(f"task {task}, {path}: expected one file, got {1 + len(others)}. Name one of them.")
+        raise ConfigError(f"task {task}, {file.parent}: expected one file, got {1 + len(others)}. Name one of them.")
     rows, notes = (
         _csv_rows(task, file, columns, unit, per_step, max_megabytes)
         if file.suffix.lower() == ".csv"

@@ -17,6 +17,7 @@ from archsearch.trials.interface import Interface
 from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.problems import Split
 from archsearch.trials.task import Batch, HeldOut, Task
+from archsearch.trials.user_files import find_files, stamps
 
 HELD_OUT_BATCH = 200  # windows read at once where nothing is trained
 Floats = NDArray[np.float32]
@@ -108,6 +109,7 @@ class Series(Task):
         return _read(
             self.name,
             self.path,
+            stamps(find_files(self.name, self.path, (".csv",))),
             self.time,
             None if self.targets is None else tuple(self.targets),
             tuple(self.inputs),
@@ -242,6 +244,7 @@ class Table(NamedTuple):
 def _read(
     task: str,
     path: str | None,
+    when: tuple[tuple[str, int, int], ...],  # noqa: ARG001 - part of what the memory is of
     time: str | None,
     targets: tuple[str, ...] | None,
     inputs: tuple[str, ...],

@@ -18,7 +18,7 @@ from archsearch.trials.ngram import ngram_accuracy, ngram_nll
 from archsearch.trials.problems import Split
 from archsearch.trials.task import Batch, HeldOut, Task
 from archsearch.trials.text_units import UNITS, UNKNOWN, split_units
-from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts
+from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts, stamps
 from archsearch.trials.windows import count_whole_batches, in_streams, stream_batches, whole_batches
 
 MAX_SYMBOLS = {"characters": 256, "words": 10_000}
@@ -102,7 +102,7 @@ class Text(Task):
         files = tuple(find_files(self.name, self.path))
         limit = self.max_symbols or MAX_SYMBOLS[self.unit]
         shares = (self.validation_share, self.test_share)
-        return _read(self.name, files, self.max_megabytes, self.unit, limit, self.lower_case, shares)
+        return _read(self.name, files, stamps(files), self.max_megabytes, self.unit, limit, self.lower_case, shares)
 
     def content_digest(self) -> str:
         """Identifies the text.
@@ -191,6 +191,7 @@ class Corpus:
 def _read(
     task: str,
     files: tuple[Path, ...],
+    when: tuple[tuple[str, int, int], ...],  # noqa: ARG001 - part of what the memory is of
     max_megabytes: int,
     unit: str,
     max_symbols: int,

@@ -83,7 +83,7 @@ def sort_by_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[
         ConfigError: A time is missing, cannot be read, or stands there twice.
     """
     times: pd.Series[Any] = pd.to_numeric(frame[time], errors="coerce")
-    if times.isna().any():
+    if times.isna().mean() > 0.5:  # else they are numbers, and some of them are wrong
         times = pd.to_datetime(frame[time], errors="coerce", utc=True, format="mixed")
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())

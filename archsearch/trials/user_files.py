@@ -34,6 +34,12 @@ def find_files(task: str, path: object, endings: Sequence[str] = ()) -> list[Pat
     return files
 
 
+def stamps(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Returns name, time of the last change and size of files: what tells a memory of them from what they hold now."""
+    found = ((str(file), file.stat()) for file in files)
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
 def read_texts(task: str, files: Sequence[Path], max_megabytes: int) -> list[str]:
     """Returns the files' texts; line ends of Windows and old Macs become plain ones, a byte order mark goes.
 

@@ -14,6 +14,7 @@ from archsearch.tasks.labelled import Labelled
 from archsearch.tasks.series import Series
 from archsearch.tasks.text import Text
 from archsearch.trials.problems import split_of
+from archsearch.trials.text_units import split_units
 
 SPLITS = ("training", "validation", "test")
 IN_A_FOLDER = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,8 +77,8 @@ SERIES_FAULTS = {
     "no such column": (rows(200), {"targets": ["wind"]}, "which has time, wave; got 'wind'"),
     "no such time": (rows(200), {"time": "when"}, "which has time, wave; got 'when'"),
     "text among numbers": (rows(200, lambda t: "n/v" if t == 7 else t % 3), {}, "got 'n/v' in line 9 and 0 more"),
-    "all missing": (rows(200, lambda t: ""), {}, "all cells are missing"),
-    "constant": (rows(200, lambda t: 3), {}, "expected a target that changes, got 'wave', which is 3"),
+    "all missing": (rows(200, lambda _: ""), {}, "all cells are missing"),
+    "constant": (rows(200, lambda _: 3), {}, "expected a target that changes, got 'wave', which is 3"),
     "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
     "no time at all": (rows(200).replace("\n9,", "\nnoon,"), {}, "got 'noon' in line 11"),
     "window longer than the data": (rows(200), {"window": 150}, "expected at least 151 rows"),
@@ -198,8 +199,6 @@ def test_parts_of_a_text_are_its_pieces_in_time(tmp_path, text, unit):
     parts = [task._corpus.parts[split] for split in SPLITS]
     together = [symbols[number] for part in parts for number in part]
     assert all(len(part) >= 2 for part in parts)
-    from archsearch.trials.text_units import split_units
-
     expected = split_units(text, unit, False)
     assert len(together) == len(expected)
     assert all(mine in (theirs, "<unk>") for mine, theirs in zip(together, expected, strict=True))
