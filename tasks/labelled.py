@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Labelled(SequenceSetTask):
         max_length: Longer sequences are left out, and that is said.
         max_megabytes: Larger files are refused.
     """
+
+    places: ClassVar[tuple[str, ...]] = ("path", "max_megabytes")
 
     path: str | None = None
     sequence: str = "sequence"
@@ -100,11 +102,6 @@ class Labelled(SequenceSetTask):
             ConfigError: It cannot be read or used.
         """
         return self._content.digest
-
-    def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields but those that only tell where the file is and what may be read."""
-        fields = super().identity_fields()
-        return {name: value for name, value in fields.items() if name not in ("path", "max_megabytes")}
 
     def notes(self) -> tuple[str, ...]:
         """Returns what was left out or replaced."""

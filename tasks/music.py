@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.io import loadmat
@@ -49,6 +49,8 @@ class Music(SequenceSetTask):
         path: Folder with Nottingham.mat, Piano_midi.mat or JSB_Chorales.mat.
     """
 
+    places: ClassVar[tuple[str, ...]] = ("path",)
+
     dataset: str = "nottingham"
     path: str | None = None
 
@@ -89,10 +91,6 @@ class Music(SequenceSetTask):
             ConfigError: It is missing or is not what it should be.
         """
         return _read(self.name, self.dataset, self._file)[1]
-
-    def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields but the one that only tells where the file is."""
-        return {name: value for name, value in super().identity_fields().items() if name != "path"}
 
     def examples(self, split: Split) -> Sequence[Example]:
         """Returns the pieces of a split."""

@@ -75,6 +75,7 @@ class PennTreebank(Task):
     """
 
     separator: ClassVar[str] = " "
+    places: ClassVar[tuple[str, ...]] = ("path", "download")
 
     path: str | None = None
     download: bool = False
@@ -114,10 +115,11 @@ class PennTreebank(Task):
         return self._corpus.digest
 
     def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields but those that only tell where the files are."""
+        """Returns the fields that count; the metric, which came later, where it is another one than at first."""
         fields = super().identity_fields()
-        added_later = {"measures"} if self.measures == "accuracy" else set()
-        return {name: value for name, value in fields.items() if name not in {"path", "download", *added_later}}
+        if self.measures == "accuracy":
+            del fields["measures"]
+        return fields
 
     def epoch_steps(self, batch_size: int, unroll: int) -> int:
         """Returns the number of training steps between two validations.

@@ -4,7 +4,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,8 @@ class Series(Task):
         epoch: Training steps between two validations.
         max_megabytes: Larger files are refused.
     """
+
+    places: ClassVar[tuple[str, ...]] = ("path", "max_megabytes")
 
     path: str | None = None
     time: str | None = None
@@ -125,11 +127,6 @@ class Series(Task):
             ConfigError: It cannot be read or used.
         """
         return self._table.digest
-
-    def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields but those that only tell where the file is and what may be read."""
-        fields = super().identity_fields()
-        return {name: value for name, value in fields.items() if name not in ("path", "max_megabytes")}
 
     def notes(self) -> tuple[str, ...]:
         """Returns what was repaired."""

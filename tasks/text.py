@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class Text(Task):
         epoch: Training steps between two validations; once through the text, but 500 at the most, if not given.
         max_megabytes: Larger data are refused.
     """
+
+    places: ClassVar[tuple[str, ...]] = ("path", "max_megabytes")
 
     path: str | None = None
     unit: str = "characters"
@@ -111,12 +113,6 @@ class Text(Task):
             ConfigError: It cannot be read or used.
         """
         return self._corpus.digest
-
-    def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields but those that only tell where the files are and what may be read."""
-        return {
-            name: value for name, value in super().identity_fields().items() if name not in ("path", "max_megabytes")
-        }
 
     def notes(self) -> tuple[str, ...]:
         """Returns what was replaced in the text."""

@@ -99,7 +99,7 @@ def _shown(text: str) -> str:
     return repr(text)[1:-1]
 
 
-def _numbers(array: np.ndarray) -> str:  # type: ignore[type-arg]  # of any numbers
+def _numbers(array: np.ndarray) -> str:
     rows = array[:6].reshape(len(array[:6]), -1)
     shown = (" ".join(f"{number:.3g}" for number in row[:6]) + (" …" if len(row) > 6 else "") for row in rows)
     return " | ".join(shown) + (" | …" if len(array) > 6 else "")

@@ -10,10 +10,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from archsearch.errors import ConfigError
 from archsearch.seeds import derive, scalar_generator
 from archsearch.trials.examples import Example, padded
-from archsearch.trials.problems import MAX_MISSES, Split, split_of
+from archsearch.trials.problems import Split, of_split
 from archsearch.trials.task import Batch, HeldOut, Task
 
 SIZES = ("epoch", "validation_problems", "test_problems")
@@ -50,23 +49,8 @@ class GeneratedTask(Task):
         """Returns a random problem of any split."""
 
     def problems(self, split: Split, rng: random.Random) -> Iterator[Example]:
-        """Yields random problems of one split without end.
-
-        Raises:
-            ConfigError: There are so few different problems that none belongs to the split.
-        """
-        misses = 0
-        while misses <= MAX_MISSES:
-            example = self.draw(rng)
-            if split_of(example.identity) == split:
-                misses = 0
-                yield example
-            else:
-                misses += 1
-        raise ConfigError(
-            f"task {self.name}: expected enough different problems for three disjoint splits, got none for {split} in "
-            f"{MAX_MISSES:,} draws. Make the task harder."
-        )
+        """Yields random problems of one split without end."""
+        return of_split((self.draw(rng) for _ in itertools.repeat(None)), split, self.name)
 
     def epoch_steps(self, batch_size: int, unroll: int) -> int:  # noqa: ARG002 - counted in steps, whatever their size
         """Returns the number of training steps between two validations."""

@@ -51,10 +51,12 @@ class Task(abc.ABC):
         name: Under which it is known in a run; the yaml's name.
         version: Of the task's code; raised whenever its data would differ.
         separator: Stands between symbols when data are shown to people.
+        places: Fields that only tell where data are and how much may be read: the content counts.
     """
 
     version: ClassVar[int] = 1
     separator: ClassVar[str] = ""
+    places: ClassVar[tuple[str, ...]] = ()
 
     name: str
 
@@ -158,8 +160,8 @@ class Task(abc.ABC):
         return ""
 
     def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields that determine the data. A path is none: its content counts."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Returns the fields that determine the data, which `places` do not."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in self.places}
 
     @property
     def digest(self) -> str:
