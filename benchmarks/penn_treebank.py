@@ -132,7 +132,7 @@ def main(words: Sequence[str]) -> None:
             mine = train_cell(kind, task, setting, recipe, hidden_size, seed)
             torchs = train_torch(kind, task, setting, recipe, hidden_size, seed)
             rows.append({"cell": kind, "seed": seed, "units": hidden_size, "graph": mine, "torch": torchs})
-    print(table(rows))
+    print(table(tuple(rows[0]), [list(row.values()) for row in rows]))
 
 
 if __name__ == "__main__":
