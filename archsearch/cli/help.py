@@ -70,8 +70,9 @@ COMMANDS = {
             "archsearch evaluate cell=mut1 task=xml task.xml.num_letters=4",
             "archsearch evaluate cell=gru task=words steps=3000 setting.learning_rate=0.5 save=gru.safetensors",
             "archsearch evaluate run=results/first rank=1 task=xml",
+            "archsearch evaluate cell=lstm task=music recipe=music task.music.path=FOLDER steps=15000",
         ),
-        ("task",),
+        ("task", "recipe"),
     ),
     "task check": Command(
         "shows what a task is, looks for leaks, trains a GRU briefly",
