@@ -14,7 +14,7 @@ from archsearch.cli.words import TypedSetting
 from archsearch.errors import ConfigError
 
 PLACEHOLDER = "???"
-NEEDS_TASK = ("evaluate", "task_check")
+NEEDS_TASK = ("evaluate", "task check")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _compose(command: str, overrides: list[str]) -> DictConfig:
     if own is not None:
         overrides = [f"hydra.searchpath=[file://{own}]", *overrides]
     with initialize_config_module("archsearch.conf", version_base="1.3", job_name=command):
-        return compose(command, overrides=overrides, return_hydra_config=True)
+        return compose(command.replace(" ", "_"), overrides=overrides, return_hydra_config=True)
 
 
 def _override(setting: TypedSetting) -> str:
@@ -99,8 +99,8 @@ def _explain(command: str, typed: list[TypedSetting], error: Exception) -> str:
                 f"'archsearch {command} --help' lists the settings."
             )
     if lacks_task:
-        called, names = command.replace("_", " "), ", ".join(option_names("task"))
-        return f"archsearch {called}: expected task=…, got none. Choose one of: {names}."
+        names = ", ".join(option_names("task"))
+        return f"archsearch {command}: expected task=…, got none. Choose one of: {names}."
     return f"archsearch {command}: {str(error).strip().splitlines()[0]}"
 
 

@@ -79,7 +79,6 @@ COMMANDS = {
         (
             "archsearch task check task=xml",
             "archsearch task check task=series task.series.path=sensors.csv setting.learning_rate=0.1",
-            "archsearch task check --config-dir my_tasks task=mine",
         ),
         ("task",),
     ),
@@ -87,7 +86,7 @@ COMMANDS = {
         "forecasts a CSV or continues a text with a trained model",
         (
             "archsearch predict model=gru.safetensors input=sensors.csv",
-            "archsearch predict model=[found.safetensors,gru.safetensors] prompt='The ' length=300 temperature=0.7",
+            "archsearch predict model=[found.safetensors,gru.safetensors] prompt=The length=300 temperature=0.7",
         ),
     ),
     "export": Command(

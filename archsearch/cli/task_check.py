@@ -25,7 +25,7 @@ MAX_LEAKED_SHARE = 0.05
 def run(words: list[str]) -> int:
     """Prints what the task is, looks for leaks, and trains a GRU for some steps; returns the exit code."""
     typed = parse_words("task check", words)
-    composed = compose_settings("task_check", typed)
+    composed = compose_settings("task check", typed)
     chosen = choose_cell(Section(composed.values))
     trial, task, evaluator = plan_trial(typed_values(composed, typed), chosen)
     print(f"{task.name}: {task.interface}")
