@@ -78,8 +78,8 @@ def train_torch(kind: str, task: PennTreebank, setting: Setting, recipe: Recipe,
     batches = task.training(0, recipe.batch_size, recipe.unroll)
     rate: float | None = setting.learning_rate
     found: list[float] = []
+    state: object = None
     while rate is not None:
-        state: object = None
         for _ in range(task.epoch_steps(recipe.batch_size, recipe.unroll)):
             minibatch = Minibatch.from_batch(next(batches))
             predictions, state = model(minibatch.inputs, None if minibatch.starts else detached(state))
