@@ -37,7 +37,10 @@ def warn_of_short_lookahead(planned: PlannedSearch) -> None:
 
 
 def print_cost(planned: PlannedSearch) -> None:
-    """Says what the search will take."""
+    """Says what was repaired in the data, and what the search will take."""
+    for name, task in planned.tasks.items():
+        for note in task.notes():
+            print(f"note: {name}: {note}")
     seconds = measure_trial_seconds(planned, planned.plan.all_tasks)
     print(estimate_cost(planned.plan, seconds, planned.workers), flush=True)
 

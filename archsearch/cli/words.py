@@ -14,10 +14,13 @@ from archsearch.errors import ConfigError
 
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
 TEXT_KEYS = frozenset(
-    {"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save", "tensorboard"}
+    {
+        *("cell", "checkpoint_cache", "csv", "input", "name", "other", "out", "prompt", "recorded", "results_dir"),
+        *("run", "save", "tensorboard"),
+    }
 )
 # Lists, for which the brackets may be left out.
-LIST_KEYS = frozenset({"format", "founders", "names", "rejections", "task", "tasks"})
+LIST_KEYS = frozenset({"format", "founders", "model", "names", "rejections", "task", "tasks"})
 
 MAX_DEPTH = 10
 

@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
+
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
@@ -117,7 +119,9 @@ class Evaluator:
             return TrialResult("failed", None, error=str(too_large), metric=task.metric.name), None
         status: Status = "ok"
         error, trainer = "", None
-        with flush_denormals():
+        with flush_denormals(), torch.random.fork_rng(devices=(), enabled=trial.recipe.dropout > 0):
+            if trial.recipe.dropout:
+                torch.manual_seed(weights_seed(trial))  # what is dropped
             try:
                 model = build_model(
                     trial.graph, interface, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
