@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -161,7 +162,8 @@ def _immutable(paths: list[Path], sign: str = "+") -> None:
 def read_only_mid_run(place: Place) -> str:
     sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
     _some_kept(place, sitting)
-    paths = [place.run, *place.run.glob("archsearch.db*")]
+    # not the memory that WAL shares: a touch of it would be a SIGBUS, see the next row
+    paths = [place.run, place.run / "archsearch.db", place.run / "archsearch.db-wal"]
     place.at_end(lambda: _immutable(paths, "-"))
     _immutable(paths)
     sitting.ends_with(1).says(place.run, "right to write", "resume the run")
@@ -170,6 +172,27 @@ def read_only_mid_run(place: Place) -> str:
     place.simulate().ends_with(0)
     place.expect_same_end()
     return f"exit 1 with {kept} trials kept; resumed, all tables equal"
+
+
+@fault(
+    "read-only-shared-memory",
+    "the same, and the file that WAL maps into memory cannot be written either",
+    "exit 1 as above, or the kernel ends the search at once with SIGBUS; "
+    "either way the journal is whole; resumed, it ends as if never stopped",
+)
+def read_only_shared_memory(place: Place) -> str:
+    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
+    _some_kept(place, sitting)
+    paths = [place.run, *place.run.glob("archsearch.db*")]
+    place.at_end(lambda: _immutable(paths, "-"))
+    _immutable(paths)
+    ended = sitting.end()
+    expect(ended.code in {1, -signal.SIGBUS}, f"exit code {ended.code}: {ended.text[-500:]}")
+    _immutable(paths, "-")
+    kept = len(kept_keys(place.run))
+    place.simulate().ends_with(0)
+    place.expect_same_end()
+    return f"exit {ended.code} with {kept} trials kept; resumed, all tables equal"
 
 
 @fault(

@@ -42,7 +42,8 @@ def ray_worker_killed(place: Place) -> str:
     sitting = place.simulate(workers=2, seconds=0.1)
     for number in (10, 40):
         _await_kept(place, sitting, number)
-        killed = [pid for pid in sitting.workers("ray::")[:1] if kill(pid)]
+        sitting.await_that(lambda: bool(sitting.workers("ray::_compute")), "a worker of Ray trained")
+        killed = [pid for pid in sitting.workers("ray::_compute")[:1] if kill(pid)]
         expect(bool(killed), "there was no worker of Ray")
     ended = sitting.ends_with(0)
     place.expect_same_end()
