@@ -64,5 +64,5 @@ def test_the_best_trial_is_that_of_the_best_setting(run):
         for task in run.tasks:
             best = curves.best_trial(cell, task)
             of_cell = trials[(trials["cell"] == cell) & (trials["task"] == task)]
-            assert best.result.accuracy == of_cell["accuracy"].max()
+            assert best.result.value == of_cell["value"].max()
             assert best.setting == run.best_setting(cell, task)

@@ -38,7 +38,7 @@ class Versioned(SimulatedEvaluator):
 
     def evaluate(self, trial):
         result = super().evaluate(trial)
-        return TrialResult(result.status, result.accuracy, environment={**HERE, "torch": self._torch})
+        return TrialResult(result.status, result.value, environment={**HERE, "torch": self._torch})
 
 
 def test_a_resume_with_another_torch_warns_once(tmp_path, caplog):

@@ -148,5 +148,5 @@ def test_lost_workers_are_given_up_in_the_end_with_what_was_lost(caplog, status,
     given_up = [executor._after_loss(trial, status, RuntimeError(text)) for _ in range(MAX_LOSSES)]
     assert given_up[:-1] == [None] * (MAX_LOSSES - 1)
     assert len(caplog.records) == MAX_LOSSES - 1
-    assert (given_up[-1].status, given_up[-1].accuracy) == (status, None)
+    assert (given_up[-1].status, given_up[-1].value) == (status, None)
     assert given_up[-1].cause == {"losses": MAX_LOSSES, **cause}

@@ -74,7 +74,7 @@ def test_each_way_to_go_wrong_is_a_status_with_its_cause_and_the_slot_works_agai
 ):
     supervisor = supervise(fault)
     result = compute(supervisor)
-    assert (result.status, result.accuracy, result.cause) == (status, None, cause)
+    assert (result.status, result.value, result.cause) == (status, None, cause)
     assert result.error
     assert num_runs(tmp_path) == runs
     assert TrialResult.from_record(result.to_record()).cause == cause

@@ -109,7 +109,7 @@ def test_halving_trains_all_settings_shortly_and_the_best_to_the_end():
                         assert outcome.stage == task.name  # it fell at the rung's gate
                         break
                     assert len(ahead) == -(-whole * share // 1)
-                    ranked = sorted(by_steps[shorter], key=lambda e: (-e.result.accuracy, e.setting))
+                    ranked = sorted(by_steps[shorter], key=lambda e: (-e.result.value, e.setting))
                     assert set(ahead) == {entry.setting for entry in ranked[: len(ahead)]}
 
 

@@ -77,7 +77,7 @@ def test_what_was_recorded_is_answered_as_it_was(csv):
         for steps, expected in ((10, 10), (39, 20), (40, 40)):
             result = answers.answer(trial_of("mut1", setting, max_steps=steps))
             row = next(row for row in curve("mut1", setting, "first") if row["step"] == expected)
-            assert (result.accuracy, result.steps) == (pytest.approx(row["accuracy"]), steps)
+            assert (result.value, result.steps) == (pytest.approx(row["accuracy"]), steps)
 
 
 def test_a_setting_that_was_not_recorded_stands_for_the_same_one_in_all_cells(csv):
@@ -86,7 +86,7 @@ def test_a_setting_that_was_not_recorded_stands_for_the_same_one_in_all_cells(cs
     ranks = set()
     for seed in range(30):
         answers = RecordedSource(recorded).for_seed(seed)
-        gru, mut1 = (answers.answer(trial_of(name, other)).accuracy for name in ("gru", "mut1"))
+        gru, mut1 = (answers.answer(trial_of(name, other)).value for name in ("gru", "mut1"))
         assert mut1 - gru == pytest.approx(0.1 * 40 / 50)
         ranks.add(gru)
     assert len(ranks) == 2, "other seeds, other settings"
@@ -95,7 +95,7 @@ def test_a_setting_that_was_not_recorded_stands_for_the_same_one_in_all_cells(cs
 def test_a_cell_without_a_curve_on_a_task_has_no_accuracy(csv):
     answers = RecordedSource(read_recorded(csv)).for_seed(1)
     result = answers.answer(trial_of("tanh", SPACE.all()[0], "second"))
-    assert (result.status, result.accuracy) == ("failed", None)
+    assert (result.status, result.value) == ("failed", None)
 
 
 def test_only_recorded_cells_are_proposed_and_the_best_is_found(csv):
@@ -113,7 +113,7 @@ def test_the_lineage_of_a_run_is_kept(tmp_path):
 
     class Curves(SimulatedEvaluator):
         def evaluate(self, trial):
-            accuracy = super().evaluate(trial).accuracy or 0.2
+            accuracy = super().evaluate(trial).value or 0.2
             return TrialResult("ok", accuracy, curve=((50, 1.0, accuracy / 2), (100, 1.0, accuracy)), steps=100)
 
     folder = RunFolder.create(tmp_path, "run", "test")
@@ -158,7 +158,7 @@ def synthetic_plan(**changes):
 def test_synthetic_curves_grow_and_children_resemble_their_parents():
     answers = SyntheticSource(TASKS).for_seed(1)
     setting = SPACE.all()[0]
-    grown = [answers.answer(trial_of("gru", setting, "xml", steps)).accuracy for steps in (100, 200, 1000, 2000)]
+    grown = [answers.answer(trial_of("gru", setting, "xml", steps)).value for steps in (100, 200, 1000, 2000)]
     assert grown == sorted(set(grown))
     close, far = [], []
     for seed in range(200):

@@ -101,7 +101,7 @@ def test_a_point_that_only_the_end_brought_tells_nothing_of_longer_trials():
     assert result_for_length(5, 6, recorded) is None
     shorter = result_for_length(4, 6, recorded)
     assert shorter is not None
-    assert (shorter.accuracy, shorter.steps, shorter.curve) == (0.5, 4, ((4, 1.0, 0.5),))
+    assert (shorter.value, shorter.steps, shorter.curve) == (0.5, 4, ((4, 1.0, 0.5),))
 
 
 def test_the_key_falls_apart_around_the_steps(make_trial, task):
