@@ -39,7 +39,7 @@ def page() -> str:
         parts += [_section(f"`{path.stem}`", path, "###", meanings) for path in files]
     others = sorted(path for path in (ROOT / "conf").glob("*.yaml") if path.stem != "search")
     parts.append("## The other commands\n")
-    parts += [_section(f"`archsearch {path.stem.replace('_', ' ')}`", path, "###") for path in others]
+    parts += [_section(f"`archsearch {path.stem.replace('_', ' ')}`", path, "###", meanings) for path in others]
     return "\n".join(parts)
 
 
