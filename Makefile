@@ -6,16 +6,18 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help search test bench clean
+.PHONY: help search test faults bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make search   sets up and runs a first search; ends with its leaderboard'
 	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
+	@echo 'make faults   stops and breaks real searches in all ways we know, compares what they come to; takes 25 minutes'
 	@echo 'make bench    measures the engines and whole training steps on this machine; takes half an hour'
 	@echo 'make clean    removes the virtual environment and all caches; results stay'
 	@echo
 	@echo 'make search ARGS="budget.candidates=50 workers=4"   passes settings on'
+	@echo 'make faults ARGS="--only kills,journal-truncated"    some of its rows; --help says more'
 	@echo 'make test PYTHON=python3.12                         uses another Python'
 
 search: $(VENV)/installed
@@ -27,6 +29,9 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n auto
+
+faults: $(VENV)/installed-dev
+	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/engines.py $(ARGS)

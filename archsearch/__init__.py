@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SearchStateError,
         ShapeError,
     )
+    from archsearch.export.predictor import load_predictor
     from archsearch.graph.catalog import load_cell, zoo_names
     from archsearch.graph.cell_graph import CellGraph
     from archsearch.run.reading import load_run
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "interop",
     "load_cell",
+    "load_predictor",
     "load_run",
     "zoo_names",
 ]
@@ -53,6 +55,7 @@ _HOMES = {
     "ShapeError": "archsearch.errors",
     "interop": "archsearch",
     "load_cell": "archsearch.graph.catalog",
+    "load_predictor": "archsearch.export.predictor",
     "load_run": "archsearch.run.reading",
     "zoo_names": "archsearch.graph.catalog",
 }

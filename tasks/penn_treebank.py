@@ -3,6 +3,7 @@
 import collections
 import functools
 import hashlib
+import math
 import os
 import tempfile
 import urllib.request
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigError
-from archsearch.trials.ngram import ngram_accuracy
+from archsearch.trials.metric import ACCURACY, METRICS, Metric
+from archsearch.trials.ngram import ngram_accuracy, ngram_nll
 from archsearch.trials.problems import Split
 from archsearch.trials.task import Batch, HeldOut, Task
+from archsearch.trials.windows import count_whole_batches, in_streams, stream_batches, whole_batches
 
 END = "<eos>"
 DATA_VARIABLE = "ARCHSEARCH_DATA"
@@ -68,13 +71,16 @@ class PennTreebank(Task):
         path: Folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt.
         download: Whether missing files are fetched.
         epoch: Training steps between two validations; the whole text if not given.
+        measures: The metric: `accuracy` or `perplexity`.
     """
 
     separator: ClassVar[str] = " "
+    places: ClassVar[tuple[str, ...]] = ("path", "download")
 
     path: str | None = None
     download: bool = False
     epoch: int | None = None
+    measures: str = "accuracy"
 
     def __post_init__(self) -> None:
         """Checks the fields, but not yet the files.
@@ -84,6 +90,7 @@ class PennTreebank(Task):
         """
         if self.epoch is not None:
             self.check_integer("epoch", 1, 1_000_000_000)
+        self.check_choice("measures", ("accuracy", "perplexity"))
         if self.path is not None and not isinstance(self.path, str):
             raise ConfigError(
                 f"task {self.name}, path: expected the text of a folder's path, got {self.path!r}. "
@@ -108,9 +115,11 @@ class PennTreebank(Task):
         return self._corpus.digest
 
     def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields but those that only tell where the files are."""
+        """Returns the fields that count; the metric, which came later, where it is another one than at first."""
         fields = super().identity_fields()
-        return {name: value for name, value in fields.items() if name not in ("path", "download")}
+        if self.measures == "accuracy":
+            del fields["measures"]
+        return fields
 
     def epoch_steps(self, batch_size: int, unroll: int) -> int:
         """Returns the number of training steps between two validations.
@@ -118,31 +127,29 @@ class PennTreebank(Task):
         Raises:
             ConfigError: The text is too short for one whole batch.
         """
-        num_batches = (len(self._corpus.texts["training"]) // batch_size - 1) // unroll
-        if num_batches < 1:
-            raise ConfigError(
-                f"task {self.name}: expected batches shorter than the text, got batch size {batch_size} and unroll "
-                f"{unroll}. Make one of them smaller."
-            )
+        num_words = len(self._corpus.texts["training"])
+        num_batches = count_whole_batches(self.name, num_words, batch_size, unroll)
         return num_batches if self.epoch is None else min(self.epoch, num_batches)
 
     def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:  # noqa: ARG002 - see the class
         """Yields the training text again and again, in whole batches."""
         self.epoch_steps(batch_size, unroll)  # refuses a text shorter than one batch
-        streams = _in_streams(self._corpus.texts["training"], batch_size)
-        while True:
-            yield from (batch for batch in _batches(streams, unroll) if len(batch.inputs) == unroll)
+        yield from whole_batches(self._corpus.texts["training"], batch_size, unroll)
 
     def held_out(self, split: HeldOut, batch_size: int, unroll: int) -> Iterator[Batch]:
         """Yields a held-out text once; the last batch may have fewer steps."""
-        yield from _batches(_in_streams(self._corpus.texts[split], batch_size), unroll)
+        yield from stream_batches(in_streams(self._corpus.texts[split], batch_size), unroll)
+
+    @property
+    def metric(self) -> Metric:
+        """Accuracy, as in the search (R36), or perplexity, as in evaluations."""
+        return METRICS[self.measures]
 
     def chance(self) -> float:
-        """Returns the validation accuracy of the best n-gram of order up to 3, fitted on the whole training text."""
-        seen, asked = (
-            _in_streams(self._corpus.texts[split], CHANCE_BATCH_SIZE) for split in ("training", "validation")
-        )
-        return ngram_accuracy(_batches(seen, len(seen)), _batches(asked, len(asked)), len(self.symbols))
+        """Returns the metric on validation data of the best n-gram of order up to 3, fitted on the training text."""
+        seen, asked = (in_streams(self._corpus.texts[split], CHANCE_BATCH_SIZE) for split in ("training", "validation"))
+        batches = (stream_batches(seen, len(seen)), stream_batches(asked, len(asked)), len(self.symbols))
+        return ngram_accuracy(*batches) if self.metric == ACCURACY else math.exp(ngram_nll(*batches))
 
     def ceiling(self) -> float | None:
         """Returns None: nobody knows."""
@@ -248,17 +255,3 @@ def _read(task: str, folder: Path) -> Corpus:
     arrays = {split: np.array([numbers[word] for word in text], np.int64) for split, text in texts.items()}
     digest = _md5("".join(part.md5 for part in PARTS.values()).encode())
     return Corpus(words, arrays, digest)
-
-
-def _in_streams(text: NDArray[np.int64], num_streams: int) -> NDArray[np.int64]:
-    """Returns `[N, B]`: the text in `B` pieces side by side, without the few words that are left over."""
-    length = len(text) // num_streams
-    return np.ascontiguousarray(text[: length * num_streams].reshape(num_streams, length).T)
-
-
-def _batches(streams: NDArray[np.int64], unroll: int) -> Iterator[Batch]:
-    num_positions = len(streams) - 1
-    for start in range(0, num_positions, unroll):
-        end = min(start + unroll, num_positions)
-        inputs, targets = streams[start:end], streams[start + 1 : end + 1]
-        yield Batch(inputs, targets, np.ones(inputs.shape, np.bool_), starts=start == 0)

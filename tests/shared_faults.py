@@ -106,7 +106,7 @@ def marked_processes(mark: str) -> dict[int, str]:
     return {pid: command for pid, command in found.items() if command}  # a zombie has none
 
 
-def await_no_process(mark: str, seconds: float = 20.0) -> dict[int, str]:
+def await_no_process(mark: str, seconds: float = 60.0) -> dict[int, str]:
     """Returns the processes with the mark that are still there after the time."""
     end = time.monotonic() + seconds
     while (left := marked_processes(mark)) and time.monotonic() < end:

@@ -6,9 +6,13 @@ Each case is a pure function of its kind and number. What a case may do is raise
 
 import json
 import random
+import shutil
 import signal
+import sqlite3
+import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,10 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.interop.darts import from_darts
 from archsearch.interop.enas import from_enas
 from archsearch.interop.nas_bench_nlp import from_nas_bench_nlp
+from archsearch.run.reading import load_run
 
 CASE_SECONDS = 20
+JOURNAL = Path(__file__).parent / "run" / "fixtures" / "journal-1-real"
 
 NUMBERS: tuple[Any, ...] = (
     *(0, -1, 1, 2, 3, 64, 65, 1000, 10**8, 10**9, 2**31, 2**63, 2**64, -(2**63), 10**100, 10**400),
@@ -223,12 +229,35 @@ def overrides(rng: random.Random) -> None:
     plan_search(settle(compose_settings("search", typed), typed))
 
 
+def journal(rng: random.Random) -> None:
+    """Reads a run whose journal somebody else has written, as all commands that show runs do."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        shutil.copytree(JOURNAL, run)
+        with closing(sqlite3.connect(run / "archsearch.db")) as connection, connection:
+            for _ in range(rng.randrange(1, 4)):
+                table, column = rng.choice(
+                    (("steps", "record"), ("trials", "result"), ("trials", "setting"), ("about", "value"))
+                )
+                rows = connection.execute(f"SELECT {column} FROM {table}").fetchall()  # noqa: S608 - our own names
+                text = rng.choice(rows)[0]
+                value = changed(rng, json.loads(text)) if text[:1] in "[{" else hostile_value(rng)
+                new = json.dumps(value) if rng.random() < 0.8 else garbled(rng, text)
+                bindable = new.encode("utf-8", "replace").decode()
+                update = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 - as above
+                connection.execute(update, (bindable, text))
+        found = load_run(run)
+        found.leaderboard(), found.trials(), found.candidates(), found.summary()
+        assert [path.name for path in Path(folder).iterdir()] == ["run"], "something was written elsewhere"
+
+
 KINDS: dict[str, Callable[[random.Random], None]] = {
     "graph files": graph_file,
     "equations": equations,
     "recipes": recipe,
     "configurations": configuration,
     "overrides": overrides,
+    "journals": journal,
 }
 
 
@@ -242,8 +271,8 @@ def try_case(kind: str, number: int) -> str:
     def give_up(*_: object) -> None:
         raise TooSlowError
 
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(CASE_SECONDS)
+    before = signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, CASE_SECONDS)  # of the processor: other programs may take its time
     try:
         KINDS[kind](random.Random(f"{kind}/{number}"))
     except ArchSearchError as error:
@@ -253,8 +282,8 @@ def try_case(kind: str, number: int) -> str:
     except Exception:  # whatever it is, it is a finding
         return traceback.format_exc(limit=-3)
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return ""
 
 

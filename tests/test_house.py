@@ -15,7 +15,7 @@ DOORS = {
     "ray": ("archsearch/run/ray_executor.py",),
     "hydra": ("archsearch/cli/",),
     "omegaconf": ("archsearch/cli/",),
-    "sqlite3": ("archsearch/run/journal.py",),
+    "sqlite3": tuple(f"archsearch/run/{name}.py" for name in ("journal", "journal_file", "journal_schema")),
 }
 # Compressed weights and pickled objects can run code when they are read.
 NOWHERE = ("pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib")

@@ -9,11 +9,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from archsearch.cli.configuration_files import did_you_mean, is_group, option_names
+from archsearch.cli.configuration_files import did_you_mean, is_group, option_names, own_folder
 from archsearch.cli.words import TypedSetting
 from archsearch.errors import ConfigError
 
 PLACEHOLDER = "???"
+NEEDS_TASK = ("evaluate", "task check")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def compose_settings(command: str, typed: list[TypedSetting]) -> Composed:
         config = _compose(command, [_override(setting) for setting in typed])
         own_keys = [str(key) for key in config if key != "hydra"]
         values = OmegaConf.to_container(OmegaConf.masked_copy(config, own_keys), resolve=True)
-    except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
         raise ConfigError(_explain(command, typed, error)) from error
     assert isinstance(values, dict)  # the root of every file is a mapping
     choices = {str(key): str(value) for key, value in config.hydra.runtime.choices.items() if "hydra/" not in str(key)}
@@ -49,8 +50,11 @@ def compose_settings(command: str, typed: list[TypedSetting]) -> Composed:
 
 def _compose(command: str, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
+    own = own_folder()
+    if own is not None:
+        overrides = [f"hydra.searchpath=[file://{own}]", *overrides]
     with initialize_config_module("archsearch.conf", version_base="1.3", job_name=command):
-        return compose(command, overrides=overrides, return_hydra_config=True)
+        return compose(command.replace(" ", "_"), overrides=overrides, return_hydra_config=True)
 
 
 def _override(setting: TypedSetting) -> str:
@@ -79,7 +83,7 @@ def _check_choices(command: str, typed: list[TypedSetting]) -> None:
 def _explain(command: str, typed: list[TypedSetting], error: Exception) -> str:
     """Returns what is wrong: the first setting that does not exist, or what Hydra says in one line."""
     choices = [setting.override for setting in typed if is_group(setting.key)]
-    lacks_task = command == "evaluate" and "task" not in {setting.key for setting in typed}
+    lacks_task = command in NEEDS_TASK and "task" not in {setting.key for setting in typed}
     try:
         # any task will do to learn the other settings
         known = _flat_keys(
@@ -95,7 +99,8 @@ def _explain(command: str, typed: list[TypedSetting], error: Exception) -> str:
                 f"'archsearch {command} --help' lists the settings."
             )
     if lacks_task:
-        return f"archsearch evaluate: expected task=…, got none. Choose one of: {', '.join(option_names('task'))}."
+        names = ", ".join(option_names("task"))
+        return f"archsearch {command}: expected task=…, got none. Choose one of: {names}."
     return f"archsearch {command}: {str(error).strip().splitlines()[0]}"
 
 

@@ -57,12 +57,13 @@ def _resolve(target: object, base: type[T], where: str) -> type[T]:
     text = str(target)[:MAX_TARGET]
     module, _, name = text.rpartition(".")
     expected = f"{where}.{TARGET}: expected the path of a {base.__name__}, package.module.Class, got {text!r}."
+    no_subclass = f"That is no concrete subclass of {base.__module__}.{base.__name__}."
     if not _PATH.fullmatch(text) or module.partition(".")[0] in _NEVER_IMPORTED:
-        raise ConfigError(f"{expected} Such a path names none.")
+        raise ConfigError(f"{expected} {no_subclass}")
     try:
         found = getattr(import_module(module), name)
     except Exception as error:  # a module that is no part of archsearch may raise anything when it is imported
         raise ConfigError(f"{expected} Importing it says: {type(error).__name__}: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, base)) or inspect.isabstract(found):
-        raise ConfigError(f"{expected} That is no concrete subclass of {base.__module__}.{base.__name__}.")
+        raise ConfigError(f"{expected} {no_subclass}")
     return found

@@ -1,5 +1,7 @@
 """`archsearch evaluate`: trains one cell on one task."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def run(words: list[str]) -> int:
     if evaluation.model is None:
         return FAILED
     if target:
-        _save(evaluation, trial, target)
+        _save(evaluation, trial, task, target)
     return 0
 
 
@@ -63,20 +65,23 @@ def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float
         return
     line = f"best validation {result.metric} {result.value:.4f}"
     if ceiling is not None and ceiling != chance:
-        line += f", {(result.value - chance) / (ceiling - chance):.0%} of the way from chance to ceiling"
+        line += f", {max(0.0, (result.value - chance) / (ceiling - chance)):.0%} of the way from chance to ceiling"
     print(line)
     if evaluation.test_value is not None:
         others = [f"{name} {value:.4f}" for name, value in evaluation.test_values.items() if name != result.metric]
         print(f"test {result.metric} of those weights {evaluation.test_value:.4f}" + "".join(f", {o}" for o in others))
 
 
-def _save(evaluation: Evaluation, trial: Trial, target: Path) -> None:
+def _save(evaluation: Evaluation, trial: Trial, task: Task, target: Path) -> None:
     """Writes the model's weights and what they are of; the cell as `save_weights` does for a layer."""
     assert evaluation.model is not None  # the caller has looked
     metadata = {
         **texts_of_cell(trial.graph),
         "task": trial.task,
         "setting": trial.setting.key,
+        "model": json.dumps({"num_layers": trial.setting.num_layers, "interface": asdict(task.interface)}),
+        "reader": json.dumps(task.reader()),
+        "baselines": json.dumps(task.baselines()),
         "steps": str(evaluation.result.steps),
         "metric": evaluation.result.metric,
         "validation_value": str(evaluation.result.value),

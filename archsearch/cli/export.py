@@ -21,10 +21,13 @@ from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import class_name, module_name
 from archsearch.export.python_file import write_python
 from archsearch.export.python_source import export_python
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.graph.cost import count_parameters
 from archsearch.training.evaluate import Evaluator
 from archsearch.trials.trial import Trial
 
 ALL = "all"
+MAX_WEIGHTS = 1_000_000_000  # 4 GB
 _FRESH = ("input_size", "hidden_size", "num_layers", "bidirectional", "seed")  # what fresh weights are made of
 
 
@@ -46,6 +49,7 @@ def run(words: list[str]) -> int:
     called = root.text("name") if "name" in root else class_name(chosen.name)
     export_python(graph, called)  # a name that cannot be is seen before anything is made
     sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
+    _check_size(graph, **sizes)
     stem = Path(root.text("out")) / module_name(chosen.name)
     files = {name: stem.with_name(stem.name + FORMATS[name].ending) for name in formats}
     for path in files.values():
@@ -62,6 +66,20 @@ def run(words: list[str]) -> int:
     if lines:
         print(lines)
     return 0
+
+
+def _check_size(graph: CellGraph, input_size: int, hidden_size: int, num_layers: int) -> None:
+    """Checks that a layer fits into a memory.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    num_weights = num_layers * count_parameters(graph.structure, max(input_size, hidden_size), hidden_size)
+    if num_weights > MAX_WEIGHTS:
+        raise ConfigError(
+            f"hidden_size: expected a layer of at most {MAX_WEIGHTS:,} weights, got {num_weights:,}. "
+            f"Lower hidden_size, input_size or num_layers."
+        )
 
 
 def _formats(root: Section) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ COMMANDS = {
             "archsearch search",
             "archsearch search name=first seed=2 budget.candidates=50 workers=4",
             "archsearch search task=[xml,words] task.xml.num_letters=8 search.max_steps=3000",
+            "archsearch search recorded=results/first gate=0.8",
             "archsearch search strategy=halving experiment=jozefowicz2015 task.penn_treebank.path=data/ptb",
             "archsearch search ray.address=auto lookahead=64",
         ),
@@ -110,6 +111,15 @@ COMMANDS = {
             "archsearch evaluate cell=mut1 task=xml task.xml.num_letters=4",
             "archsearch evaluate cell=gru task=words steps=3000 setting.learning_rate=0.5 save=gru.safetensors",
             "archsearch evaluate run=results/first rank=1 task=xml",
+            "archsearch evaluate cell=lstm task=music recipe=music task.music.path=FOLDER steps=15000",
+        ),
+        ("task", "recipe"),
+    ),
+    "task check": Command(
+        "shows what a task is, looks for leaks, trains a GRU briefly",
+        (
+            "archsearch task check task=xml",
+            "archsearch task check task=series task.series.path=sensors.csv setting.learning_rate=0.1",
         ),
         ("task",),
     ),
@@ -121,6 +131,13 @@ COMMANDS = {
             "archsearch replay recorded=curves.csv strategy=[jozefowicz2015,halving] tasks=[xml] out=traces.csv",
         ),
         ("strategy",),
+    ),
+    "predict": Command(
+        "forecasts a CSV or continues a text with a trained model",
+        (
+            "archsearch predict model=gru.safetensors input=sensors.csv",
+            "archsearch predict model=[found.safetensors,gru.safetensors] prompt=The length=300 temperature=0.7",
+        ),
     ),
     "export": Command(
         "takes a cell away: Python source, weights, ONNX, drawings",
@@ -145,6 +162,7 @@ def overview() -> str:
         f"Commands:\n{commands}\n\n"
         "Begin with:\n  archsearch search\n\n"
         "'archsearch COMMAND --help' shows examples and settings; 'archsearch --version' the version.\n"
+        "--config-dir FOLDER adds tasks of your own: FOLDER/task/NAME.yaml, and the Python files in FOLDER.\n"
         "ARCHSEARCH_DEBUG=1 shows where an error came from.\n"
         "Exit codes: 0 done, 2 wrong before the first trial, 1 failed later, 130 stopped and saved."
     )

@@ -6,13 +6,14 @@ import signal
 import sys
 from importlib import import_module
 
-from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.configuration_files import did_you_mean, take_config_folder
 from archsearch.cli.exits import DONE, FAILED, INTERRUPTED, WRONG, LateError
 from archsearch.cli.help import COMMANDS, command_help, overview, version_line
 from archsearch.errors import ArchSearchError, InvalidGraphError
 
 DEBUG = "ARCHSEARCH_DEBUG"
 HELP = {"--help", "-h", "help"}
+TASK, TASK_CHECK = "task", "task check"
 
 
 def main() -> None:
@@ -62,7 +63,10 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(version_line())
         return DONE
+    words = take_config_folder(words)
     command, rest = words[0], words[1:]
+    if command == TASK and rest[:1] == ["check"]:
+        command, rest = TASK_CHECK, rest[1:]
     if command not in COMMANDS:
         _say(
             f"there is no command {command!r}.{did_you_mean(command, tuple(COMMANDS))} "
@@ -75,7 +79,7 @@ def _run(words: list[str]) -> int:
     # Every trial trains on one thread, as in the workers: other numbers of threads give other bits. Torch reads this
     # when it is loaded, which only a command does.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-    return int(import_module(f"archsearch.cli.{command}").run(rest))
+    return int(import_module(f"archsearch.cli.{command.replace(' ', '_')}").run(rest))
 
 
 def _say(text: str, *, keeps_lines: bool = False) -> None:

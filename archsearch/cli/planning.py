@@ -70,7 +70,7 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     plan = SearchPlan(
         root_seed=root.integer("seed"),
         recipe=read_recipe(root.section("recipe")),
-        founders=tuple(Founder(str(entry["name"]), founder_graph(entry)) for entry in values["founders"]),
+        founders=_founders(root),
         screen=screen,
         screen_accuracy=screen_accuracy,
         tasks=tuple(_task_plan(root.section("task").section(name).section("search"), tasks[name]) for name in tasks),
@@ -87,6 +87,14 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     evaluator = Evaluator(tasks, root.text("engine"), execution.limits.seconds, _checkpoints(root, plan))
     check_precision(evaluator.engine, plan.recipe.precision)
     return PlannedSearch(plan, tasks, evaluator, execution)
+
+
+def _founders(root: Section) -> tuple[Founder, ...]:
+    entries = root.values.get("founders")
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ConfigError("founders: expected a list of cells, each with name and equations, as a run keeps them.")
+    sections = [Section(entry, "founders") for entry in entries]
+    return tuple(Founder(section.text("name"), founder_graph(section.values)) for section in sections)
 
 
 def build_task(tasks: Section, name: str) -> Task:

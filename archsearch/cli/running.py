@@ -37,7 +37,10 @@ def warn_of_short_lookahead(planned: PlannedSearch) -> None:
 
 
 def print_cost(planned: PlannedSearch) -> None:
-    """Says what the search will take."""
+    """Says what was repaired in the data, and what the search will take."""
+    for name, task in planned.tasks.items():
+        for note in task.notes():
+            print(f"note: {name}: {note}")
     seconds = measure_trial_seconds(planned, planned.plan.all_tasks)
     print(estimate_cost(planned.plan, seconds, planned.workers), flush=True)
 
@@ -87,7 +90,7 @@ def run_to_end(
 def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> EndedRun:
     display = make_display(planned.plan, planned.workers)
     try:
-        with _late_after_first_trial(display) as observer:
+        with _late_after_first_trial(display, folder) as observer:
             leave = _leaving(folder)
             return run_search(planned.plan, folder, planned.evaluator, planned.execution, observer, begin, leave)
     finally:
@@ -167,8 +170,8 @@ def _median(values: tuple[float, ...]) -> float:
 
 
 @contextmanager
-def _late_after_first_trial(observer: Observer) -> Iterator[Observer]:
-    """Turns errors that come after a trial was computed into `LateError`."""
+def _late_after_first_trial(observer: Observer, folder: RunFolder) -> Iterator[Observer]:
+    """Turns errors that come after a trial was computed into `LateError`, which says how to go on."""
     noting = _NotesFirstTrial(observer)
     try:
         yield noting
@@ -176,7 +179,8 @@ def _late_after_first_trial(observer: Observer) -> Iterator[Observer]:
         raise
     except ArchSearchError as error:
         if noting.has_trained:
-            raise LateError(str(error)) from error
+            go_on = f"Once its cause is gone, the run goes on from what is kept: {resume_command(folder)}"
+            raise LateError(f"{error} {go_on}") from error
         raise
 
 

@@ -58,6 +58,8 @@ def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width
             del columns[name]
     if _width(columns) > width:
         columns |= {task: [f"{row.ratios[task]:.3f}" for row in rows] for task in run.tasks}
+    if confirmed and _width(columns) > width:
+        columns["confirmed"] = [text.rpartition(") ")[2] for text in columns["confirmed"]]  # the verdict alone
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         table.add_column(name, justify="left" if name in {"cell", "parent", "confirmed"} else "right", no_wrap=True)

@@ -1,5 +1,6 @@
 """Words of the command line made safe for Hydra: paths and sentences are quoted, lists and numbers left alone."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,15 @@ from archsearch.errors import ConfigError
 
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
 TEXT_KEYS = frozenset(
-    {"cell", "checkpoint_cache", "csv", "name", "other", "out", "recorded", "results_dir", "run", "save", "tensorboard"}
+    {
+        *("cell", "checkpoint_cache", "csv", "input", "name", "other", "out", "prompt", "recorded", "results_dir"),
+        *("run", "save", "tensorboard"),
+    }
 )
 # Lists, for which the brackets may be left out.
-LIST_KEYS = frozenset({"format", "founders", "names", "rejections", "task", "tasks"})
+LIST_KEYS = frozenset({"format", "founders", "model", "names", "rejections", "task", "tasks"})
+
+MAX_DEPTH = 10
 
 _KEY = re.compile(r"[A-Za-z_][\w.@/-]*")
 # The parser gives plain text a meaning where these stand: functions, sweeps.
@@ -62,6 +68,10 @@ def _parse_word(parser: OverridesParser, command: str, word: str) -> TypedSettin
         raise ConfigError(
             f"archsearch {command}: expected words of at most {TEXT:,} printable characters, got {word[:40]!a}… of "
             f"{len(word):,}. Put long lists into a yaml file."
+        )
+    if _depth(word) > MAX_DEPTH:
+        raise ConfigError(
+            f"archsearch {command}: expected brackets at most {MAX_DEPTH} deep, got {word[:40]!a}…. Shorten it."
         )
     typed, equals, text = word.partition("=")
     key = typed.lstrip("+~")
@@ -111,8 +121,14 @@ def _is_text(key: str) -> bool:
 def _parsed(parser: OverridesParser, override: str) -> Override | None:
     try:
         return parser.parse_overrides([override])[0]
-    except (HydraException, RecursionError):  # the latter where it is nested too deeply
+    except (HydraException, RecursionError, ValueError):  # nested too deeply; a number of thousands of digits
         return None
+
+
+def _depth(word: str) -> int:
+    """Returns how deep brackets of any kind are open."""
+    depths = itertools.accumulate((letter in "[{(") - (letter in "]})") for letter in word)
+    return max(depths, default=0)
 
 
 def _is_unicode(word: str) -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from archsearch.errors import SearchStateError
+from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.environments import Environments
 from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor
@@ -131,7 +131,7 @@ def drive(
             num_in_flight -= len(finished)
             answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
-        with suppress(JournalWriteError):  # the first cause is to be told
+        with suppress(ArchSearchError):  # the first cause is to be told
             keeper.keep_last(executor.collect())
         raise
 

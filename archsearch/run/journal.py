@@ -61,6 +61,7 @@ class Journal:
         self._connection = connection
         self._path = path
         self._is_read_only = read_only
+        self._file = _identity(path)
         self._settings: dict[str, Setting] = {}  # few, each in thousands of trials
 
     @classmethod
@@ -95,6 +96,7 @@ class Journal:
         with suppress(sqlite3.Error):
             self._connection.close()
         self._connection = open_to_write(self._path)
+        self._file = _identity(self._path)
 
     def close(self) -> None:
         """Closes the file; a writer leaves a single file behind, which readers need no right to write to read."""
@@ -250,6 +252,8 @@ class Journal:
         try:
             with transaction(self._connection):
                 self._connection.executemany(statement, rows)
+                if _identity(self._path) != self._file:  # rows would go to a file that nobody can find any more
+                    raise sqlite3.OperationalError("the file is no longer there")
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # the latter where reopening failed
             raise JournalWriteError(
                 f"{self._path}: {what} could not be kept ({error}). It needs space on the disk, the quota for it, and "
@@ -273,11 +277,11 @@ class Journal:
             elif curve is not None:
                 record["curve"] = json.loads(curve)
             if setting not in self._settings:
-                self._settings[setting] = Setting(**self._json(setting))
+                self._settings[setting] = Setting.from_record(self._json(setting))
             return JournaledTrial(
                 key, cell, task, self._settings[setting], replicate, max_steps, TrialResult.from_record(record)
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise damaged(self._path, f"trial {key}: {error}") from error
         except FileFormatError as error:
             raise damaged(self._path, error) from error
@@ -297,11 +301,20 @@ class Journal:
     def _json(self, text: str) -> dict[str, Any]:
         try:
             value = json.loads(text)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise damaged(self._path, f"a row is no JSON: {error}") from error
         if not isinstance(value, dict):
             raise damaged(self._path, f"a row is no object, but {type(value).__name__}")
         return value
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file from another one of its name, None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 _COLUMNS = ", ".join((*TRIAL_COLUMNS, "checksum"))

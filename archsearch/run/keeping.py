@@ -112,7 +112,7 @@ class Keeper:
         lost = f"{len(self._unkept)} finished trials could not be kept and will be computed again. "
         return (
             f"{error} This was tried for {_patience_seconds():.0f} s. {lost if self._unkept else ''}"
-            f"The journal is whole: when the disk takes files again, resume the run."
+            f"What is in the journal is whole: when the disk takes files again, resume the run."
         )
 
 

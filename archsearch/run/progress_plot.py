@@ -30,9 +30,9 @@ def plot_progress(
     if against not in SCALES:
         raise ConfigError(f"against: expected one of {', '.join(SCALES)}, got {against!r}.")
     if axes is None:
-        from matplotlib.figure import Figure  # slow to load; a figure of its own, which no global state keeps alive
+        from matplotlib import pyplot  # slow to load; notebooks show figures that it knows
 
-        axes = Figure(figsize=(7, 4), layout="constrained").add_subplot()
+        axes = pyplot.subplots(figsize=(7, 4), layout="constrained")[1]
     unit = 3600 if against == "training_seconds" else 1
     x = progress[against] / unit
     passed = progress["fitness"].notna()

@@ -160,6 +160,8 @@ def _difference(ray: Any, reference: Any, expected: Mapping[str, str]) -> str:
     except exceptions.RayTaskError as error:
         cause = error.cause
         return str(cause) if isinstance(cause, ArchSearchError) else f"nothing can be computed there ({_last(error)})"
+    except (exceptions.NodeDiedError, exceptions.TaskUnschedulableError):
+        return ""  # it has gone; should it come back, it is compared before its first trial
     except exceptions.RayError as error:
         return f"it does not answer ({_last(error)})"
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ MAX_LOSSES = 5
 """Ray's workers that may be lost under one trial, alone or with their machine, before it is given up."""
 
 WATCH_SECONDS = 60.0
+_NODE = re.compile(r"[Nn]ode IP: ([0-9a-fA-F.:]*[0-9a-fA-F])")  # in what Ray says of a machine that died
 _logger = logging.getLogger(__name__)
 
 
@@ -173,7 +175,9 @@ class RayExecutor:
             _logger.warning("trial %s: its %s was lost, %s: %s", trial.key, what, again, text)
             return None
         error_text = f"{MAX_LOSSES} workers were lost under this trial, the last one with its {what}: {text}"
-        return TrialResult(status, None, error=error_text, cause={"losses": num_losses})
+        node = _NODE.search(text)
+        cause: dict[str, str | float] = {"losses": num_losses, **({"node": node[1]} if node else {})}
+        return TrialResult(status, None, error=error_text, cause=cause)
 
 
 _supervisor: Supervisor | None = None

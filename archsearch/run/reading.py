@@ -122,10 +122,10 @@ class Run:
 
     def progress(self) -> pd.DataFrame:
         """Returns how the search went, one row per step; see `progress_frame`."""
-        return progress_frame(self.folds())
+        return _as_read(progress_frame(self.folds()))
 
     def plot_progress(self, against: str = "candidates", axes: "Axes | None" = None) -> "Axes":
-        """Draws the best fitness against what was spent, with matplotlib; in a notebook, `.figure` shows it.
+        """Draws the best fitness against what was spent, with matplotlib; a notebook shows it by itself.
 
         Args:
             against: `candidates`, `trials` or `training_seconds` (of all workers together).

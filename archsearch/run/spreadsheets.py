@@ -2,24 +2,25 @@
 
 Excel, LibreOffice and Google Sheets compute a cell that begins with `=`, `+`, `-` or `@`, in the file or after blanks,
 and a name or an error message may begin so. Such a text gets an apostrophe before it, and so does one that begins with
-an apostrophe: taking one away gives every text back.
+an apostrophe: taking one away gives every text back. Carriage returns become ends of lines.
 """
 
 import pandas as pd
 
 _QUOTE = "'"
-_BEGINNINGS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n" + _QUOTE)  # with their wide forms, which count in Japan
+_BEGINNINGS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20\t\n" + _QUOTE)  # with their wide forms, which count in Japan
 
 
 def as_text(value: object) -> object:
     """Returns what a cell of a CSV file says: a number as it is, a text that would compute with an apostrophe."""
-    if isinstance(value, str) and value and (value[0] in _BEGINNINGS or value.lstrip()[:1] in _BEGINNINGS):
-        return _QUOTE + value
-    return value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")  # which readers take for the end of a row
+    return _QUOTE + text if {*text[:1], *text.lstrip()[:1]} & _BEGINNINGS else text
 
 
 def from_text(text: str) -> str:
-    """Returns what `as_text` was given."""
+    """Returns what `as_text` was given, but for carriage returns."""
     return text.removeprefix(_QUOTE)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from archsearch.errors import FileFormatError
 from archsearch.graph.cell_graph import CellGraph
@@ -119,6 +119,7 @@ class StepOutcome:
             FileFormatError: A field is missing, or a result that the step consumed is.
         """
         try:
+            _check_kinds(record)
             for cell in record["cells"]:
                 _check_names(cell)
             cells = tuple(
@@ -143,6 +144,22 @@ class StepOutcome:
             raise FileFormatError(
                 f"step {record.get('number')}: expected the fields of a step, got {error!r}"
             ) from error
+
+
+def _check_kinds(record: Mapping[str, Any]) -> None:
+    """Checks what is neither cell nor result.
+
+    Raises:
+        ValueError: The number, the kind, the stage, a key or a reason is none.
+    """
+    number, kind, stage = record["number"], record["kind"], record["stage"]
+    if type(number) is not int or not 0 <= number < 2**63 or kind not in get_args(Kind):
+        raise ValueError(f"number {str(number)[:80]!a}, kind {str(kind)[:80]!a}")
+    texts = [stage, *record["keys"], *(text for pair in record["dropped"] for text in pair)]
+    if not all(isinstance(text, str) for text in texts) or not stage.isprintable():
+        raise ValueError("a stage, a key or a reason is no text")
+    if kind == "baseline" and not record["cells"]:
+        raise ValueError("a baseline without a cell")
 
 
 def _check_names(cell: Mapping[str, Any]) -> None:

@@ -49,13 +49,7 @@ class Confirmation:
             for row, is_on_it in zip(rows, front, strict=True):
                 row[name] = is_on_it
         rows.sort(key=lambda row: (row["fitness"] is None, -(row["fitness"] or 0.0), row["cell"]))
-        return pd.DataFrame(rows, columns=_columns(self._value_columns))
-
-    @property
-    def _value_columns(self) -> dict[str, str]:
-        """By task, the column of its metric on test data."""
-        metrics = self.confirmed.metrics
-        return {task.name: f"test_{metrics[task.name].name}_{task.name}" for task in self.confirmed.plan.search.tasks}
+        return pd.DataFrame(rows, columns=_columns([task.name for task in plan.search.tasks]))
 
     def sentences(self) -> list[str]:
         """Returns one plain sentence per cell, in the order of the frame; none for the baseline."""
@@ -107,7 +101,7 @@ class Confirmation:
         }
         for task in plan.search.tasks:
             row |= interval_columns(f"ratio_{task.name}", judgement.ratios.get(task.name) if judgement else ITSELF)
-            row[self._value_columns[task.name]] = _mean(self.confirmed.test_values(cell, task.name))
+            row[f"test_value_{task.name}"] = _mean(self.confirmed.test_values(cell, task.name))
             setting = self.confirmed.usual_setting(cell, task.name)
             row[f"setting_{task.name}"] = setting.key if setting else ""
         return row | {
@@ -133,11 +127,11 @@ def judge_all(confirmed: Confirmed, step_milliseconds: Mapping[str, float | None
     return Confirmation(confirmed, judgements, step_milliseconds, engine)
 
 
-def _columns(value_columns: Mapping[str, str]) -> list[str]:
+def _columns(tasks: Sequence[str]) -> list[str]:
     of_tasks = [
-        name
-        for task, value in value_columns.items()
-        for name in (f"ratio_{task}", f"ratio_{task}_low", f"ratio_{task}_high", value, f"setting_{task}")
+        name.format(task)
+        for task in tasks
+        for name in ("ratio_{}", "ratio_{}_low", "ratio_{}_high", "test_value_{}", "setting_{}")
     ]
     first = ["cell", "name", "role", "rank", "verdict", "fitness", "fitness_low", "fitness_high"]
     last = ["seeds", "parameters", "multiply_adds", "nodes", "on_parameters_front", "sentence", "equations"]

@@ -4,13 +4,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
+
 from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment, versions
-from archsearch.training.failures import classify
+from archsearch.training.failures import cause_of, classify
 from archsearch.training.measurement import measure
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline, DivergedError
@@ -117,7 +119,9 @@ class Evaluator:
             return TrialResult("failed", None, error=str(too_large), metric=task.metric.name), None
         status: Status = "ok"
         error, trainer = "", None
-        with flush_denormals():
+        with flush_denormals(), torch.random.fork_rng(devices=(), enabled=trial.recipe.dropout > 0):
+            if trial.recipe.dropout:
+                torch.manual_seed(weights_seed(trial))  # what is dropped
             try:
                 model = build_model(
                     trial.graph, interface, hidden_size, setting, trial.recipe, self.engine, weights_seed(trial)
@@ -142,6 +146,7 @@ class Evaluator:
             error=error,
             environment=describe_environment(self.engine),
             metric=task.metric.name,
+            cause=cause_of(status, error, self.time_limit_seconds),
         )
         return result, trainer
 

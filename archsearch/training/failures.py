@@ -24,6 +24,13 @@ def classify(error: Exception) -> tuple[Status, str]:
     return ("out_of_memory" if _is_out_of_memory(error) else "failed"), text
 
 
+def cause_of(status: Status, error: str, time_limit_seconds: float | None) -> dict[str, str | float]:
+    """Returns what of a cause can be counted: the exception's name, or the limit."""
+    if status == "time_limit" and time_limit_seconds is not None:
+        return {"limit_seconds": time_limit_seconds}
+    return {"exception": error.partition(":")[0]} if status in {"failed", "out_of_memory"} else {}
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

@@ -25,7 +25,7 @@ def result_for_length(max_steps: int, recorded_steps: int, recorded: TrialResult
     """
     if recorded.status not in _OWN_DOING:
         return None
-    ended_by_itself = recorded.steps < recorded_steps
+    ended_by_itself = 0 < recorded.steps < recorded_steps  # a result without steps was not trained
     if ended_by_itself and max_steps >= recorded.steps:
         status, error, steps, curve = recorded.status, recorded.error, recorded.steps, recorded.curve
         value = recorded.value

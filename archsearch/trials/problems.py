@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from archsearch.errors import ConfigError
 
@@ -29,6 +29,17 @@ class Problem:
     identity: bytes
 
 
+class HasIdentity(Protocol):
+    """A piece of data that belongs to one split."""
+
+    @property
+    def identity(self) -> bytes:
+        """What is hashed to tell the split; equal pieces have equal identities."""
+
+
+P = TypeVar("P", bound=HasIdentity)
+
+
 def split_of(identity: bytes) -> Split:
     """Returns the only split that a problem may appear in: 8 of 10 are for training, 1 each is held out."""
     tenth = int.from_bytes(hashlib.blake2b(identity, digest_size=4).digest(), "big") % 10
@@ -37,7 +48,7 @@ def split_of(identity: bytes) -> Split:
     return "validation" if tenth == 8 else "test"
 
 
-def of_split(problems: Iterator[Problem], split: Split, task: str) -> Iterator[Problem]:
+def of_split(problems: Iterator[P], split: Split, task: str) -> Iterator[P]:
     """Passes on the problems that belong to a split.
 
     Raises:

@@ -1,8 +1,12 @@
 """Points of the hyperparameter space, and the space itself."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+LARGEST = 1e31  # of what a file may hold
 
 
 @dataclass(frozen=True, order=True)
@@ -24,6 +28,21 @@ class Setting:
     max_gradient_norm: float
     num_layers: int
     max_parameters: int
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Setting":
+        """Reads the fields of a setting out of a file.
+
+        Raises:
+            TypeError: A field is missing or unknown, or no number.
+            ValueError: A number is not above 0, or larger than a setting can have.
+        """
+        for name, value in record.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} is no number")
+            if not 0 < value < LARGEST:
+                raise ValueError(f"{name} is {str(value)[:80]}")
+        return cls(**record)
 
     def __hash__(self) -> int:
         return self._hash

@@ -55,10 +55,12 @@ class Task(abc.ABC):
         name: Under which it is known in a run; the yaml's name.
         version: Of the task's code; raised whenever its data would differ.
         separator: Stands between symbols when data are shown to people.
+        places: Fields that only tell where data are and how much may be read: the content counts.
     """
 
     version: ClassVar[int] = 1
     separator: ClassVar[str] = ""
+    places: ClassVar[tuple[str, ...]] = ()
 
     name: str
 
@@ -125,13 +127,45 @@ class Task(abc.ABC):
             f"Set task.{self.name}.{field} to such a number."
         )
 
+    def check_choice(self, field: str, options: tuple[str, ...]) -> None:
+        """Checks a field in `__post_init__`.
+
+        Raises:
+            ConfigError: It is none of the options.
+        """
+        if getattr(self, field) not in options:
+            raise ConfigError(
+                f"task {self.name}, {field}: expected one of {', '.join(options)}, got {getattr(self, field)!r}."
+            )
+
+    def check_share(self, field: str) -> None:
+        """Checks a field in `__post_init__`.
+
+        Raises:
+            ConfigError: It is no share of a whole that leaves something to train on.
+        """
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 0.4:
+            raise ConfigError(f"task {self.name}, {field}: expected a share above 0 and at most 0.4, got {value!r}.")
+
+    def baselines(self) -> dict[str, float]:
+        """Returns the metric on the validation data of simple predictors that are no networks, by their names."""
+        return {"chance": self.chance()}
+
+    def reader(self) -> dict[str, Any]:
+        """Returns, as plain values, what a trained model needs besides its weights to be used on other data.
+
+        Empty where there is no use but evaluation.
+        """
+        return {}
+
     def content_digest(self) -> str:
         """Identifies data that the fields do not determine, such as a folder's files. Empty where there are none."""
         return ""
 
     def identity_fields(self) -> dict[str, Any]:
-        """Returns the fields that determine the data. A path is none: its content counts."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Returns the fields that determine the data, which `places` do not."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in self.places}
 
     @property
     def digest(self) -> str:

@@ -14,6 +14,8 @@ from archsearch.trials.setting import Setting
 RECORDED_IN = "recorded_in"
 """In a result's environment: the run that it was copied from."""
 
+LARGEST_NUMBER = 1e300  # in a file; infinities and NaN do not lie below it
+
 TRAINER_VERSION = 1
 
 Status = Literal[
@@ -212,6 +214,26 @@ class TrialResult:
                 if former in values:
                     values[name] = values.pop(former)
             values["curve"] = tuple((int(step), float(loss), float(value)) for step, loss, value in values["curve"])
+            for name in values.keys() & _KINDS.keys():
+                if not _is_of_kind(values[name], _KINDS[name]):
+                    raise ValueError(f"{name} {str(values[name])[:80]!a}")
             return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FileFormatError(f"trial result: expected the fields of TrialResult, got {error}") from error
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("value", "test_value"), (int, float, type(None))),
+    **dict.fromkeys(("steps", "parameters", "hidden_size"), (int,)),
+    "seconds": (int, float),
+    "error": (str,),
+    "environment": (dict,),
+    "cause": (dict,),
+}
+
+
+def _is_of_kind(value: object, kinds: tuple[type, ...]) -> bool:
+    """Tells whether a value out of a file is of one of some types; a number must be finite."""
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    return not isinstance(value, int | float) or -LARGEST_NUMBER < value < LARGEST_NUMBER

@@ -73,6 +73,13 @@ MISTAKES = {
     "setting that cannot work": (["evaluate", "cell=gru", "task=xml", "setting.learning_rate=0"], ["learning_rate"]),
     "model below one unit": (["evaluate", "cell=gru", "task=xml", "setting.max_parameters=3"], ["one unit"]),
     "unknown format": (["export", "cell=gru", "format=[pyton]"], ["'pyton'", "Did you mean python?"]),
+    "layer that no memory holds": (
+        ["export", "cell=gru", "hidden_size=60000"],
+        ["1,000,000,000 weights", "hidden_size"],
+    ),
+    "number of any size": (["search", "lookahead=1" + "0" * 99], ["lookahead", "at most 100,000"]),
+    "task of any size": (["search", "task=[xml]", "task.xml.max_tag=100000000"], ["max_tag", "from 1 to 1000"]),
+    "word of any length": (["search", "name=" + "a" * 20_000], ["at most 10,000"]),
     "class name that is none": (["export", "cell=gru", "name=2x"], ["'2x'"]),
     "trained without a run": (["export", "cell=gru", "trained=yes"], ["run="]),
     "task without trained": (["export", "cell=gru", "task=xml"], ["trained=yes"]),

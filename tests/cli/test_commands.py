@@ -440,5 +440,8 @@ def test_a_resume_takes_how_trials_are_computed_anew(archsearch, tiny_words, mon
         Execution(1, limits, 0.0, "auto"),
         Execution(None, limits, 3.0, "host:6379"),
     ]
-    assert archsearch("resume", "run=results/first", "time_limit_seconds=60").code == 2
+    archsearch("resume", "run=results/first", "time_limit_seconds=60", "memory_limit_mb=4000", "max_equal_failures=5")
+    archsearch("resume", "run=results/first", "time_limit_seconds=null")
+    assert [execution.limits for execution in seen[4:]] == [Limits(60.0, 4000), Limits(None, None)]
+    assert [execution.max_equal_failures for execution in seen[4:]] == [5, 20]
     assert "workers" in archsearch("search", *tiny_words, "name=other", "workers=0", "ray.address=auto").err

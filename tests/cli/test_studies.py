@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from archsearch.cli.tables import leaderboard_table
 from archsearch.graph.catalog import load_cell
 from archsearch.run.reading import load_run
+from archsearch.search.leaderboard import leaderboard_rows
 from archsearch.training.evaluate import Evaluator
 
 SMALL = ("top=1", "seeds=2", "settings=1")
@@ -41,7 +43,7 @@ def test_confirm_says_the_cost_and_ends_with_a_sentence_per_cell(archsearch, cop
     frame = pd.read_csv(copied_run / "confirmation.csv")
     assert len(frame) == 5
     assert (frame["step_milliseconds"] > 0).all()
-    assert frame["test_accuracy_xml"].between(0, 1).all()
+    assert frame["test_value_xml"].between(0, 1).all()
     values = json.loads((copied_run / "confirmation.json").read_text(encoding="utf-8"))["test_values"]
     assert all(len(of_cell["xml"]) == 2 for of_cell in values.values())
     assert "confirm top=1" not in (copied_run / "commands.txt").read_text(encoding="utf-8")
@@ -55,6 +57,15 @@ def test_a_confirmed_run_says_so(archsearch, confirmed_run, tiny_run):
     assert "confirmed" not in archsearch("leaderboard", f"run={tiny_run}").out
     before, after = (pd.read_csv(path / "leaderboard.csv") for path in (tiny_run, confirmed_run))
     assert before.equals(after)
+
+
+@pytest.mark.parametrize(("width", "has_limits"), [(60, False), (160, True)])
+def test_a_narrow_terminal_shows_the_verdict_alone(confirmed_run, width, has_limits):
+    run = load_run(confirmed_run)
+    column = leaderboard_table(run, leaderboard_rows(run.knowledge), width).columns[-1]
+    confirmed = [text for text in column.cells if text not in {"", "baseline"}]
+    assert confirmed
+    assert all(("(" in str(text)) is has_limits for text in confirmed)
 
 
 def test_confirming_again_trains_nothing_and_says_so(archsearch, confirmed_run):

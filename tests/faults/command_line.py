@@ -6,13 +6,12 @@ Other things that a row may change are named in the environment variable, too: s
 import json
 import os
 
-from faults.sabotage import SABOTAGE
-from faults.trained_sabotage import SabotagedEvaluator
-
 from archsearch.cli import main, planning
 from archsearch.run import live_views
 from archsearch.tasks.xml import Xml
 from archsearch.training import environment
+from faults.sabotage import SABOTAGE
+from faults.trained_sabotage import SabotagedEvaluator
 
 
 def _change(record: dict[str, object]) -> None:

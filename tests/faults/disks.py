@@ -3,12 +3,14 @@
 import os
 import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
-from faults.place import SMALL_SEARCH, WATCHED, Place, Sitting
+from faults.place import SMALL_SEARCH, WATCHED, Place
 from faults.promises import ImpossibleHereError, expect, fault
-from faults.tables import difference, journal_problem, kept_keys
+from faults.sitting import Sitting
+from faults.tables import journal_problem, kept_keys
 
 PATIENCE = "ARCHSEARCH_DISK_PATIENCE_SECONDS"
 WAITS = "it says the path and the need, hands out no trial and keeps what has finished in memory"
@@ -24,9 +26,17 @@ def _await_complaint(place: Place, sitting: Sitting) -> None:
     expect(str(place.run) in sitting.text, f"the path is not named: {sitting.text[-500:]}")
 
 
-def _same_end(place: Place, name: str = "small") -> None:
-    differs = difference(place.run, place.whole(name))
-    expect(not differs, f"these differ from an uninterrupted run: {differs}")
+def _administer(*words: str) -> None:
+    """Runs a command that mostly only an administrator may.
+
+    Raises:
+        ImpossibleHereError: It fails, or there is none.
+    """
+    try:
+        program = shutil.which(words[0]) or words[0]
+        subprocess.run([program, *words[1:]], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ImpossibleHereError(f"this machine does not let us do '{' '.join(words)}' ({error})") from error
 
 
 def _small_disk(place: Place, megabytes: int = 4) -> Path:
@@ -36,12 +46,8 @@ def _small_disk(place: Place, megabytes: int = 4) -> Path:
         ImpossibleHereError: It cannot be mounted here.
     """
     place.run.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place.run)]
-    try:
-        subprocess.run(words, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise ImpossibleHereError(f"no small file system can be mounted here ({error})") from error
-    place.at_end(lambda: subprocess.run(["umount", "-l", str(place.run)], check=False, capture_output=True))
+    _administer("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place.run))
+    place.at_end(lambda: _administer("umount", "-l", str(place.run)))
     return place.run / "ballast"
 
 
@@ -55,7 +61,9 @@ def _fill(ballast: Path) -> None:
                 continue
 
 
-@fault("disk-full-for-a-while", "the disk is full, until somebody makes space", f"{WAITS}; then it goes on to the same end")
+@fault(
+    "disk-full-for-a-while", "the disk is full, until somebody makes space", f"{WAITS}; then it goes on to the same end"
+)
 def disk_full_for_a_while(place: Place) -> str:
     ballast = _small_disk(place)
     sitting = place.simulate(seconds=0.02)
@@ -65,8 +73,8 @@ def disk_full_for_a_while(place: Place) -> str:
     begun = len(place.begun)
     ballast.unlink()
     sitting.ends_with(0).says("takes results again")
-    _same_end(place)
-    repeated = len(place.begun) - len(set(place.begun))
+    place.expect_same_end()
+    repeated = place.num_repeated
     expect(repeated == 0, f"{repeated} trials were repeated")
     return f"it waited after {begun} trials, went on, repeated none; all tables equal"
 
@@ -83,13 +91,17 @@ def disk_full_for_good(place: Place) -> str:
     kept, begun = len(kept_keys(place.run)), len(place.begun)
     ballast.unlink()
     place.simulate().ends_with(0)
-    _same_end(place)
-    repeated = len(place.begun) - len(set(place.begun))
+    place.expect_same_end()
+    repeated = place.num_repeated
     expect(repeated <= 1, f"{repeated} trials were repeated, of {begun} begun before")
-    return f"exit 1 with {kept} trials kept, journal whole on the full disk; resumed, {repeated} repeated, all tables equal"
+    return f"exit 1 with {kept} trials kept, journal whole; resumed, {repeated} repeated, all tables equal"
 
 
-@fault("disk-full-at-the-start", "the disk is full before the search begins", "exit 2 or 1 at once, naming the folder and the space")
+@fault(
+    "disk-full-at-the-start",
+    "the disk is full before the search begins",
+    "exit 2 or 1 at once, naming the folder and the space",
+)
 def disk_full_at_the_start(place: Place) -> str:
     _fill(_small_disk(place, megabytes=1))
     words = (*SMALL_SEARCH, *WATCHED, f"results_dir={place.run}", "name=first")
@@ -114,11 +126,15 @@ def quota(place: Place) -> str:
     begun = len(place.begun)
     resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     sitting.ends_with(0).says("takes results again")
-    _same_end(place)
+    place.expect_same_end()
     return f"it waited after {begun} trials and went on; all tables equal"
 
 
-@fault("stopped-while-the-disk-is-full", "SIGTERM while the search waits for a full disk", "exit 130 at once, journal whole; resumed, the same end")
+@fault(
+    "stopped-while-the-disk-is-full",
+    "SIGTERM while the search waits for a full disk",
+    "exit 130 at once, journal whole; resumed, the same end",
+)
 def stopped_while_the_disk_is_full(place: Place) -> str:
     sitting = place.simulate(seconds=0.02)
     _some_kept(place, sitting)
@@ -129,36 +145,54 @@ def stopped_while_the_disk_is_full(place: Place) -> str:
     ended = sitting.ends_with(130)
     expect(ended.seconds < 15, f"it took {ended.seconds:.1f} s")
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return f"exit 130 after {ended.seconds:.1f} s; resumed, all tables equal"
 
 
-def _immutable(place: Place, paths: list[Path], sign: str = "+") -> None:
+def _immutable(paths: list[Path], sign: str = "+") -> None:
     """Forbids every write to files and folders, also to files that are open, and to the administrator.
 
     Raises:
         ImpossibleHereError: Only the administrator can, on some file systems.
     """
-    words = ["chattr", f"{sign}i", *map(str, paths)]
-    try:
-        subprocess.run(words, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise ImpossibleHereError(f"files cannot be made immutable here ({error})") from error
+    _administer("chattr", f"{sign}i", *map(str, paths))
 
 
 @fault("read-only-mid-run", "the folder and its files become read-only in mid-run (immutable)", GIVES_UP)
 def read_only_mid_run(place: Place) -> str:
     sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
     _some_kept(place, sitting)
-    paths = [place.run, *place.run.glob("archsearch.db*")]
-    place.at_end(lambda: subprocess.run(["chattr", "-i", *map(str, paths)], check=False, capture_output=True))
-    _immutable(place, paths)
+    # not the memory that WAL shares: a touch of it would be a SIGBUS, see the next row
+    paths = [place.run, place.run / "archsearch.db", place.run / "archsearch.db-wal"]
+    place.at_end(lambda: _immutable(paths, "-"))
+    _immutable(paths)
     sitting.ends_with(1).says(place.run, "right to write", "resume the run")
     kept = len(kept_keys(place.run))
-    _immutable(place, paths, "-")
+    _immutable(paths, "-")
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return f"exit 1 with {kept} trials kept; resumed, all tables equal"
+
+
+@fault(
+    "read-only-shared-memory",
+    "the same, and the file that WAL maps into memory cannot be written either",
+    "exit 1 as above, or the kernel ends the search at once with SIGBUS; "
+    "either way the journal is whole; resumed, it ends as if never stopped",
+)
+def read_only_shared_memory(place: Place) -> str:
+    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
+    _some_kept(place, sitting)
+    paths = [place.run, *place.run.glob("archsearch.db*")]
+    place.at_end(lambda: _immutable(paths, "-"))
+    _immutable(paths)
+    ended = sitting.end()
+    expect(ended.code in {1, -signal.SIGBUS}, f"exit code {ended.code}: {ended.text[-500:]}")
+    _immutable(paths, "-")
+    kept = len(kept_keys(place.run))
+    place.simulate().ends_with(0)
+    place.expect_same_end()
+    return f"exit {ended.code} with {kept} trials kept; resumed, all tables equal"
 
 
 @fault(
@@ -170,30 +204,36 @@ def permission_lost(place: Place) -> str:
     sitting = place.simulate(seconds=0.05)
     _some_kept(place, sitting)
     paths = [place.run]
-    place.at_end(lambda: subprocess.run(["chattr", "-i", str(place.run)], check=False, capture_output=True))
+    place.at_end(lambda: _immutable(paths, "-"))
     if os.geteuid() == 0:  # the administrator may write everywhere, but for this
-        _immutable(place, paths)
+        _immutable(paths)
     else:
         place.run.chmod(0o500)
     begun = len(place.begun)
-    sitting.await_that(lambda: len(place.begun) > begun + 10 or "handed out" in sitting.text, "the search went on or waited")
+    sitting.await_that(
+        lambda: len(place.begun) > begun + 10 or "handed out" in sitting.text, "the search went on or waited"
+    )
     if os.geteuid() == 0:
-        _immutable(place, paths, "-")
+        _immutable(paths, "-")
     else:
         place.run.chmod(0o700)
     ended = sitting.ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     waited = "waited" if "handed out" in ended.text else "went on, since the journal was open"
     return f"it {waited}; exit 0, all tables equal"
 
 
-@fault("results-not-writable", "results_dir lies where nothing can be written", "exit 2 before the first trial, naming the folder")
+@fault(
+    "results-not-writable",
+    "results_dir lies where nothing can be written",
+    "exit 2 before the first trial, naming the folder",
+)
 def results_not_writable(place: Place) -> str:
     folder = place.folder / "closed"
     folder.mkdir()
-    place.at_end(lambda: subprocess.run(["chattr", "-i", str(folder)], check=False, capture_output=True))
+    place.at_end(lambda: _immutable([folder], "-"))
     if os.geteuid() == 0:
-        _immutable(place, [folder])
+        _immutable([folder])
     else:
         folder.chmod(0o500)
     ended = place.command("search", *SMALL_SEARCH, *WATCHED, f"results_dir={folder}", "name=first").ends_with(2)

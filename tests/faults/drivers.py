@@ -2,29 +2,35 @@
 
 import json
 import signal
+import sys
 
 from faults.place import Place
 from faults.promises import expect, fault
-from faults.tables import difference, kept_keys
+from faults.tables import kept_keys
 
 
-def _same_end(place: Place, name: str = "small") -> None:
-    differs = difference(place.run, place.whole(name))
-    expect(not differs, f"these differ from an uninterrupted run: {differs}")
-
-
-@fault("second-driver", "resume of a run that is being searched", "exit 2 at once, naming pid, host and start of the other; that one is not disturbed")
+@fault(
+    "second-driver",
+    "resume of a run that is being searched",
+    "exit 2 at once, naming pid, host and start of the other; that one is not disturbed",
+)
 def second_driver(place: Place) -> str:
     sitting = place.search(seconds=0.3)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
-    ended = place.resume().ends_with(2)
-    ended.says(place.run, f"pid {sitting.pid} on", "since")
+    with place.held(sitting):
+        ended = place.resume().ends_with(2)
+        ended.says(place.run, f"pid {sitting.pid} on", "since")
     sitting.ends_with(0)
-    _same_end(place, "command")
+    place.expect_same_end("command")
     return f"exit 2: {' '.join(ended.text.split())[-150:]}; the first: exit 0, all tables equal"
 
 
-@fault("two-drivers-race", "four drivers are started at once in one folder", "one of them searches, the others are refused; no trial is computed twice", fast=True)
+@fault(
+    "two-drivers-race",
+    "four drivers are started at once in one folder",
+    "one of them searches, the others are refused; no trial is computed twice",
+    fast=True,
+)
 def two_drivers_race(place: Place) -> str:
     place.run.mkdir()
     sittings = [place.simulate(seconds=0.02) for _ in range(4)]
@@ -35,11 +41,16 @@ def two_drivers_race(place: Place) -> str:
     for each in refused:
         each.says("is working on this run")
     expect(len(place.begun) == len(set(place.begun)), "a trial was computed twice")
-    _same_end(place)
+    place.expect_same_end()
     return f"exit codes {codes}; no trial computed twice; all tables equal"
 
 
-@fault("stale-lock", "the lock of a driver that was killed, its pid now another process's", "taken over with a word; the same end", fast=True)
+@fault(
+    "stale-lock",
+    "the lock of a driver that was killed, its pid now another process's",
+    "taken over with a word; the same end",
+    fast=True,
+)
 def stale_lock(place: Place) -> str:
     sitting = place.simulate(seconds=0.05)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 3, "trials were kept")
@@ -49,7 +60,7 @@ def stale_lock(place: Place) -> str:
     expect(record["pid"] == sitting.pid and {"host", "start", "since"} <= set(record), f"the lock says {record}")
     lock.write_text(json.dumps({**record, "pid": place.bystander.pid}))
     place.simulate().ends_with(0).says("left behind", "taken over")
-    _same_end(place)
+    place.expect_same_end()
     return "taken over; all tables equal"
 
 
@@ -58,11 +69,15 @@ def lock_of_noise(place: Place) -> str:
     place.run.mkdir()
     (place.run / "archsearch.lock").write_bytes(bytes(range(128, 256)) * 3)
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return "exit 0; all tables equal"
 
 
-@fault("readers", "leaderboard, and a reader that holds a transaction open, during the whole search", "readers see a whole run at any moment and are never refused; the search goes on to the same end")
+@fault(
+    "readers",
+    "leaderboard, and a reader that holds a transaction open to the end, while the search runs",
+    "readers see a whole run at any moment and are never refused; the search goes on to the same end",
+)
 def readers(place: Place) -> str:
     sitting = place.search(seconds=0.2)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 8, "trials were kept")
@@ -71,27 +86,30 @@ def readers(place: Place) -> str:
         "c.execute('SELECT count(*) FROM trials').fetchone(); print('reading', flush=True); "
         "import signal; signal.pause()"
     )
-    import sys
-
-    holding = place.start([sys.executable, "-c", script, str(place.run / "archsearch.db")])
-    holding.await_text("reading")
-    num_read = 0
-    while sitting.is_running:
-        place.command("leaderboard", f"run={place.run}").ends_with(0)
-        num_read += 1
-    holding.kill()
+    with place.held(sitting):
+        holding = place.start([sys.executable, "-c", script, str(place.run / "archsearch.db")])
+        holding.await_text("reading")
+        for _ in range(2):
+            place.command("leaderboard", f"run={place.run}").ends_with(0)
+    place.command("leaderboard", f"run={place.run}").ends_with(0)
     sitting.ends_with(0)
-    _same_end(place, "command")
-    return f"{num_read} readings, exit 0 each; the search: exit 0, all tables equal"
+    holding.kill()
+    place.expect_same_end("command")
+    return "three readings, exit 0 each, beside a reader that holds on; the search: exit 0, all tables equal"
 
 
-@fault("stop-from-outside-the-terminal", "SIGTERM to a driver whose second driver was just refused", "exit 130; the lock is free afterwards")
-def stop_after_refusal(place: Place) -> str:
+@fault(
+    "refused-then-stopped",
+    "SIGTERM to a driver whose second driver was just refused",
+    "exit 130; the lock is free afterwards",
+)
+def refused_then_stopped(place: Place) -> str:
     sitting = place.simulate(seconds=0.1)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
-    place.simulate().ends_with(1).says("is working on this run")
-    sitting.send(signal.SIGTERM)
+    with place.held(sitting):
+        place.simulate().ends_with(1).says("is working on this run")
+        sitting.send(signal.SIGTERM)
     sitting.ends_with(130)
     place.simulate().ends_with(0)
-    _same_end(place)
+    place.expect_same_end()
     return "refused, stopped, continued; all tables equal"

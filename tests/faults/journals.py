@@ -2,41 +2,47 @@
 
 import json
 import shutil
-import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+
+from shared_simulation import make_plan
 
 from faults.place import Place
 from faults.promises import expect, fault
 from faults.tables import difference, journal_problem, kept_keys
 
-NOTICED = "resume refuses it, names the file and `archsearch repair`, and leaves it as it is"
-REPAIRED = f"{NOTICED}; repair keeps the damaged file and rebuilds what can be read; resumed, the tables of an undamaged run"
-FIXTURE = Path(__file__).parents[1] / "run" / "fixtures"
+NOTICED = "resume refuses it, names the file and `archsearch repair`, and changes no row of it"
+REPAIRED = (
+    f"{NOTICED}; repair keeps the damaged file and rebuilds what can be read; resumed, the tables of an undamaged run"
+)
+FIXTURES = Path(__file__).parents[1] / "run" / "fixtures"
 
 
 def _stopped_half_way(place: Place) -> Path:
     """Returns the journal of a search of the command line that was stopped in good order."""
-    sitting = place.search(seconds=0.1)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 12, "12 trials were kept")
-    sitting.send(signal.SIGTERM)
-    sitting.ends_with(130)
+    place.stop_half_way()
     return place.run / "archsearch.db"
 
 
-def _refused(place: Place, journal: Path, *says: str, code: int = 2) -> None:
-    before = journal.read_bytes()
+def _rows(journal: Path) -> object:
+    with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
+        return [connection.execute(query).fetchall() for query in ("SELECT * FROM trials", "SELECT * FROM steps")]
+
+
+def _refused(place: Place, journal: Path, *says: str, content: Callable[[Path], object] = Path.read_bytes) -> None:
+    before = content(journal)
     place.damaged.add(journal)
-    place.resume().ends_with(code).says(journal, *says)
-    expect(journal.read_bytes() == before, "the damaged journal was changed")
+    place.resume().ends_with(2).says(journal, *says)
+    expect(content(journal) == before, "the damaged journal was changed")
 
 
-def _repaired(place: Place, journal: Path) -> str:
+def _repaired(place: Place, journal: Path, content: Callable[[Path], object] = Path.read_bytes) -> str:
     """Refused, repaired, resumed: returns what was seen."""
+    _refused(place, journal, f"archsearch repair run={place.run}", content=content)
     damaged = journal.read_bytes()
-    _refused(place, journal, f"archsearch repair run={place.run}")
     ended = place.command("repair", f"run={place.run}").ends_with(0)
     ended.says(f"archsearch resume run={place.run}")
     kept = [path for path in place.run.glob("archsearch.db.*") if path.read_bytes() == damaged]
@@ -51,8 +57,7 @@ def _repaired(place: Place, journal: Path) -> str:
 
 def _resumed(place: Place) -> None:
     place.resume().ends_with(0)
-    differs = difference(place.run, place.whole("command"))
-    expect(not differs, f"resumed, these differ from an undamaged run: {differs}")
+    place.expect_same_end("command")
 
 
 def _overwrite(journal: Path, position: int, content: bytes) -> None:
@@ -61,11 +66,11 @@ def _overwrite(journal: Path, position: int, content: bytes) -> None:
         file.write(content)
 
 
-@fault("journal-truncated", "the second half of the journal is missing", REPAIRED)
+@fault("journal-truncated", "the last quarter of the journal is missing", REPAIRED)
 def journal_truncated(place: Place) -> str:
     journal = _stopped_half_way(place)
     with journal.open("r+b") as file:
-        file.truncate(journal.stat().st_size // 2)
+        file.truncate(journal.stat().st_size * 3 // 4)
     return _repaired(place, journal)
 
 
@@ -77,16 +82,18 @@ def journal_page_overwritten(place: Place) -> str:
     return _repaired(place, journal)
 
 
-@fault("journal-bits-flipped", "one byte of a trial's row is another one, which SQLite itself does not notice", REPAIRED)
+@fault(
+    "journal-bits-flipped", "one byte of a trial's row is another one, which SQLite itself does not notice", REPAIRED
+)
 def journal_bits_flipped(place: Place) -> str:
     journal = _stopped_half_way(place)
     content = journal.read_bytes()
-    position = content.index(b'"accuracy": 0.') + len(b'"accuracy": 0.')
+    position = content.index(b'"value": 0.') + len(b'"value": 0.')
     _overwrite(journal, position, b"1" if content[position : position + 1] != b"1" else b"2")
     with closing(sqlite3.connect(journal)) as connection:
         ((answer,),) = connection.execute("PRAGMA integrity_check")
     expect(answer == "ok", "the fault was not as subtle as intended")
-    return _repaired(place, journal)
+    return _repaired(place, journal, _rows)
 
 
 @fault("journal-is-text", "the journal is replaced by a text", f"{NOTICED}; repair finds nothing and says so")
@@ -108,7 +115,11 @@ def journal_empty(place: Place) -> str:
     return "refused with exit 2: the file is empty"
 
 
-@fault("journal-missing", "the journal is removed, the tables are still there", "resume refuses to begin anew, exit 2, and names the folder")
+@fault(
+    "journal-missing",
+    "the journal is removed, the tables are still there",
+    "resume refuses to begin anew, exit 2, and names the folder",
+)
 def journal_missing(place: Place) -> str:
     journal = _stopped_half_way(place)
     journal.unlink()
@@ -117,7 +128,11 @@ def journal_missing(place: Place) -> str:
     return "refused with exit 2"
 
 
-@fault("journal-newer", "a newer archsearch has written the journal", "exit 2: says so, names both versions, leaves it as it is")
+@fault(
+    "journal-newer",
+    "a newer archsearch has written the journal",
+    "exit 2: says so, names both versions, leaves it as it is",
+)
 def journal_newer(place: Place) -> str:
     journal = _stopped_half_way(place)
     with closing(sqlite3.connect(journal)) as connection:
@@ -128,20 +143,32 @@ def journal_newer(place: Place) -> str:
     return "refused by resume and by repair with exit 2"
 
 
-@fault("journal-of-version-1", "a half-done run of version 1 of the journal", "read as it is, brought to our version, continued to its end; no trial lost")
-def journal_of_version_1(place: Place) -> str:
-    source = next(path for path in sorted(FIXTURE.iterdir()) if path.name == "journal-1-real")
-    shutil.copytree(source, place.run)
-    kept = kept_keys(place.run)
-    place.command("leaderboard", f"run={place.run}").ends_with(0)
-    with closing(sqlite3.connect(place.run / "archsearch.db")) as connection:
-        ((version,),) = connection.execute("SELECT value FROM about WHERE name = 'schema'")
-    expect(version == "1", "a reader changed the file")
-    place.resume(simulated=False).ends_with(0)
-    expect(kept <= kept_keys(place.run), "trials were lost")
-    again = kept.intersection(place.begun)
-    expect(not again, f"{len(again)} finished trials were computed again")
-    return f"{len(kept)} trials of version 1 kept, none computed again"
+@fault(
+    "journals-of-old-versions",
+    "half-done runs with journals of each released version",
+    "read as they are, brought to our version, continued to the end of an uninterrupted run; no trial computed again",
+    fast=True,
+)
+def journals_of_old_versions(place: Place) -> str:
+    changes = {"num_candidates": 6}
+    versions = []
+    for source in sorted(FIXTURES.glob("journal-*-simulated")):
+        run = place.folder / source.name
+        shutil.copytree(source, run)
+        with closing(sqlite3.connect(run / "archsearch.db")) as connection:
+            ((version,),) = connection.execute("SELECT value FROM about WHERE name = 'schema'")
+            # the plan of that time, described as plans are today
+            identity = make_plan(**changes).identity
+            connection.execute("UPDATE about SET value = ? WHERE name = 'plan'", (identity,))
+            connection.commit()
+        kept, begun = kept_keys(run), len(place.begun)
+        place.simulate(plan="whole", changes=changes, run=str(run)).ends_with(0)
+        again = kept.intersection(place.begun[begun:])
+        expect(not again, f"version {version}: {len(again)} finished trials were computed again")
+        differs = difference(run, place.whole("whole", **changes))
+        expect(not differs, f"version {version}: these differ: {differs}")
+        versions.append(f"{version} ({len(kept)} trials)")
+    return f"versions {', '.join(versions)}: none computed again; all tables equal"
 
 
 def _killed_half_way(place: Place) -> Path:
@@ -155,12 +182,16 @@ def _killed_half_way(place: Place) -> Path:
 
 def _ends_as_simulated(place: Place) -> str:
     place.simulate().ends_with(0)
-    differs = difference(place.run, place.whole())
-    expect(not differs, f"these differ: {differs}")
-    return f"{len(place.begun) - len(set(place.begun))} trials computed again; all tables equal"
+    place.expect_same_end()
+    return f"{place.num_repeated} trials computed again; all tables equal"
 
 
-@fault("wal-lost", "kill -9, then the file of the WAL is lost", "what the journal's own file holds is whole; the rest is computed again to the same end", fast=True)
+@fault(
+    "wal-lost",
+    "kill -9, then the file of the WAL is lost",
+    "what the journal's own file holds is whole; the rest is computed again to the same end",
+    fast=True,
+)
 def wal_lost(place: Place) -> str:
     journal = _killed_half_way(place)
     for suffix in ("-wal", "-shm"):
@@ -168,7 +199,12 @@ def wal_lost(place: Place) -> str:
     return _ends_as_simulated(place)
 
 
-@fault("wal-torn", "kill -9, then the end of the WAL is noise, as after a power cut", "commits before it are kept, the rest is computed again to the same end", fast=True)
+@fault(
+    "wal-torn",
+    "kill -9, then the end of the WAL is noise, as after a power cut",
+    "commits before it are kept, the rest is computed again to the same end",
+    fast=True,
+)
 def wal_torn(place: Place) -> str:
     journal = _killed_half_way(place)
     wal = journal.with_name("archsearch.db-wal")
@@ -176,7 +212,12 @@ def wal_torn(place: Place) -> str:
     return _ends_as_simulated(place)
 
 
-@fault("journal-held-by-others", "another program holds the journal for three seconds", "the search waits and goes on to the same end", fast=True)
+@fault(
+    "journal-held-by-others",
+    "another program holds the journal for three seconds",
+    "the search waits and goes on to the same end",
+    fast=True,
+)
 def journal_held_by_others(place: Place) -> str:
     sitting = place.simulate(seconds=0.02)
     sitting.await_that(lambda: len(kept_keys(place.run)) >= 5, "5 trials were kept")
@@ -187,12 +228,15 @@ def journal_held_by_others(place: Place) -> str:
     holder = place.start([sys.executable, "-c", script, str(place.run / "archsearch.db")])
     holder.ends_with(0).says("held")
     sitting.ends_with(0)
-    differs = difference(place.run, place.whole())
-    expect(not differs, f"these differ: {differs}")
+    place.expect_same_end()
     return "it waited; exit 0, all tables equal"
 
 
-@fault("steps-contradict", "a step in the journal is replaced, with its checksum, by another decision", "resume stops, exit 1 or 2, and names the step and both versions")
+@fault(
+    "steps-contradict",
+    "a step in the journal is replaced, with its checksum, by another decision",
+    "resume stops, exit 1 or 2, and names the step and both versions",
+)
 def steps_contradict(place: Place) -> str:
     from archsearch.run.journal_schema import checksum
 
@@ -202,7 +246,9 @@ def steps_contradict(place: Place) -> str:
         record = json.loads(text)
         record["stage"] = "somewhere else"
         text = json.dumps(record)
-        connection.execute("UPDATE steps SET record = ?, checksum = ? WHERE number = ?", (text, checksum(number, text), number))
+        connection.execute(
+            "UPDATE steps SET record = ?, checksum = ? WHERE number = ?", (text, checksum(number, text), number)
+        )
         connection.commit()
     ended = place.resume().end()
     expect(ended.code in {1, 2}, f"exit code {ended.code}: {ended.text[-400:]}")

@@ -4,9 +4,9 @@ import random
 import time
 from collections import Counter
 
-from faults.place import Place, Sitting
+from faults.place import TRAINED, Place
 from faults.promises import BrokenPromiseError, expect, fault
-from faults.sitting import kill
+from faults.sitting import Sitting, kill
 from faults.tables import difference, kept_keys, torn_views
 
 SEED = 5
@@ -80,7 +80,7 @@ def _kill_often(place: Place, num_kills: int, seed: int = SEED) -> str:
     leftovers = [path.name for path in place.run.glob(".*")]
     expect(not leftovers, f"temporary files were left: {leftovers}")
     expect(not killer.recomputed, f"{len(killer.recomputed)} finished trials were computed again")
-    num_repeated = len(place.begun) - len(set(place.begun))
+    num_repeated = place.num_repeated
     expect(num_repeated <= num_kills, f"{num_repeated} trials repeated by {num_kills} kills with one in flight")
     targets = ", ".join(f"{count} {target}" for target, count in sorted(killer.killed.items()))
     return (
@@ -124,7 +124,7 @@ def kill_while_training(place: Place) -> str:
         sitting = (
             place.resume(simulated=False)
             if goes_on
-            else place.search("budget.candidates=4", base=_trained(), simulated=False)
+            else place.search("budget.candidates=4", base=TRAINED, simulated=False)
         )
         if num_kills == 5:
             sitting.ends_with(0)
@@ -145,11 +145,5 @@ def kill_while_training(place: Place) -> str:
         kept = kept_keys(place.run)
     differs = difference(place.run, whole)
     expect(not differs, f"these differ: {differs}")
-    repeated = len(place.begun) - len(set(place.begun))
+    repeated = place.num_repeated
     return f"5 kills; {len(set(place.begun))} trainings, {repeated} in flight repeated; all tables equal"
-
-
-def _trained() -> tuple[str, ...]:
-    from faults.place import TRAINED
-
-    return TRAINED

@@ -9,16 +9,20 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from faults import sabotage
-from faults.promises import BrokenPromiseError, expect
-from faults.sitting import PATIENCE_SECONDS, Ended, Sitting
-from faults.tables import journal_problem
 from shared_faults import MARK, await_no_process, marked_processes
+
+from faults import sabotage
+from faults.promises import BrokenPromiseError, ImpossibleHereError, expect
+from faults.sitting import Sitting
+from faults.tables import difference, journal_problem, kept_keys
+
+SECONDS_TO_END = 20.0
+"""What processes get to end after their owner."""
 
 TESTS = Path(__file__).parents[1]
 SMALL_SEARCH = (
@@ -46,7 +50,7 @@ class Suite:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
 
-    def reference(self, name: str, run: Callable[["Place", Path], None]) -> Path:
+    def reference(self, name: str, run: Callable[["Place"], object]) -> Path:
         """Returns the folder of an uninterrupted run, which is made when it is first asked for."""
         with self._lock:
             lock = self._locks.setdefault(name, threading.Lock())
@@ -55,7 +59,7 @@ class Suite:
             if not path.exists():
                 place = Place(self, self.folder / name)
                 try:
-                    run(place, path)
+                    run(place)
                 except BrokenPromiseError:
                     shutil.rmtree(path, ignore_errors=True)
                     raise
@@ -106,8 +110,16 @@ class Place:
                 `time_limit`, `memory_limit`, `grace`, `seconds_between_views`, `run`.
         """
         usual = {
-            **{"run": str(self.run), "notes": str(self.folder), "plan": "small", "changes": {}, "faults": {}},
-            **{"seconds": 0.0, "workers": 0, "time_limit": 3600.0, "memory_limit": None, "grace": 20.0},
+            "run": str(self.run),
+            "notes": str(self.folder),
+            "plan": "small",
+            "changes": {},
+            "faults": {},
+            "seconds": 0.0,
+            "workers": 0,
+            "time_limit": 3600.0,
+            "memory_limit": None,
+            "grace": 20.0,
             "seconds_between_views": 0.0,
         }
         environment = options.pop("environment", {})
@@ -144,24 +156,57 @@ class Place:
         """Continues the row's run by the command line."""
         return self.command("resume", f"run={self.run}", *words, **order)
 
+    def stop_half_way(self, *words: str, **order: Any) -> None:
+        """Searches by the command line until 12 trials are kept, and stops in good order."""
+        sitting = self.search(*words, seconds=0.1, **order)
+        sitting.await_that(lambda: len(kept_keys(self.run)) >= 12, "12 trials were kept")
+        sitting.send(signal.SIGTERM)
+        sitting.ends_with(130)
+
     def whole(self, name: str = "small", **changes: object) -> Path:
         """Returns a run to compare with: of the simulation (`small`, `whole`), or one of `SEARCHES`."""
         if name in SEARCHES:
-            return self._suite.reference(name, lambda place, path: _run_command(place, name))
+            return self._suite.reference(name, lambda place: _run_command(place, name))
         called = "-".join([name, *(f"{key}{value}" for key, value in changes.items())])
         return self._suite.reference(
-            called, lambda place, path: place.simulate(plan=name, changes=changes, time_limit=None).ends_with(0)
+            called, lambda place: place.simulate(plan=name, changes=changes, time_limit=None).ends_with(0)
         )
+
+    def expect_same_end(self, name: str = "small", **changes: object) -> None:
+        """Compares the row's run with one that nothing happened to, see `whole`.
+
+        Raises:
+            BrokenPromiseError: They differ in more than clocks.
+        """
+        differs = difference(self.run, self.whole(name, **changes))
+        expect(not differs, f"these differ from an uninterrupted run: {differs}")
 
     def at_end(self, undo: Callable[[], object]) -> None:
         """Registers what must be undone whatever happens, the last first."""
         self._undo.append(undo)
+
+    @contextmanager
+    def held(self, sitting: Sitting) -> Iterator[None]:
+        """Lets no trial end inside, and enters with one in flight."""
+        hold = self.folder / sabotage.HOLD
+        hold.touch()
+        try:
+            sitting.await_that(lambda: len(set(self.begun)) > len(kept_keys(self.run)), "a trial was held")
+            yield
+        finally:
+            hold.unlink()
 
     @property
     def begun(self) -> list[str]:
         """Keys of the trials begun, as often as they were."""
         path = self.folder / "runs.txt"
         return path.read_text().split() if path.exists() else []
+
+    @property
+    def num_repeated(self) -> int:
+        """Trials begun more than once, as often as they were begun again."""
+        begun = self.begun
+        return len(begun) - len(set(begun))
 
     def processes(self) -> dict[int, str]:
         """Returns the running processes of this row, with their command lines."""
@@ -173,7 +218,7 @@ class Place:
         Raises:
             BrokenPromiseError: A process of ours, a dead bystander, or a journal that is not whole.
         """
-        left = await_no_process(self._mark)
+        left = await_no_process(self._mark, SECONDS_TO_END)
         expect(not left, f"processes were left behind: {left}")
         expect(self.bystander.poll() is None, "a process that is not ours was ended")
         journals = sorted(set(self.folder.rglob("archsearch.db")) - self.damaged)
@@ -185,7 +230,7 @@ class Place:
     def end_processes(self) -> None:
         """Ends what is left of the row's processes and undoes what was done to the machine."""
         for undo in reversed(self._undo):
-            with suppress(OSError, subprocess.SubprocessError):
+            with suppress(OSError, ImpossibleHereError):  # what was removed with its folder, for instance
                 undo()
         for sitting in self._sittings:
             sitting.kill()
@@ -215,6 +260,3 @@ class Place:
 def _run_command(place: Place, name: str) -> None:
     words, simulated, more = SEARCHES[name]
     place.search(*more, base=words, simulated=simulated).ends_with(0)
-
-
-__all__ = ["PATIENCE_SECONDS", "Ended", "Place", "Sitting", "Suite"]

@@ -47,7 +47,9 @@ FAULTS: list[Fault] = []
 """All rows, in the order in which their modules are imported."""
 
 
-def fault(name: str, injected: str, promised: str, *, fast: bool = False, ray: bool = False) -> Callable[[Inject], Inject]:
+def fault(
+    name: str, injected: str, promised: str, *, fast: bool = False, ray: bool = False
+) -> Callable[[Inject], Inject]:
     """Registers a function as a row of the suite."""
 
     def register(inject: Inject) -> Inject:

@@ -14,6 +14,10 @@ from archsearch.trials.trial import Trial, TrialResult
 
 SABOTAGE = "ARCHSEARCH_TEST_SABOTAGE"
 ALL = "*"
+HOLD = "hold"
+"""Name of a file in the row's folder; while it is there, no trial ends."""
+
+SECONDS_BETWEEN_LOOKS = 0.02
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Sabotage(FaultyEvaluator):
         fault = next((self.faults[name] for name in names if name in self.faults), None)
         result = getattr(self, fault)() if fault is not None else None
         time.sleep(self.seconds)
+        while self.folder is not None and (self.folder / HOLD).exists():
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         return result
 
     def raise_error(self) -> None:

@@ -5,12 +5,15 @@ import signal
 import time
 from functools import partial
 
-from faults.place import SMALL_SEARCH, WATCHED, Place, Sitting
+from faults.place import SMALL_SEARCH, WATCHED, Place
 from faults.promises import expect, fault
-from faults.sitting import Ended
-from faults.tables import difference, kept_keys
+from faults.sitting import Ended, Sitting
+from faults.tables import kept_keys
 
-STOP = "exit 130; the trial in flight ends and is kept; the resume command is printed; resumed, it ends as if never stopped"
+STOP = (
+    "exit 130; the trial in flight ends and is kept; the resume command is printed; "
+    "resumed, it ends as if never stopped"
+)
 
 
 def _busy(place: Place, sitting: Sitting, number: int = 5) -> None:
@@ -25,14 +28,13 @@ def _says_how_to_go_on(place: Place, ended: Ended) -> None:
     ended.says(f"archsearch resume run={place.run}")
 
 
-def _goes_on_to_the_same_end(place: Place, name: str = "command") -> None:
+def _goes_on_to_the_same_end(place: Place) -> None:
     begun = len(place.begun)
     kept = kept_keys(place.run)
     place.resume().ends_with(0)
     again = kept.intersection(place.begun[begun:])
     expect(not again, f"{len(again)} finished trials were computed again")
-    differs = difference(place.run, place.whole(name))
-    expect(not differs, f"resumed, these differ from an uninterrupted run: {differs}")
+    place.expect_same_end("command")
 
 
 def _stop(place: Place, number: signal.Signals) -> str:
@@ -95,9 +97,8 @@ def grace_period_over(place: Place) -> str:
     expect(seconds < 20, f"it took {seconds:.1f} s")
     expect(not kept_keys(place.run), "a trial that did not end was kept")
     place.simulate().ends_with(0)
-    differs = difference(place.run, place.whole())
-    expect(not differs, f"resumed, these differ: {differs}")
-    repeated = len(place.begun) - len(set(place.begun))
+    place.expect_same_end()
+    repeated = place.num_repeated
     expect(repeated == 1, f"{repeated} trials were repeated")
     return f"ended {seconds:.1f} s after the signal; the one trial in flight was repeated; all tables equal"
 
@@ -128,8 +129,7 @@ def nohup(place: Place) -> str:
     _busy(place, sitting)
     sitting.send(signal.SIGHUP)
     sitting.ends_with(0)
-    differs = difference(place.run, place.whole("command"))
-    expect(not differs, f"these differ: {differs}")
+    place.expect_same_end("command")
     return "exit 0; all tables equal"
 
 
@@ -166,6 +166,5 @@ def signal_to_the_worker(place: Place) -> str:
         for pid in sitting.workers():
             os.kill(pid, signal.SIGTERM)
     sitting.ends_with(0).says("it is run again")
-    differs = difference(place.run, place.whole())
-    expect(not differs, f"these differ: {differs}")
-    return f"{len(place.begun) - len(set(place.begun))} trials run again; all tables equal"
+    place.expect_same_end()
+    return f"{place.num_repeated} trials run again; all tables equal"

@@ -1,6 +1,6 @@
-"""A simulated search through the real driver, journal and processes, without torch: `python -m faults.simulated_search`.
+"""A simulated search through the real driver, journal and processes, without torch.
 
-The one argument is an object of JSON, see `Place.simulate`.
+`python -m faults.simulated_search OPTIONS`: the one argument is an object of JSON, see `Place.simulate`.
 """
 
 import json
@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from faults.sabotage import Sabotage
 from shared_simulation import SilentObserver, make_plan, make_small_plan
 
 from archsearch.errors import ArchSearchError
@@ -16,6 +15,7 @@ from archsearch.run import live_views
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import Stopped, run_search
+from faults.sabotage import Sabotage
 
 PLANS = {"small": make_small_plan, "whole": make_plan}
 

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -51,7 +51,7 @@ def run_faults(faults: Iterable[Fault], suite: Suite, at_once: int) -> Iterator[
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(run_fault, fault, suite) for fault in faults]
         try:
-            for future in futures:
+            for future in as_completed(futures):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from faults.sabotage import Sabotage, is_simulated
-
 from archsearch.training.evaluate import Evaluator
 from archsearch.trials.trial import Trial, TrialResult
+from faults.sabotage import Sabotage, is_simulated
 
 
 class SabotagedEvaluator(Evaluator):

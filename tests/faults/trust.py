@@ -7,7 +7,7 @@ from pathlib import Path
 
 from faults.place import Place
 from faults.promises import expect, fault
-from faults.tables import difference, kept_keys, read_rows, read_summary
+from faults.tables import kept_keys, read_rows, read_summary
 
 ALIASES = "task: {}\na: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
@@ -67,10 +67,7 @@ def configuration_of_aliases(place: Place) -> str:
     fast=True,
 )
 def recorded_in_another_run(place: Place) -> str:
-    sitting = place.search(seconds=0.1)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 12, "12 trials were kept")
-    sitting.send(signal.SIGTERM)
-    sitting.ends_with(130)
+    place.stop_half_way()
     old = place.folder / "old"
     place.run.rename(old)
     known, before, num_begun = kept_keys(old), _contents(old), len(place.begun)
@@ -141,7 +138,6 @@ def clock_jumps(place: Place) -> str:
     (place.folder / "sitecustomize.py").write_text(JUMPING_CLOCK)
     tests = str(Path(__file__).parents[1])
     place.search("budget.candidates=8", environment={"PYTHONPATH": f"{place.folder}:{tests}"}).ends_with(0)
-    differs = difference(place.run, place.whole("command"))
-    expect(not differs, f"these differ from an uninterrupted run: {differs}")
+    place.expect_same_end("command")
     statuses = json.dumps(read_summary(place.run)["statuses"])
     return f"exit 0; all tables equal; {statuses}"

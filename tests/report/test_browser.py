@@ -92,23 +92,36 @@ def test_nothing_sticks_out_of_the_window(browser, page, width):
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
+# WCAG 2.1, 1.4.3: a contrast of 4.5 between the ink, also the soft one, and both backgrounds
+CONTRAST = """
+(() => {
+  const canvas = document.createElement('canvas').getContext('2d');
+  const value = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const light = name => {
+    canvas.fillStyle = value(name); canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(c => c / 255)
+      .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  const inks = ['--ink', '--soft', '--link', '--good', '--bad'];
+  return Math.min(...inks.flatMap(ink => ['--paper', '--ground'].map(back => ratio(light(ink), light(back)))));
+})()
+"""
+
+
 def test_texts_stand_out_from_what_is_behind_them(browser, page):
-    """WCAG 2.1, 1.4.3: a contrast of 4.5 between the ink, also the soft one, and both backgrounds."""
-    contrast = """
-    (() => {
-      const canvas = document.createElement('canvas').getContext('2d');
-      const value = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-      const light = name => {
-        canvas.fillStyle = value(name); canvas.fillRect(0, 0, 1, 1);
-        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(c => c / 255)
-          .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-      };
-      const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      const inks = ['--ink', '--soft', '--link', '--good', '--bad'];
-      return Math.min(...inks.flatMap(ink => ['--paper', '--ground'].map(back => ratio(light(ink), light(back)))));
-    })()
-    """
     for is_dark in (False, True):
         browser.open(page, is_dark=is_dark)
-        assert browser.evaluate(contrast) >= 4.5
+        assert browser.evaluate(CONTRAST) >= 4.5
+
+
+def test_paper_is_white_also_for_those_who_like_it_dark(browser, page):
+    browser.open(page, is_dark=True)
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    colour = "getComputedStyle(document.documentElement).getPropertyValue('--paper').trim()"
+    assert browser.evaluate(colour) != "#ffffff"
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[dark])
+    assert browser.evaluate(colour) == "#ffffff"
+    assert browser.evaluate(CONTRAST) >= 4.5
+    browser.call("Emulation.setEmulatedMedia", media="", features=[dark])

@@ -45,10 +45,10 @@ def run(tmp_path_factory):
     return reported_run(tmp_path_factory.mktemp("results"), plan=make_plan(reevaluate_probability=0.3))
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "trials", "candidates"])
+@pytest.mark.parametrize("name", ["leaderboard.csv", "trials.csv", "candidates.csv", "progress()"])
 def test_columns_are_those_of_the_page_in_type_and_order(run, name):
-    written = pd.read_csv(run.path / f"{name}.csv")
-    page = columns_on_the_page(f"{name}.csv", run.tasks)
+    written = run.progress() if name == "progress()" else pd.read_csv(run.path / name)
+    page = columns_on_the_page(name, run.tasks)
     assert list(written.columns) == list(page)
     for column, (kind, missing) in page.items():
         values = written[column]

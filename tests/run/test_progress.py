@@ -5,6 +5,7 @@ import sys
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
 
 from archsearch.errors import ConfigError
@@ -36,6 +37,7 @@ def test_progress_counts_what_the_tables_hold(run):
 @pytest.mark.parametrize("against", ["candidates", "trials", "training_seconds"])
 def test_the_figure_shows_the_best_and_the_founders(run, against):
     axes = run.plot_progress(against)
+    pyplot.close(axes.figure)
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["passed every gate", "best found cell", "gru", "lstm"]
     best = next(line for line in axes.lines if line.get_label() == "best found cell")

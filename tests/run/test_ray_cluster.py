@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,10 @@ class Picky(FaultyEvaluator):
     names: Path | None = None
 
     def describe(self) -> dict[str, str]:
-        named = self.names.read_text().split() if self.names is not None else []
-        return {"engine": "interpreter" if os.environ.get("RAY_RAYLET_PID") in named else "native"}
+        if self.names is None or os.environ.get("RAY_RAYLET_PID") not in self.names.read_text().split():
+            return {"engine": "native"}
+        self.names.with_name("described").touch()
+        return {"engine": "interpreter"}
 
 
 class Joins(SilentObserver):
@@ -73,7 +76,11 @@ class Joins(SilentObserver):
             if self._names is not None:
                 raylet = self._other.all_processes["raylet"][0].process
                 self._names.write_text(str(raylet.pid))
-        if self._num_answered == 50:
+        if self._num_answered == 50 and self._names is not None:
+            end = time.monotonic() + 120
+            while not self._names.with_name("described").exists() and time.monotonic() < end:
+                time.sleep(0.05)  # a trial is on its way to the other machine
+        elif self._num_answered == 50:
             self._cluster.remove_node(self._other, allow_graceful=False)
 
     def refresh(self, num_in_flight, num_waiting):  # noqa: ARG002
@@ -83,6 +90,7 @@ class Joins(SilentObserver):
 
 @pytest.mark.ray
 def test_machines_are_compared_and_may_come_and_go(cluster, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(ray_cluster, "SECONDS_BETWEEN_LOOKS", 0.0)
     execution = Execution(None, Limits(60), address=cluster.address)
     with monkeypatch.context() as patches:
         patches.setattr(ray_cluster, "own_versions", lambda: {"python": "3.11", "torch": "9.9", "archsearch": "0"})

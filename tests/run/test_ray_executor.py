@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ from archsearch.errors import ConfigError, SearchStateError
 from archsearch.run import ray_executor, ray_folder
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.folder import RunFolder
+from archsearch.run.ray_executor import MAX_LOSSES, RayExecutor
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import run_search
@@ -130,3 +132,21 @@ def test_folders_of_ray_that_nobody_owns_any_more_are_removed(tmp_path, monkeypa
     for folder in (second, third):
         folder.remove()
     assert [path.name for path in tmp_path.iterdir()] == ["archsearch-ray-without-lock"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "cause"),
+    [
+        ("node_lost", "Task failed because the node is dead. Node IP: 10.0.0.7, node ID: 46.", {"node": "10.0.0.7"}),
+        ("worker_lost", "The worker died unexpectedly.", {}),
+    ],
+)
+def test_lost_workers_are_given_up_in_the_end_with_what_was_lost(caplog, status, text, cause):
+    executor = RayExecutor.__new__(RayExecutor)  # without Ray
+    executor._losses = Counter()
+    trial = simulate(PLAN).trials[0]
+    given_up = [executor._after_loss(trial, status, RuntimeError(text)) for _ in range(MAX_LOSSES)]
+    assert given_up[:-1] == [None] * (MAX_LOSSES - 1)
+    assert len(caplog.records) == MAX_LOSSES - 1
+    assert (given_up[-1].status, given_up[-1].accuracy) == (status, None)
+    assert given_up[-1].cause == {"losses": MAX_LOSSES, **cause}

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import pickle
+import random
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hydra.utils import instantiate
 import archsearch.tasks.memorization as memorization_module
 import archsearch.trials.streams as streams_module
 from archsearch.seeds import scalar_generator
+from archsearch.trials.metric import metrics_of
 from archsearch.trials.problems import split_of
 from archsearch.trials.streams import StreamTask
 from archsearch.trials.task import Batch, Task
@@ -21,6 +23,8 @@ from archsearch.trials.task import Batch, Task
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "task").glob("*.yaml"))
 STREAMS = ("arithmetic", "words", "xml")
 GENERATED = ("memorization", *STREAMS)
+NEXT_SYMBOL = (*GENERATED, "penn_treebank", "text")
+PROBLEMS = ("adding", "copy", "counting", "parity")
 
 
 def build(name: str, *overrides: str) -> Task:
@@ -29,11 +33,33 @@ def build(name: str, *overrides: str) -> Task:
     return instantiate({key: value for key, value in node.items() if key != "search"})
 
 
+@pytest.fixture
+def overrides(
+    treebank_folder: Path, text_file: Path, series_file: Path, labelled_file: Path, music_folder: Path
+) -> dict[str, list[str]]:
+    """What has to be typed for the tasks whose data are files."""
+    places = {
+        "penn_treebank": treebank_folder,
+        "text": text_file,
+        "series": series_file,
+        "labelled": labelled_file,
+        "music": music_folder,
+    }
+    typed = {name: [f"task.{name}.path={place}"] for name, place in places.items()}
+    typed["series"] += ["task.series.time=time", "task.series.window=12", "task.series.horizon=2"]
+    return typed
+
+
 @pytest.fixture(params=NAMES)
-def task(request: pytest.FixtureRequest, treebank_folder: Path) -> Task:
+def any_task(request: pytest.FixtureRequest, overrides: dict[str, list[str]]) -> Task:
     """Every task with a yaml, as it is configured."""
-    overrides = [f"task.penn_treebank.path={treebank_folder}"] if request.param == "penn_treebank" else []
-    return build(request.param, *overrides)
+    return build(request.param, *overrides.get(request.param, []))
+
+
+@pytest.fixture(params=NEXT_SYMBOL)
+def task(request: pytest.FixtureRequest, overrides: dict[str, list[str]]) -> Task:
+    """Every task that asks for the next symbol."""
+    return build(request.param, *overrides.get(request.param, []))
 
 
 def take(batches, count: int) -> list[Batch]:
@@ -48,12 +74,88 @@ def same(some: list[Batch], others: list[Batch]) -> bool:
     )
 
 
-def test_all_five_are_configured():
-    assert NAMES == ["arithmetic", "memorization", "penn_treebank", "words", "xml"]
+def test_all_are_configured():
+    mine = {"labelled", "music", "series"}
+    assert set(NAMES) == {*NEXT_SYMBOL, *PROBLEMS, *mine}
 
 
-def test_name_is_the_yaml_s(task):
-    assert task.name in NAMES
+def test_name_is_the_yaml_s(any_task):
+    assert any_task.name in NAMES
+
+
+def test_every_batch_is_what_the_interface_says(any_task):
+    """Shapes, types and ranges of what is read and asked for, in training and on held-out data."""
+    interface = any_task.interface
+    held_out = [batch for split in ("validation", "test") for batch in any_task.held_out(split, 4, 11)]
+    for batch in [*take(any_task.training(3, 4, 11), 3), *held_out]:
+        shape = batch.scored.shape
+        assert batch.scored.dtype == np.bool_
+        if interface.num_symbols:
+            assert (batch.inputs.shape, batch.inputs.dtype) == (shape, np.int64)
+            assert 0 <= batch.inputs.min() <= batch.inputs.max() < interface.num_symbols
+        else:
+            assert (batch.inputs.shape, batch.inputs.dtype) == ((*shape, interface.input_size), np.float32)
+            assert np.isfinite(batch.inputs).all()
+        if interface.loss == "cross_entropy":
+            assert (batch.targets.shape, batch.targets.dtype) == (shape, np.int64)
+            assert 0 <= batch.targets.min() <= batch.targets.max() < interface.output_size
+        else:
+            assert (batch.targets.shape, batch.targets.dtype) == ((*shape, interface.output_size), np.float32)
+            assert np.isfinite(batch.targets[batch.scored]).all()
+        if interface.loss == "binary_cross_entropy":
+            assert set(np.unique(batch.targets)) <= {0.0, 1.0}
+    assert all(any(batch.scored.any() for batch in any_task.held_out(split, 4, 11)) for split in ("validation", "test"))
+    assert any_task.metric in metrics_of(interface.loss)
+    assert held_out[0].starts
+    assert next(any_task.training(3, 4, 11)).starts
+    assert any_task.epoch_steps(4, 11) >= 1
+
+
+def test_every_task_gives_the_same_data_again(any_task):
+    copy = pickle.loads(pickle.dumps(any_task))  # noqa: S301 - our own bytes
+    assert (copy, copy.digest) == (any_task, any_task.digest)
+    assert same(take(copy.training(3, 4, 11), 4), take(any_task.training(3, 4, 11), 4))
+    for split in ("validation", "test"):
+        assert same(list(copy.held_out(split, 4, 11)), list(any_task.held_out(split, 4, 11)))
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_problems_belong_to_one_split(name):
+    task = build(name)
+    identities = {
+        split: {example.identity for example in itertools.islice(task.problems(split, scalar_generator(1)), 200)}
+        for split in ("training", "validation", "test")
+    }
+    for split, some in identities.items():
+        assert {split_of(identity) for identity in some} == {split}
+    assert sum(map(len, identities.values())) == len(set.union(*identities.values()))
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_blind_guess_scores_at_the_stated_chance(name):
+    """The mean where numbers are asked for, one class where classes are."""
+    task = build(name, f"task.{name}.validation_problems=4000")
+    asked = np.concatenate([batch.targets[batch.scored] for batch in task.held_out("validation", 20, 35)])
+    if task.interface.loss == "cross_entropy":
+        assert float(np.mean(asked == 0)) == pytest.approx(task.chance(), abs=0.02)
+        assert task.ceiling() == 1
+    else:
+        assert float(asked.var()) == pytest.approx(task.chance(), rel=0.06)
+        assert task.ceiling() == 0
+
+
+def test_targets_of_the_small_problems_follow_from_what_is_read():
+    rng = random.Random(5)
+    for _ in range(20):
+        letters = build("copy").draw(rng)
+        assert letters.targets[letters.scored].tolist() == letters.inputs[:8].tolist()
+        bits = build("parity").draw(rng)
+        assert [int(sum(bits.inputs[: t + 1]) % 2) for t in range(len(bits))] == bits.targets.tolist()
+        numbers = build("adding").draw(rng)
+        assert numbers.targets[-1, 0] == pytest.approx(float((numbers.inputs[:, 0] * numbers.inputs[:, 1]).sum()))
+        spikes = build("counting").draw(rng)
+        places = np.flatnonzero(spikes.inputs[:, 0])
+        assert spikes.targets[spikes.scored, 0] == pytest.approx(np.diff(places) / 10)
 
 
 def test_several_tasks_with_options_under_their_names():
@@ -184,8 +286,10 @@ def test_trivial_predictor_scores_at_the_stated_chance(task, monkeypatch):
         training = take(task.training(seed, 20, 35), 60)
     elif task.name == "memorization":
         training = take(task.training(memorization_module.derive("chance", task.digest), 20, 35), 60)
-    else:
+    elif task.name == "penn_treebank":
         training = take(task.training(0, 20, 1), task.epoch_steps(20, 1))
+    else:
+        pytest.skip("measures bits; see test_text.py")
     held_out = list(task.held_out("validation", 20, 35))
     assert task.chance() == pytest.approx(slow_ngram_accuracy(training, held_out), abs=1e-12)
 

@@ -202,6 +202,7 @@ def test_a_cell_that_raises_is_a_status(evaluator, recall_task, make_trial, monk
     result = evaluator.evaluate(make_trial(recall_task))
     assert (result.status, result.value) == (status, None)
     assert result.error.startswith(text)
+    assert result.cause == {"exception": text.partition(":")[0]}
     assert "\n" not in result.error
     assert result.hidden_size > 0
 
@@ -238,6 +239,7 @@ def test_a_trial_beyond_its_time_is_a_status_without_accuracy(recall_task, make_
     assert (result.status, result.value) == ("time_limit", None)
     assert result.steps > 4
     assert "limit of 12 s" in result.error
+    assert result.cause == {"limit_seconds": 12}
 
 
 def test_unknown_and_altered_tasks_and_engines_are_the_users_mistake(evaluator, recall_task, make_trial):

@@ -90,6 +90,11 @@ def test_what_the_machine_did_tells_nothing(status):
     assert result_for_length(30, 20, recorded) is None
 
 
+def test_a_result_without_steps_tells_nothing():
+    assert result_for_length(4, 20, TrialResult("ok", 0.5)) is None
+    assert result_for_length(30, 20, TrialResult("diverged", None)) is None
+
+
 def test_a_point_that_only_the_end_brought_tells_nothing_of_longer_trials():
     recorded = TrialResult("ok", 0.9, curve=((4, 1.0, 0.5), (6, 1.0, 0.9)), steps=6)
     assert result_for_length(8, 6, recorded) is None
@@ -255,5 +260,5 @@ def test_weights_that_are_wanted_are_trained_from_the_beginning(tmp_path, make_t
     evaluator.evaluate(short)
     expected = Evaluator({task.name: task}).evaluate_keeping_model(long)
     kept = evaluator.evaluate_keeping_model(long)
-    assert kept.test_accuracy == expected.test_accuracy
+    assert kept.test_value == expected.test_value
     assert without_clock(kept.result) == without_clock(expected.result)

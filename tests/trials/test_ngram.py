@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from archsearch.trials.ngram import ngram_accuracy
+from archsearch.trials.ngram import ngram_accuracy, ngram_nll
 from archsearch.trials.task import Batch
 
 
@@ -71,3 +71,12 @@ def test_large_vocabulary_does_not_overflow():
     rng = np.random.default_rng(1)
     data = [batch(rng.integers(0, 100_000, 5000))]
     assert ngram_accuracy(data, data, 100_000) == pytest.approx(1.0, abs=0.01)
+
+
+def test_likelihoods_are_those_of_witten_and_bell():
+    """After 0 came 1, 1 and 2: three times, two kinds; each order is mixed with the shorter one."""
+    training, held_out = [batch([0, 1, 0, 1, 0, 2, 0])], [batch([0, 1])]
+    unigram = (2 + 3 * (1 / 3)) / (6 + 3)  # of 1: twice among six targets of three kinds
+    bigram = (2 + 2 * unigram) / (3 + 2)
+    assert ngram_nll(training, held_out, 3, max_order=1) == pytest.approx(-np.log(unigram))
+    assert ngram_nll(training, held_out, 3, max_order=2) == pytest.approx(-np.log(bigram))

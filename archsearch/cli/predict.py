@@ -1,0 +1,55 @@
+"""`archsearch predict`: a trained model forecasts a CSV or continues a text, beside what is no network."""
+
+from pathlib import Path
+
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.new_files import check_writable
+from archsearch.cli.section import Section
+from archsearch.cli.words import parse_words
+from archsearch.errors import ConfigError
+from archsearch.export.predictor import Predictor, load_predictor
+
+
+def run(words: list[str]) -> int:
+    """Prints, for each model, how well it did beside simple predictors, and what it predicts; returns the exit code."""
+    root = Section(compose_settings("predict", parse_words("predict", words)).values)
+    predictors = {name: load_predictor(name) for name in root.texts("model")}
+    if ("input" in root) == ("prompt" in root):
+        raise ConfigError("predict: expected input=FILE.csv for a forecast or prompt='…' for a text, and not both.")
+    target = Path(root.text("out")) if "out" in root else None
+    if target:
+        check_writable(target)
+    written = []
+    for name, predictor in predictors.items():
+        print(f"{name}: {_how_well(predictor)}")
+        text = _forecast(predictor, root) if "input" in root else _continuation(predictor, root)
+        print(text)
+        written.append(text)
+    if target:
+        target.write_text("\n".join(written) + "\n", encoding="utf-8")
+        print(f"Wrote {target}")
+    return 0
+
+
+def _how_well(predictor: Predictor) -> str:
+    """Returns the model's values beside those of simple predictors, and a warning where it loses to one of them."""
+    metric, value = predictor.quality["metric"], float(predictor.quality["validation_value"])
+    simple = ", ".join(f"{name} {number:.4f}" for name, number in predictor.baselines.items())
+    line = f"{metric} {value:.4f} on its validation data; {simple}"
+    less_is_better = metric != "accuracy"
+    lost = [name for name, number in predictor.baselines.items() if (number < value) == less_is_better]
+    return line + (f". It loses to: {', '.join(lost)}. Rather use that." if lost else "")
+
+
+def _forecast(predictor: Predictor, root: Section) -> str:
+    forecast = predictor.forecast(root.text("input"))
+    for note in forecast.notes:
+        print(f"note: {note}")
+    return forecast.frame.to_csv(index=False, float_format="%.6g", lineterminator="\n").rstrip()
+
+
+def _continuation(predictor: Predictor, root: Section) -> str:
+    prompt = root.text("prompt")
+    return prompt + predictor.continue_text(
+        prompt, root.integer("length", 1), root.number("temperature", 0), root.integer("seed", 0)
+    )

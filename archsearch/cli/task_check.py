@@ -1,0 +1,141 @@
+"""`archsearch task check`: whether a task is what it should be, before a search is spent on it."""
+
+import itertools
+import time
+
+import numpy as np
+
+from archsearch.cli.cell_choice import choose_cell
+from archsearch.cli.composition import compose_settings
+from archsearch.cli.evaluate import print_point
+from archsearch.cli.exits import DONE, FAILED
+from archsearch.cli.one_trial import plan_trial, typed_values
+from archsearch.cli.section import Section
+from archsearch.cli.words import parse_words
+from archsearch.errors import ConfigError
+from archsearch.trials.task import Batch, Task
+from archsearch.trials.trial import Recipe
+
+SHOWN_STEPS = 60
+LEAK_STEPS = 20
+LEAK_BATCHES = 2_000
+MAX_LEAKED_SHARE = 0.05
+
+
+def run(words: list[str]) -> int:
+    """Prints what the task is, looks for leaks, and trains a GRU for some steps; returns the exit code."""
+    typed = parse_words("task check", words)
+    composed = compose_settings("task check", typed)
+    chosen = choose_cell(Section(composed.values))
+    trial, task, evaluator = plan_trial(typed_values(composed, typed), chosen)
+    print(f"{task.name}: {task.interface}")
+    print(f"metric: {task.metric}")
+    for note in task.notes():
+        print(f"note: {note}")
+    if task.symbols:
+        shown = " ".join(repr(symbol)[1:-1] for symbol in task.symbols[:40])
+        print(f"vocabulary of {len(task.symbols):,}: {shown}{' …' if len(task.symbols) > 40 else ''}")
+    _print_sizes(task, trial.recipe)
+    _print_example(task, trial.recipe)
+    for name, value in task.baselines().items():
+        print(f"{name}: {task.metric.name} {value:.4f} on validation data")
+    ceiling = task.ceiling()
+    print(f"ceiling: {'not known' if ceiling is None else f'{ceiling:.4f}'}")
+    _print_leaks(task, trial.recipe)
+    milliseconds = _batch_milliseconds(task, trial.recipe)
+    print(f"{chosen.name} for {trial.max_steps} steps, {trial.setting.key}", flush=True)
+    result = evaluator.evaluate_keeping_model(trial, print_point).result
+    if result.steps:
+        step = 1000 * result.seconds / result.steps
+        print(f"making a batch takes {milliseconds:.2f} ms; a step with its share of validation {step:.2f} ms")
+    return _verdict(result.status, result.error, [loss for _, loss, _ in result.curve])
+
+
+def _verdict(status: str, error: str, losses: list[float]) -> int:
+    if status != "ok":
+        print(f"The training ended early: {status} {error}. Try a smaller setting.learning_rate.")
+        return FAILED
+    if len(losses) < 2 or not losses[-1] < losses[0]:
+        print(
+            "The training loss did not fall. Try more steps=…, another setting.learning_rate, or look at the example "
+            "above: can anybody tell what is asked for?"
+        )
+        return FAILED
+    print(f"The training loss fell from {losses[0]:.4f} to {losses[-1]:.4f}: the task can be searched on.")
+    return DONE
+
+
+def _print_sizes(task: Task, recipe: Recipe) -> None:
+    batch = next(task.training(0, recipe.batch_size, recipe.unroll))
+    print(
+        f"a training batch: inputs {list(batch.inputs.shape)}, targets {list(batch.targets.shape)}, "
+        f"{int(batch.scored.sum())} of {batch.scored.size} positions scored; "
+        f"{task.epoch_steps(recipe.batch_size, recipe.unroll):,} steps between validations"
+    )
+    for split in ("validation", "test"):
+        batches = list(task.held_out(split, recipe.batch_size, recipe.unroll))
+        num_scored = sum(int(batch.scored.sum()) for batch in batches)
+        print(f"{split}: {len(batches):,} batches, {num_scored:,} scored positions")
+        if not num_scored:
+            raise ConfigError(f"task {task.name}: expected scored positions in the {split} data, got none.")
+
+
+def _print_example(task: Task, recipe: Recipe) -> None:
+    """Prints the first sequence of the first batch: what is read, what is asked for, dots where nothing is."""
+    batch = next(task.training(0, recipe.batch_size, recipe.unroll))
+    inputs, targets, scored = (array[:SHOWN_STEPS, 0] for array in (batch.inputs, batch.targets, batch.scored))
+    if task.interface.num_symbols:
+        print(f"example, read     {_shown(task.decode(inputs.tolist()))}")
+    else:
+        print(f"example, read     {_numbers(inputs)}")
+    if task.interface.loss == "cross_entropy" and task.interface.output_size == len(task.symbols):
+        asked = [task.symbols[target] if counts else "." for target, counts in zip(targets, scored, strict=True)]
+        print(f"example, predict  {_shown(task.separator.join(asked))}")
+    else:
+        print(f"example, predict  {_numbers(targets[scored])}")
+
+
+def _shown(text: str) -> str:
+    return repr(text)[1:-1]
+
+
+def _numbers(array: np.ndarray) -> str:
+    rows = array[:6].reshape(len(array[:6]), -1)
+    shown = (" ".join(f"{number:.3g}" for number in row[:6]) + (" …" if len(row) > 6 else "") for row in rows)
+    return " | ".join(shown) + (" | …" if len(array) > 6 else "")
+
+
+def _print_leaks(task: Task, recipe: Recipe) -> None:
+    """Prints which share of held-out stretches stand in the training data, too, step for step."""
+    batches = itertools.islice(task.training(0, recipe.batch_size, recipe.unroll), LEAK_BATCHES)
+    seen = {stretch for batch in batches for stretch in _stretches(batch)}
+    for split in ("validation", "test"):
+        held_out = task.held_out(split, recipe.batch_size, recipe.unroll)
+        stretches = [stretch for batch in held_out for stretch in _stretches(batch)]
+        leaked = sum(stretch in seen for stretch in stretches)
+        share = leaked / max(1, len(stretches))
+        verdict = "a leak, unless the data repeat themselves" if share > MAX_LEAKED_SHARE else "no leak seen"
+        print(f"{split}: {leaked:,} of {len(stretches):,} stretches stand in the training data, too: {verdict}")
+
+
+def _stretches(batch: Batch) -> list[bytes]:
+    """Returns each sequence's inputs and targets in stretches of `LEAK_STEPS` scored or unscored steps."""
+    stretches = []
+    for number in range(batch.scored.shape[1]):
+        steps = np.flatnonzero(batch.scored[:, number])
+        if not len(steps):
+            continue
+        end = int(steps[-1]) + 1
+        for start in range(0, max(1, end - LEAK_STEPS + 1), LEAK_STEPS):
+            piece = slice(start, min(start + LEAK_STEPS, end))
+            stretches.append(batch.inputs[piece, number].tobytes() + batch.targets[piece, number].tobytes())
+    return stretches
+
+
+def _batch_milliseconds(task: Task, recipe: Recipe, count: int = 50) -> float:
+    batches = task.training(1, recipe.batch_size, recipe.unroll)
+    next(batches)
+    start = time.perf_counter()
+    for _ in itertools.islice(batches, count):
+        pass
+    return 1000 * (time.perf_counter() - start) / count

@@ -1,0 +1,171 @@
+"""A trained model put to use: forecasts of a table, continuations of a text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from archsearch.errors import ConfigError, FileFormatError
+from archsearch.export.weights import load_weights
+from archsearch.graph.cell_graph import CellGraph
+from archsearch.training.model import SequenceModel
+from archsearch.trials.csv_table import check_columns, number_column, read_csv, sort_by_time
+from archsearch.trials.interface import Interface
+from archsearch.trials.text_units import join_units, numbers_of, split_units
+
+MAX_MEGABYTES = 2_000
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What comes next in a table, beside what simple forecasts say.
+
+    Attributes:
+        frame: One row for each step of the horizon: the step, then for each target the model's forecast in a column of
+            its name, and the simple ones in `NAME (persistence)` and, with a season, `NAME (seasonal naive)`.
+        notes: A sentence for each thing that was repaired in the table.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+class Predictor:
+    """A model with the weights that `archsearch evaluate … save=FILE` kept.
+
+    Args:
+        model: With its weights.
+        reader: What its task knew of the data: the vocabulary, or columns and scales.
+        quality: How well it did: `metric`, `validation_value`, `test_value`.
+        baselines: What simple predictors did on the same validation data.
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        reader: Mapping[str, Any],
+        quality: Mapping[str, str],
+        baselines: Mapping[str, float],
+    ) -> None:
+        self.model = model.eval()
+        self.kind = str(reader.get("kind", ""))
+        self.quality = dict(quality)
+        self.baselines = dict(baselines)
+        self._reader = reader
+
+    @torch.inference_mode()
+    def forecast(self, path: str | Path) -> Forecast:
+        """Returns the rows after the last one of a CSV file.
+
+        Raises:
+            ConfigError: The model is for something else, or the file lacks a column or enough rows.
+        """
+        self._check_kind("series", "forecasts")
+        reader = self._reader
+        targets, window, horizon = reader["targets"], reader["window"], reader["horizon"]
+        numbers, notes = self._read_table(str(path))
+        if len(numbers) < window:
+            raise ConfigError(f"{path}: expected the {window} whole rows that the model reads, got {len(numbers)}.")
+        means, scales = np.array(reader["means"]), np.array(reader["scales"])
+        scaled = ((numbers[-window:] - means) / scales).astype(np.float32)
+        predictions, _ = self.model(torch.from_numpy(scaled)[:, None, :])
+        changes = predictions[-1, 0].double().numpy().reshape(horizon, len(targets))
+        values = (scaled[-1, : len(targets)] + changes) * scales[: len(targets)] + means[: len(targets)]
+        columns: dict[str, Any] = {"step": range(1, horizon + 1)}
+        for number, target in enumerate(targets):
+            columns[target] = values[:, number]
+            columns[f"{target} (persistence)"] = np.full(horizon, numbers[-1, number])
+            if reader["season"]:
+                steps = np.arange(horizon) % reader["season"] - reader["season"]
+                columns[f"{target} (seasonal naive)"] = numbers[steps, number]
+        return Forecast(pd.DataFrame(columns), tuple(notes))
+
+    @torch.inference_mode()
+    def continue_text(self, prompt: str, length: int = 200, temperature: float = 1.0, seed: int = 1) -> str:
+        """Returns a text that goes on from a prompt.
+
+        Args:
+            prompt: What is read first; at least one character or word that the model knows.
+            length: Characters or words to add.
+            temperature: 1 draws as the model's probabilities are; less, towards the likeliest; 0 takes the likeliest.
+            seed: Of the draws.
+
+        Raises:
+            ConfigError: The model is for something else, or knows nothing of the prompt.
+        """
+        self._check_kind("text", "continues texts")
+        symbols, unit = self._reader["symbols"], self._reader["unit"]
+        units = split_units(prompt, unit, self._reader["lower_case"])
+        read, _ = numbers_of(units, {symbol: number for number, symbol in enumerate(symbols)})
+        if not read:
+            raise ConfigError(f"prompt: expected {unit} that the model knows, got {prompt!r}. It knows {len(symbols)}.")
+        if length < 1 or temperature < 0:
+            raise ConfigError(f"expected a length above 0 and a temperature of 0 or more, got {length}, {temperature}.")
+        generator = torch.Generator().manual_seed(seed)
+        predictions, state = self.model(torch.tensor(read)[:, None])
+        written = []
+        for _ in range(length):
+            number = _draw(predictions[-1, 0], temperature, generator)
+            written.append(symbols[number])
+            predictions, state = self.model(torch.tensor([[number]]), state)
+        return join_units(written, unit)
+
+    def _read_table(self, path: str) -> tuple[NDArray[np.float64], list[str]]:
+        """Returns the numbers of all whole rows, in the order of time, and what was repaired."""
+        columns = (*self._reader["targets"], *self._reader["inputs"])
+        frame, file, notes = read_csv("predict", path, MAX_MEGABYTES)
+        time = self._reader["time"]
+        if time is not None:
+            check_columns("predict", file, frame, (time,), "time")
+            frame, sorting = sort_by_time("predict", file.name, frame, time)
+            notes += sorting
+        check_columns("predict", file, frame, columns, "targets and inputs")
+        numbers = np.stack([number_column("predict", file, frame, column) for column in columns], axis=1)
+        num_missing = int(np.isnan(numbers).sum())
+        if num_missing:
+            notes.append(f"{num_missing:,} missing values are read as the last ones before, or their rows left out")
+        filled = pd.DataFrame(numbers).ffill().to_numpy()
+        return filled[~np.isnan(filled).any(axis=1)], notes
+
+    def _check_kind(self, expected: str, does: str) -> None:
+        if self.kind != expected:
+            got = f"a model of kind '{self.kind}'" if self.kind else "a model whose task has no such use"
+            raise ConfigError(f"predict: expected a model that {does}, got {got}.")
+
+
+def load_predictor(path: str | Path) -> Predictor:
+    """Reads a trained model from the file that `archsearch evaluate … save=FILE` wrote.
+
+    Raises:
+        ConfigError: There is no such file.
+        FileFormatError: It holds no such model.
+    """
+    saved = load_weights(path)
+    try:
+        facts = json.loads(saved.metadata["model"])
+        interface = Interface(**facts["interface"])
+        hidden_size = saved.tensors["readout.weight"].shape[1]
+        cell = CellGraph.from_json(saved.metadata["graph"])
+        model = SequenceModel(cell, interface, hidden_size, facts["num_layers"])
+        model.load_state_dict(dict(saved.tensors))
+        names = ("metric", "validation_value", "test_value", "digest")
+        quality = {name: saved.metadata[name] for name in names}
+        return Predictor(model, json.loads(saved.metadata["reader"]), quality, json.loads(saved.metadata["baselines"]))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, of tensors that do not fit
+        raise FileFormatError(
+            f"{path}: expected a model that 'archsearch evaluate … save=FILE' kept, got a file without it ({error!r})."
+        ) from error
+
+
+def _draw(predictions: Tensor, temperature: float, generator: torch.Generator) -> int:
+    if temperature == 0:
+        return int(predictions.argmax())
+    chances = torch.softmax(predictions.double() / temperature, dim=-1)
+    return int(torch.multinomial(chances, 1, generator=generator))

@@ -1,0 +1,86 @@
+"""Files that people bring: read whole, with every reason why one cannot be used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archsearch.errors import ConfigError
+
+MEGABYTE = 2**20
+
+
+def find_files(task: str, path: object, endings: Sequence[str] = ()) -> list[Path]:
+    """Returns a file, or all files below a folder in the order of their names, hidden ones left out.
+
+    Args:
+        task: The task's name, for messages.
+        path: As the user gave it.
+        endings: Of the names of a folder's files, such as `.txt`; none for all.
+
+    Raises:
+        ConfigError: There is no path, no such file, or no file in the folder.
+    """
+    if not isinstance(path, str) or not path:
+        raise ConfigError(f"task {task}, path: expected a file or a folder, got {path!r}. Set task.{task}.path=….")
+    place = Path(path).expanduser().absolute()
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise ConfigError(f"task {task}, {place}: expected a file or a folder, found none. Check task.{task}.path.")
+    files = [file for file in sorted(place.rglob("*")) if file.is_file() and not _is_hidden(file, place)]
+    files = [file for file in files if not endings or file.suffix.lower() in endings]
+    if not files:
+        kinds = f" that end with {', '.join(endings)}" if endings else ""
+        raise ConfigError(f"task {task}, {place}: expected files{kinds} in the folder, found none.")
+    return files
+
+
+def stamps(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Returns name, time of the last change and size of files: what tells a memory of them from what they hold now."""
+    found = ((str(file), file.stat()) for file in files)
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
+def read_texts(task: str, files: Sequence[Path], max_megabytes: int) -> list[str]:
+    """Returns the files' texts; line ends of Windows and old Macs become plain ones, a byte order mark goes.
+
+    Raises:
+        ConfigError: They are larger than allowed, cannot be read, are no UTF-8, or hold nothing.
+    """
+    size = sum(file.stat().st_size for file in files)
+    where = files[0] if len(files) == 1 else files[0].parent
+    if size > max_megabytes * MEGABYTE:
+        raise ConfigError(
+            f"task {task}, {where}: expected at most {max_megabytes} MB, which are held in memory by each worker, got "
+            f"{size / MEGABYTE:,.0f}. Take a part of the data (head -c {max_megabytes}M), or set "
+            f"task.{task}.max_megabytes higher."
+        )
+    texts = [_read_text(task, file) for file in files]
+    if not any(text.strip() for text in texts):
+        raise ConfigError(f"task {task}, {where}: expected text, found nothing but blanks. Choose another file.")
+    return texts
+
+
+def has_foreign_line_ends(files: Sequence[Path]) -> bool:
+    """Says whether a file has line ends that `read_texts` makes plain."""
+    return any(b"\r" in file.read_bytes() for file in files)
+
+
+def _read_text(task: str, file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"task {task}, {file}: expected a readable file, got {error.strerror}. Check its permissions."
+        ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"task {task}, {file}: expected text in UTF-8, got byte 0x{content[error.start]:02x} at place "
+            f"{error.start:,}. Convert it, for example with: iconv -f latin1 -t utf-8 OLD > NEW."
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)

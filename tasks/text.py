@@ -1,0 +1,232 @@
+"""Text: any file or folder in UTF-8, by characters or by words."""
+
+import collections
+import functools
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import ConfigError
+from archsearch.trials.metric import METRICS, Metric
+from archsearch.trials.ngram import ngram_accuracy, ngram_nll
+from archsearch.trials.problems import Split
+from archsearch.trials.task import Batch, HeldOut, Task
+from archsearch.trials.text_units import UNITS, UNKNOWN, split_units
+from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts, stamps
+from archsearch.trials.windows import count_whole_batches, in_streams, stream_batches, whole_batches
+
+MAX_SYMBOLS = {"characters": 256, "words": 10_000}
+NGRAM_ORDER = {"characters": 6, "words": 3}
+CHANCE_BATCH_SIZE = 1  # the n-grams read the text in one go
+
+
+@dataclass(frozen=True)
+class Text(Task):
+    """Predicts the next character, or the next word, of a text of your own.
+
+        file     to be or not to be
+        read     t o _ b e _ o r
+        predict  o _ b e _ o r _
+
+    The text is cut in time: training comes first, validation after it, the test part last, so that no position of one
+    part is in another. Each part is cut into `B` pieces of equal length, which are read in parallel; states are carried
+    from batch to batch. Every position is scored. A folder is its files, in the order of their names, one after the
+    other.
+
+    Words are runs of letters and digits; each other character that is no blank is a word of its own; the end of a line
+    is `<eos>`. The vocabulary is that of the training part: its `max_symbols` commonest; what else occurs is `<unk>`.
+    The ceiling is not known.
+
+    Attributes:
+        path: The file or folder.
+        unit: `characters` or `words`.
+        max_symbols: Size of the vocabulary at the most; 256 characters or 10,000 words if not given.
+        lower_case: Whether capitals are made small.
+        measures: The metric: `bits`, `perplexity`, `nll` or `accuracy`; bits of characters, perplexity of words if not
+            given.
+        validation_share: Of the whole text.
+        test_share: Likewise.
+        epoch: Training steps between two validations; once through the text, but 500 at the most, if not given.
+        max_megabytes: Larger data are refused.
+    """
+
+    places: ClassVar[tuple[str, ...]] = ("path", "max_megabytes")
+
+    path: str | None = None
+    unit: str = "characters"
+    max_symbols: int | None = None
+    lower_case: bool = False
+    measures: str | None = None
+    validation_share: float = 0.05
+    test_share: float = 0.05
+    epoch: int | None = None
+    max_megabytes: int = 200
+
+    def __post_init__(self) -> None:
+        """Checks the fields, but not yet the files.
+
+        Raises:
+            ConfigError: A field has a value that cannot work.
+        """
+        self.check_choice("unit", UNITS)
+        if self.measures is not None:
+            self.check_choice("measures", ("bits", "perplexity", "nll", "accuracy"))
+        for field in ("validation_share", "test_share"):
+            self.check_share(field)
+        for field, least in (("max_symbols", 2), ("epoch", 1)):
+            if getattr(self, field) is not None:
+                self.check_integer(field, least)
+        self.check_integer("max_megabytes", 1)
+
+    @property
+    def separator(self) -> str:  # type: ignore[override]  # it depends on the unit
+        """Stands between symbols when data are shown to people."""
+        return " " if self.unit == "words" else ""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The characters or words of the training part, the commonest first."""
+        return self._corpus.symbols
+
+    @property
+    def metric(self) -> Metric:
+        """Bits per character, perplexity of words, or what was chosen."""
+        return METRICS[self.measures or ("bits" if self.unit == "characters" else "perplexity")]
+
+    @property
+    def _corpus(self) -> "Corpus":
+        files = tuple(find_files(self.name, self.path))
+        limit = self.max_symbols or MAX_SYMBOLS[self.unit]
+        shares = (self.validation_share, self.test_share)
+        return _read(self.name, files, stamps(files), self.max_megabytes, self.unit, limit, self.lower_case, shares)
+
+    def content_digest(self) -> str:
+        """Identifies the text.
+
+        Raises:
+            ConfigError: It cannot be read or used.
+        """
+        return self._corpus.digest
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns what was replaced in the text."""
+        return self._corpus.notes
+
+    def epoch_steps(self, batch_size: int, unroll: int) -> int:
+        """Returns the number of training steps between two validations.
+
+        Raises:
+            ConfigError: A part of the text is too short for the batches.
+        """
+        for split in ("validation", "test"):
+            if len(self._corpus.parts[split]) < 2 * batch_size:
+                raise ConfigError(
+                    f"task {self.name}: expected at least two {self.unit} of the {split} part for each of "
+                    f"{batch_size} streams, got {len(self._corpus.parts[split])} in all. Take a longer text, a larger "
+                    f"task.{self.name}.{split}_share or a smaller recipe.batch_size."
+                )
+        num_batches = count_whole_batches(self.name, len(self._corpus.parts["training"]), batch_size, unroll)
+        return min(self.epoch or 500, num_batches)
+
+    def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:  # noqa: ARG002 - the text is what it is
+        """Yields the training part again and again, in whole batches."""
+        self.epoch_steps(batch_size, unroll)  # refuses a text shorter than one batch
+        yield from whole_batches(self._corpus.parts["training"], batch_size, unroll)
+
+    def held_out(self, split: HeldOut, batch_size: int, unroll: int) -> Iterator[Batch]:
+        """Yields a held-out part once; the last batch may have fewer steps."""
+        yield from stream_batches(in_streams(self._corpus.parts[split], batch_size), unroll)
+
+    def chance(self) -> float:
+        """Returns the metric on the validation part of the best n-gram, fitted on the training part."""
+        seen, asked = (in_streams(self._corpus.parts[split], CHANCE_BATCH_SIZE) for split in ("training", "validation"))
+        batches = (stream_batches(seen, len(seen)), stream_batches(asked, len(asked)), len(self.symbols))
+        order = NGRAM_ORDER[self.unit]
+        if self.metric.name == "accuracy":
+            return ngram_accuracy(*batches, order)
+        nats = ngram_nll(*batches, order)
+        return {"nll": nats, "bits": nats / math.log(2), "perplexity": math.exp(nats)}[self.metric.name]
+
+    def baselines(self) -> dict[str, float]:
+        """Returns what the best n-gram reaches."""
+        return {f"best n-gram up to {NGRAM_ORDER[self.unit]}": self.chance()}
+
+    def ceiling(self) -> float | None:
+        """Returns None: nobody knows."""
+        return None
+
+    def reader(self) -> dict[str, Any]:
+        """Returns what continuing a text needs."""
+        return {"kind": "text", "unit": self.unit, "lower_case": self.lower_case, "symbols": list(self.symbols)}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text in three parts.
+
+    Attributes:
+        symbols: The vocabulary.
+        parts: For each split, `[N]` numbers of its symbols.
+        digest: Identifies the content.
+        notes: What was replaced.
+    """
+
+    symbols: tuple[str, ...]
+    parts: dict[Split, NDArray[np.int64]]
+    digest: str
+    notes: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=2)
+def _read(
+    task: str,
+    files: tuple[Path, ...],
+    when: tuple[tuple[str, int, int], ...],  # noqa: ARG001 - part of what the memory is of
+    max_megabytes: int,
+    unit: str,
+    max_symbols: int,
+    lower_case: bool,
+    shares: tuple[float, float],
+) -> Corpus:
+    """Reads the files; kept in memory, as every trial asks for them."""
+    texts = read_texts(task, files, max_megabytes)
+    text = "\n".join(texts)
+    units = split_units(text, unit, lower_case)
+    num_validation, num_test = (int(len(units) * share) for share in shares)
+    ends = (len(units) - num_validation - num_test, len(units) - num_test, len(units))
+    pieces: dict[Split, list[str]] = {
+        "training": units[: ends[0]],
+        "validation": units[ends[0] : ends[1]],
+        "test": units[ends[1] :],
+    }
+    if min(len(piece) for piece in pieces.values()) < 2:
+        raise ConfigError(
+            f"task {task}, {files[0]}: expected a text long enough for three parts, got {len(units)} {unit}. "
+            "Take a longer one."
+        )
+    counts = collections.Counter(pieces["training"])
+    ordered = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
+    kept = [symbol for symbol in ordered if symbol != UNKNOWN][:max_symbols]
+    if len(kept) < 2:
+        raise ConfigError(f"task {task}, {files[0]}: expected at least two different {unit}, got {kept}.")
+    numbers = {symbol: number for number, symbol in enumerate(kept)}
+    notes = []
+    if has_foreign_line_ends(files):
+        notes.append(f"line ends of other systems below {files[0].parent} are read as plain ones")
+    for split, piece in pieces.items():
+        num_unknown = sum(symbol not in numbers for symbol in piece)
+        if num_unknown:
+            share = num_unknown / len(piece)
+            notes.append(f"{num_unknown:,} {unit} of the {split} part ({share:.2%}) are read as {UNKNOWN}")
+    symbols = (*kept, *([UNKNOWN] if any(UNKNOWN in note for note in notes) else []))
+    parts = {
+        split: np.fromiter((numbers.get(symbol, len(kept)) for symbol in piece), np.int64, len(piece))
+        for split, piece in pieces.items()
+    }
+    return Corpus(symbols, parts, hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16], tuple(notes))

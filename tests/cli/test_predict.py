@@ -1,0 +1,56 @@
+"""`predict` and `task check`: what they refuse. What they do is followed in tests/test_docs.py."""
+
+import math
+
+import pytest
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "waves.csv"
+    path.write_text("time,wave\n" + "".join(f"{t},{math.sin(t / 4):.4f}\n" for t in range(300)))
+    return path
+
+
+@pytest.fixture
+def trained(archsearch, table):
+    words = ("task=series", f"task.series.path={table}", "task.series.time=time", "task.series.window=8")
+    small = ("steps=20", "setting.max_parameters=2000", "setting.learning_rate=0.1")
+    assert archsearch("evaluate", "cell=gru", *words, *small, "save=gru.safetensors").code == 0
+    return "gru.safetensors"
+
+
+def test_a_forecast_and_what_it_needs(archsearch, trained, table, tmp_path):
+    done = archsearch("predict", f"model={trained}", f"input={table}", "out=forecast.csv")
+    assert done.code == 0
+    assert "step,wave,wave (persistence)" in done.out
+    assert "persistence 0." in done.out
+    assert "step,wave" in (tmp_path / "forecast.csv").read_text()
+    short = tmp_path / "short.csv"
+    short.write_text("time,wave\n1,2\n")
+    for words, message in (
+        ((f"input={short}",), "expected the 8 whole rows that the model reads, got 1"),
+        (("prompt=once",), "expected a model that continues texts, got a model of kind 'series'"),
+        ((), "expected input=FILE.csv for a forecast or prompt"),
+    ):
+        refused = archsearch("predict", f"model={trained}", *words)
+        assert refused.code == 2
+        assert message in refused.err
+
+
+def test_no_model(archsearch, tmp_path):
+    missing = archsearch("predict", "model=nowhere.safetensors", "prompt=a")
+    assert (missing.code, "expected a safetensors file" in missing.err) == (2, True)
+
+
+def test_task_check_wants_a_task_and_says_what_is_wrong_with_its_file(archsearch):
+    assert "expected task=…, got none" in archsearch("task", "check").err
+    refused = archsearch("task", "check", "task=text", "task.text.path=nowhere.txt")
+    assert refused.code == 2
+    assert "expected a file or a folder, found none" in refused.err
+
+
+def test_a_folder_of_tasks_that_is_none(archsearch):
+    refused = archsearch("task", "check", "--config-dir", "nowhere", "task=xml")
+    assert refused.code == 2
+    assert "--config-dir: expected a folder with task/NAME.yaml, got 'nowhere'" in refused.err

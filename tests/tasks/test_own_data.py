@@ -1,0 +1,252 @@
+"""Files that people bring: what is repaired is said, what cannot be used is refused, and no part knows another."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archsearch.errors import ConfigError
+from archsearch.tasks.labelled import Labelled
+from archsearch.tasks.series import Series
+from archsearch.tasks.text import Text
+from archsearch.trials.problems import split_of
+from archsearch.trials.text_units import split_units
+
+SPLITS = ("training", "validation", "test")
+IN_A_FOLDER = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def write(folder: Path, name: str, content: str | bytes) -> str:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def rows(count: int, value=lambda t: math.sin(t / 5)) -> str:
+    return "time,wave\n" + "".join(f"{t},{value(t)}\n" for t in range(count))
+
+
+# what cannot be used
+
+TEXT_FAULTS = {
+    "empty file": (b"", "found nothing but blanks"),
+    "one symbol": (
+        b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "at least two different characters",
+    ),
+    "too short": (b"one short line\n", "long enough for three parts, got 15 characters"),
+    "wrong encoding": ("über alles\n".encode("latin1") * 50, "in UTF-8, got byte 0xfc at place 0"),
+}
+
+
+@pytest.mark.parametrize("fault", TEXT_FAULTS)
+def test_texts_that_cannot_be_used(fault, tmp_path):
+    content, message = TEXT_FAULTS[fault]
+    with pytest.raises(ConfigError, match=message):
+        Text("text", path=write(tmp_path, "text.txt", content)).symbols  # noqa: B018 - reading is what is tested
+
+
+def test_a_file_of_two_gigabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "huge.txt"
+    with path.open("wb") as file:
+        file.truncate(2 * 2**30)
+    with pytest.raises(ConfigError, match="at most 200 MB, which are held in memory by each worker, got 2,048"):
+        Text("text", path=str(path)).digest  # noqa: B018
+
+
+@pytest.mark.parametrize("path", [None, "nowhere.txt"])
+def test_no_file(path):
+    with pytest.raises(ConfigError, match="expected a file or a folder"):
+        Text("text", path=path).digest  # noqa: B018
+
+
+def test_a_text_too_short_for_the_batches(tmp_path):
+    task = Text("text", path=write(tmp_path, "text.txt", "to be or not to be, that is the question. " * 8))
+    with pytest.raises(ConfigError, match="at least two characters of the validation part for each of 20 streams"):
+        task.epoch_steps(20, 35)
+
+
+SERIES_FAULTS = {
+    "empty file": ("", {}, "nothing but blanks"),
+    "no rows": ("time,wave\n", {}, "expected rows below the column names"),
+    "one row": (rows(1), {}, "expected at least 5 rows, window and horizon together"),
+    "no such column": (rows(200), {"targets": ["wind"]}, "which has time, wave; got 'wind'"),
+    "no such time": (rows(200), {"time": "when"}, "which has time, wave; got 'when'"),
+    "text among numbers": (rows(200, lambda t: "n/v" if t == 7 else t % 3), {}, "got 'n/v' in line 9 and 0 more"),
+    "all missing": (rows(200, lambda _: ""), {}, "all cells are missing"),
+    "constant": (rows(200, lambda _: 3), {}, "expected a target that changes, got 'wave', which is 3"),
+    "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
+    "no time at all": (rows(200).replace("\n9,", "\nnoon,"), {}, "got 'noon' in line 11"),
+    "window longer than the data": (rows(200), {"window": 150}, "expected at least 151 rows"),
+    "no table": ('a,b\n1,2\n"1,2\n', {}, "does not parse"),
+}
+
+
+@pytest.mark.parametrize("fault", SERIES_FAULTS)
+def test_tables_that_cannot_be_used(fault, tmp_path):
+    content, fields, message = SERIES_FAULTS[fault]
+    fields = {"time": "time", "window": 4, **fields}
+    with pytest.raises(ConfigError, match=message):
+        Series("series", path=write(tmp_path, "series.csv", content), **fields).digest  # noqa: B018
+
+
+def labelled_lines(count: int = 300) -> list[str]:
+    return [json.dumps({"sequence": f"{n:b}", "label": n % 2}) for n in range(count)]
+
+
+def foreign_label() -> list[str]:
+    held_out = next(n for n in range(300) if split_of(json.dumps(list(f"{n:b}")).encode()) == "test")
+    lines = labelled_lines()
+    lines[held_out] = json.dumps({"sequence": f"{held_out:b}", "label": "rare"})
+    return lines
+
+
+LABELLED_FAULTS = {
+    "label in the test part only": (foreign_label(), "got 'rare' in the test part only"),
+    "no object": ([*labelled_lines(), "[1, 2"], "line 301: expected an object with 'sequence' and 'label'"),
+    "no label": ([*labelled_lines(), '{"sequence": "01"}'], "line 301: expected an object"),
+    "one label": ([line[:-2] + "0}" for line in labelled_lines()], "at least two different labels, got ['0']"),
+    "labels of another number": (['{"sequence": "abc", "label": [1, 2]}'], "a label for each of 3 steps, got 2"),
+    "too few": (labelled_lines(2), "expected sequences for all three parts"),
+}
+
+
+@pytest.mark.parametrize("fault", LABELLED_FAULTS)
+def test_sequences_that_cannot_be_used(fault, tmp_path):
+    lines, message = LABELLED_FAULTS[fault]
+    with pytest.raises(ConfigError) as caught:
+        Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines))).digest  # noqa: B018
+    assert message in str(caught.value)
+
+
+# what is repaired, and said
+
+
+def test_line_ends_of_windows(tmp_path):
+    plain = write(tmp_path, "plain.txt", "to be or\nnot to be\n" * 40)
+    windows = write(tmp_path, "windows.txt", "to be or\r\nnot to be\r\n" * 40)
+    mine, theirs = Text("text", path=plain), Text("text", path=windows)
+    assert theirs.digest == mine.digest
+    assert "line ends of other systems" in theirs.notes()[0]
+    assert mine.notes() == ()
+    table = Series("series", path=write(tmp_path, "w.csv", rows(200).replace("\n", "\r\n")), time="time", window=4)
+    assert table.digest == Series("series", path=write(tmp_path, "p.csv", rows(200)), time="time", window=4).digest
+
+
+def test_what_training_never_saw_is_unknown(tmp_path):
+    task = Text("text", path=write(tmp_path, "text.txt", "abc" * 100 + "xyz" * 10))
+    assert task.symbols == ("a", "b", "c", "<unk>")
+    assert any("characters of the test part (100.00%) are read as <unk>" in note for note in task.notes())
+
+
+def test_rows_out_of_order_are_sorted(tmp_path):
+    lines = rows(200).splitlines()
+    mixed = "\n".join([lines[0], *reversed(lines[1:])])
+    task = Series("series", path=write(tmp_path, "mixed.csv", mixed), time="time", window=4)
+    assert task.digest == Series("series", path=write(tmp_path, "plain.csv", rows(200)), time="time", window=4).digest
+    assert "were not in the order of time" in task.notes()[0]
+
+
+def test_missing_values_are_filled_from_the_past_and_never_scored(tmp_path):
+    content = rows(200, lambda t: "" if t in (0, 1, 50) else t % 7)
+    task = Series("series", path=write(tmp_path, "series.csv", content), window=4, targets=["wave"])
+    assert task.notes() == (
+        "the first 2 rows are left out: some column has no value up to there",
+        "1 missing values of 'wave' are read as the last ones before; none is scored",
+    )
+    table = task._table
+    assert table.values[48] == table.values[47]
+    assert not table.observed[48]
+    for batch in (batch for _, batch in zip(range(20), task.training(1, 8, 1), strict=False)):
+        assert np.isfinite(batch.inputs).all()
+
+
+def test_sequences_without_length_are_left_out(tmp_path):
+    lines = [*labelled_lines(), '{"sequence": "", "label": 0}', '{"sequence": [], "label": 0}']
+    task = Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines)))
+    assert "2 sequences of length zero are left out" in task.notes()
+
+
+def test_labels_of_a_csv_and_numbers_of_json_lines(tmp_path):
+    lines = ["text,kind"] + [f"{n:b},{'odd' if n % 2 else 'even'}" for n in range(300)]
+    task = Labelled("labelled", path=write(tmp_path, "data.csv", "\n".join(lines)), sequence="text", label="kind")
+    assert (task.labels, set(task.symbols)) == (("even", "odd"), {"0", "1"})
+    example = task.examples("training")[3]
+    assert example.scored.tolist() == [False] * (len(example) - 1) + [True]
+    records = [json.dumps({"sequence": [[n / 7, 1.0], [n / 9, 1.0]], "label": [n % 2, 1]}) for n in range(300)]
+    numbers = Labelled("labelled", path=write(tmp_path, "numbers.jsonl", "\n".join(records)))
+    assert (numbers.symbols, numbers.interface.input_size) == ((), 2)
+    assert numbers.examples("test")[0].scored.all()
+    assert "1 of 2 numbers are constant in the training sequences" in numbers.notes()
+
+
+# no part knows another
+
+
+@IN_A_FOLDER
+@given(text=st.text(alphabet="abcdef \n", min_size=200, max_size=600), unit=st.sampled_from(["characters", "words"]))
+def test_parts_of_a_text_are_its_pieces_in_time(tmp_path, text, unit):
+    """Training, validation and test, one after the other, are the whole text: nothing is in two parts."""
+    task = Text("text", path=write(tmp_path, "text.txt", text), unit=unit, validation_share=0.2, test_share=0.2)
+    try:
+        symbols = task.symbols
+    except ConfigError:
+        return  # blanks only, or but one word
+    parts = [task._corpus.parts[split] for split in SPLITS]
+    together = [symbols[number] for part in parts for number in part]
+    assert all(len(part) >= 2 for part in parts)
+    expected = split_units(text, unit, False)
+    assert len(together) == len(expected)
+    assert all(mine in (theirs, "<unk>") for mine, theirs in zip(together, expected, strict=True))
+    assert set(together[: len(parts[0])]) <= set(symbols) - {"<unk>"}
+
+
+@IN_A_FOLDER
+@given(
+    count=st.integers(60, 400),
+    window=st.integers(1, 12),
+    horizon=st.integers(1, 5),
+    seed=st.integers(0, 9),
+)
+def test_no_window_reads_or_asks_for_a_row_of_another_part(tmp_path, count, window, horizon, seed):
+    """Every row's value is its number, so that what a batch holds tells which rows it has seen."""
+    path = write(tmp_path, "series.csv", "row\n" + "".join(f"{t}\n" for t in range(count)))
+    task = Series("series", path=path, window=window, horizon=horizon)
+    try:
+        table = task._table
+    except ConfigError:
+        return  # too short
+    seen = {split: set() for split in SPLITS}
+    for split in SPLITS:
+        batches = task.training(seed, 30, 1) if split == "training" else task.held_out(split, 30, 1)
+        for _, batch in zip(range(10), batches, strict=False):
+            read = batch.inputs[..., 0]
+            asked = read[..., None] + batch.targets
+            for values in (read, asked):
+                numbers = np.rint(values.astype(np.float64) * table.scales[0] + table.means[0]).astype(int)
+                seen[split].update(numbers.ravel().tolist())
+    for split in SPLITS:
+        assert seen[split] <= set(task.rows_of(split))
+    gap = window + horizon
+    assert task.rows_of("validation").start - task.rows_of("training").stop == gap
+    assert task.rows_of("test").start - task.rows_of("validation").stop == gap
+    learned = np.arange(count)[task.rows_of("training").start : task.rows_of("training").stop]
+    assert table.means[0] == pytest.approx(learned.mean())
+
+
+@IN_A_FOLDER
+@given(texts=st.lists(st.text(alphabet="01", min_size=1, max_size=9), min_size=120, max_size=200))
+def test_equal_sequences_are_in_one_part(tmp_path, texts):
+    lines = [json.dumps({"sequence": text, "label": text.count("1") % 2}) for text in texts]
+    try:
+        task = Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines)))
+        identities = {split: {example.identity for example in task.examples(split)} for split in SPLITS}
+    except ConfigError:
+        return  # a part without a sequence, or a label that training lacks
+    assert not identities["training"] & (identities["validation"] | identities["test"])
+    assert not identities["validation"] & identities["test"]
+    assert sum(len(task.examples(split)) for split in SPLITS) == len(texts)
