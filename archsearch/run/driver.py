@@ -109,7 +109,7 @@ def drive(
     failures = RepeatedFailure(execution.max_equal_failures)
     try:
         while True:
-            answers.answer_recorded()
+            may_ask_for_more = answers.answer_recorded()
             consumed = evolution.take_consumed()
             keeper.add_steps(consumed)
             for outcome in consumed:
@@ -121,6 +121,8 @@ def drive(
             if interrupts.has_come:
                 _finish_in_flight(executor, answers, num_in_flight, execution.grace_seconds)
                 raise KeyboardInterrupt
+            if may_ask_for_more:  # steps are taken in between: a long journal's would fill the memory
+                continue
             while answers.waiting and num_in_flight < executor.num_slots:
                 executor.submit(answers.next_waiting())
                 num_in_flight += 1
@@ -160,9 +162,14 @@ class _Answers:
         """Returns the trial to be computed next."""
         return heapq.heappop(self.waiting)[-1]
 
-    def answer_recorded(self) -> None:
-        """Hands the search what needs no computing, as long as it asks for more; the rest is queued."""
-        while asked := self._evolution.ask():
+    def answer_recorded(self) -> bool:
+        """Hands the search what needs no computing of all that it asks for now; the rest is queued.
+
+        Returns:
+            Whether it asked for anything: then it may ask for more.
+        """
+        asked = self._evolution.ask()
+        if asked:
             verdicts = self._quarantine.verdicts([trial for _, trial in asked])
             for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
                 result = self._journal.result(trial.key, curves=False)
@@ -174,6 +181,7 @@ class _Answers:
                     self.tell_computed([(trial, verdict)])
                 else:
                     heapq.heappush(self.waiting, (step, order, trial))
+        return bool(asked)
 
     def tell_computed(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
         """Keeps new results and hands them in."""
