@@ -37,7 +37,7 @@ def test_without_a_command_the_overview_is_shown_and_it_is_an_error(archsearch):
 def test_help_of_a_command_has_examples_and_settings(name, archsearch):
     outcome = archsearch(name, "--help")
     assert outcome.code == 0
-    assert 2 <= len(COMMANDS[name].examples) <= 4
+    assert 2 <= len(COMMANDS[name].examples) <= 6
     for example in COMMANDS[name].examples:
         assert example in outcome.out
     assert settings_text(name) in outcome.out
