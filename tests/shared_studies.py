@@ -7,7 +7,7 @@ from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan, uni
 
 from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
-from archsearch.run.reading import Run
+from archsearch.run.reading import Run, load_run
 from archsearch.run.session import run_search
 from archsearch.studies.confirm import ConfirmationPlan
 from archsearch.studies.contestants import choose_contestants
@@ -62,7 +62,8 @@ def noisy(trial: Trial) -> float:
 def simulated_run(path: Path) -> Run:
     """Runs a simulated search that finds something."""
     path.mkdir()
-    return run_search(PLAN, RunFolder(path), SimulatedEvaluator(), 0, SilentObserver())
+    run_search(PLAN, RunFolder(path), SimulatedEvaluator(), 0, SilentObserver())
+    return load_run(path)
 
 
 def confirmation_plan(run: Run, top: int = 3, num_settings: int = 4, num_seeds: int = 3) -> ConfirmationPlan:

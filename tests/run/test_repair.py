@@ -93,7 +93,7 @@ def test_damage_is_an_error_that_names_the_repair_or_does_no_harm(whole, folder,
 
 def test_a_search_never_goes_on_from_a_damaged_journal(folder):
     data = bytearray(folder.journal_path.read_bytes())
-    at = data.index(b'"accuracy": 0.') + len(b'"accuracy": 0.')
+    at = data.index(b'"value": 0.') + len(b'"value": 0.')
     data[at] = ord("9") if data[at] != ord("9") else ord("1")
     folder.journal_path.write_bytes(data)
     with pytest.raises(FileFormatError, match=r"the row is not what was written.*archsearch repair run="):

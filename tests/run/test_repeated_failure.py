@@ -13,7 +13,7 @@ SETTING = Setting(1.0, 0.5, 5.0, 1, 1000)
 
 def see(failures: RepeatedFailure, *entries: tuple[str, Status, str]) -> None:
     examined = tuple(
-        Examined(f"key-{index}", cell, "task", SETTING, TrialResult(status, None, error=error))
+        Examined(f"key-{index}", cell, "task", SETTING, TrialResult(status, None, error=error), 100)
         for index, (cell, status, error) in enumerate(entries)
     )
     failures.see(StepOutcome(1, "propose", (), "task", examined))

@@ -90,8 +90,8 @@ def test_ceiling_is_one():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_digits": 0}, "task arithmetic, max_digits: expected an integer of at least 1, got 0. Set task.arith"),
-        ({"max_distractors": -1}, "max_distractors: expected an integer of at least 0, got -1"),
+        ({"max_digits": 0}, "task arithmetic, max_digits: expected an integer from 1 to 1000, got 0. Set task.arith"),
+        ({"max_distractors": -1}, "max_distractors: expected an integer from 0 to 100, got -1"),
         ({"max_digits": 2.5}, "max_digits: expected an integer"),
         ({"validation_size": 0}, "validation_size"),
         ({"epoch": 0}, "epoch"),

@@ -47,7 +47,7 @@ def test_chance_is_about_one_letter_in_26():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"num_symbols": 0}, "num_symbols: expected an integer of at least 1, got 0"),
+        ({"num_symbols": 0}, "num_symbols: expected an integer from 1 to 1000, got 0"),
         ({"num_letters": 27}, "num_letters: expected an integer from 2 to 26, got 27"),
         ({"num_letters": "many"}, "got 'many'"),
         ({"epoch": True}, "epoch: expected an integer"),
