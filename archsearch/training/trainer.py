@@ -119,7 +119,7 @@ class Trainer:
             TimeLimitError: The deadline has passed.
         """
         epoch_steps = self._epoch_steps
-        if self._has_ended():
+        if self.curve and self._has_ended():  # goes on from where another training stood
             return
         while self.steps < max_steps:
             self._deadline.check()
