@@ -241,7 +241,10 @@ def journal(rng: random.Random) -> None:
                 )
                 rows = connection.execute(f"SELECT {column} FROM {table}").fetchall()  # noqa: S608 - our own names
                 text = rng.choice(rows)[0]
-                value = changed(rng, json.loads(text)) if text[:1] in "[{" else hostile_value(rng)
+                try:
+                    value = changed(rng, json.loads(text))
+                except ValueError:  # plain text, or garbled a moment ago
+                    value = hostile_value(rng)
                 new = json.dumps(value) if rng.random() < 0.8 else garbled(rng, text)
                 bindable = new.encode("utf-8", "replace").decode()
                 update = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 - as above

@@ -33,7 +33,7 @@ def build_object(entry: Mapping[str, Any], base: type[T], where: str, **given: o
     Raises:
         ConfigError: The target is no such class, a field is unknown or missing, or the class refuses a value.
     """
-    cls = _resolve(entry[TARGET], base, where)
+    cls = _resolve(entry.get(TARGET), base, where)
     values = {key: value for key, value in entry.items() if key != TARGET}
     settable = tuple(field.name for field in fields(cls) if field.init and field.name not in given)  # type: ignore[arg-type]
     for key in values:

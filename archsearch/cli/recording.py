@@ -18,10 +18,17 @@ def recorded_folders(root: Section) -> list[str]:
     if "recorded" not in root:
         return []
     value = root.values["recorded"]
-    if isinstance(value, str) and not Path(value).is_dir():
+    if isinstance(value, str) and not _is_folder(value):
         value = value.removeprefix("[").removesuffix("]").split(",")
     paths = Section({"recorded": value if isinstance(value, list) else [value]}).texts("recorded")
     return [str(Path(path.strip("'\" ")).expanduser().absolute()) for path in dict.fromkeys(paths)]
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # too long, or a null character
+        return False
 
 
 def with_recorded(planned: "PlannedSearch", own: Path | None = None, *, must_be_there: bool = True) -> "PlannedSearch":

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
@@ -269,6 +270,9 @@ def read_journal(folder: RunFolder, journal: Journal, *, curves: bool = True) ->
         outcomes = tuple(StepOutcome.from_record(record, examined) for record in records)
     except FileFormatError as error:
         raise damaged(folder.journal_path, error) from error
+    keys = Counter(entry.key for outcome in outcomes for entry in outcome.examined)
+    if keys and max(keys.values()) > 1:
+        raise damaged(folder.journal_path, f"trial {keys.most_common(1)[0][0]} is consumed twice")
     try:
         tasks = tuple(json.loads(journal.about("tasks") or "[]"))
         list_size = int(journal.about("list_size") or "")

@@ -72,7 +72,7 @@ def _look_into(path: Path, plan: SearchPlan, own: Path | None) -> Found:
                 counts[fits and trial.result.status in DETERMINED] += 1
         finally:
             journal.close()
-    except ArchSearchError as error:
+    except (ArchSearchError, OSError, ValueError) as error:  # the last two where it is no path that can be
         raise ConfigError(f"recorded: {error} Name the folders of whole runs, or leave recorded out.") from error
     return Found(path, counts.total(), counts[True])
 
