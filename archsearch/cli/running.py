@@ -179,8 +179,9 @@ def _late_after_first_trial(observer: Observer, folder: RunFolder) -> Iterator[O
         raise
     except ArchSearchError as error:
         if noting.has_trained:
+            what = str(error).removesuffix(".")
             go_on = f"Once its cause is gone, the run goes on from what is kept: {resume_command(folder)}"
-            raise LateError(f"{error} {go_on}") from error
+            raise LateError(f"{what}. {go_on}") from error
         raise
 
 

@@ -200,7 +200,8 @@ def test_what_fails_after_the_first_trial_has_another_code(archsearch, tiny_word
     monkeypatch.setattr(running, "run_search", fails_late)
     outcome = archsearch("search", *tiny_words)
     assert outcome.code == 1
-    assert outcome.err == "archsearch: the disk is full\n"
+    assert outcome.err.startswith("archsearch: the disk is full. Once its cause is gone, the run goes on")
+    assert outcome.err.endswith("resume run=results/smoke-1\n")
 
 
 def test_stopped_run_says_how_to_go_on(archsearch, tiny_words, monkeypatch):
