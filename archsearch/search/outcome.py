@@ -168,9 +168,13 @@ def _check_names(cell: Mapping[str, Any]) -> None:
     Raises:
         ValueError: A digest or a name is none.
     """
-    for digest in (cell["digest"], cell["parent"]):
-        if digest and not is_digest(digest):
+    if not all(isinstance(cell[field], str) for field in ("digest", "parent", "name", "graph")):
+        raise ValueError("a field of a cell is no text")
+    for digest in (cell["digest"], *([cell["parent"]] if cell["parent"] else [])):
+        if not is_digest(digest):
             raise ValueError(f"{str(digest)[:80]!a} is no cell's id")
+    if not isinstance(cell["transformations"], list) or not all(isinstance(t, str) for t in cell["transformations"]):
+        raise ValueError("transformations are no list of names")
     if len(cell["name"]) > MAX_NAME or not cell["name"].isprintable():
         raise ValueError(f"{cell['name'][:80]!a} is no name of a cell")
 
