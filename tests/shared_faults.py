@@ -106,8 +106,12 @@ def marked_processes(mark: str) -> dict[int, str]:
     return {pid: command for pid, command in found.items() if command}  # a zombie has none
 
 
-def await_no_process(mark: str, seconds: float = 60.0) -> dict[int, str]:
-    """Returns the processes with the mark that are still there after the time."""
+def await_no_process(mark: str, seconds: float = 180.0) -> dict[int, str]:
+    """Returns the processes with the mark that are still there after the time.
+
+    Of a Ray whose driver was killed, two agents may look for the rest for a minute, which is Ray's own time limit, and
+    end only then.
+    """
     end = time.monotonic() + seconds
     while (left := marked_processes(mark)) and time.monotonic() < end:
         time.sleep(0.05)
