@@ -44,6 +44,19 @@ class Minibatch:
         return self.inputs.shape[1]
 
 
+def check_range(symbols: Tensor, num_symbols: int) -> None:
+    """Checks numbers of symbols or classes, for code that reads and writes wherever they tell it to.
+
+    Raises:
+        IndexError: One is none.
+    """
+    if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < num_symbols:
+        raise IndexError(
+            f"expected symbols from 0 to {num_symbols - 1}, got some from {int(symbols.min())} to "
+            f"{int(symbols.max())}; the task's data do not fit its vocabulary"
+        )
+
+
 def _plain(array: NDArray[np.number]) -> NDArray[np.number]:
     """Returns an array in memory order, of int64 or float32."""
     return np.ascontiguousarray(array, np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)
