@@ -9,7 +9,7 @@ from torch import Tensor
 
 from archsearch.compiler.cell_weights import tensors_by_name, weights_per_layer
 from archsearch.compiler.program import CellProgram
-from archsearch.compiler.vectorized.layer_pass import parameter_order
+from archsearch.compiler.vectorized.planning import parameter_order
 from archsearch.training.model import SequenceModel
 from archsearch.trials.interface import Interface
 

@@ -20,7 +20,10 @@ from archsearch.trials.interface import Interface
 
 @dataclass(frozen=True)
 class Layers:
-    """The passes of all layers for minibatches of one shape, the lowest first."""
+    """The passes of all layers for minibatches of one shape, the lowest first.
+
+    Each reads its inputs where the one below wrote its outputs, and so with their gradients.
+    """
 
     passes: tuple[PopulationPass, ...]
 
@@ -52,8 +55,6 @@ class Layers:
             carried: From one minibatch to the next.
         """
         for level, layer in enumerate(self.passes):
-            if level:
-                layer.inputs.copy_(self.passes[level - 1].outputs)
             states = carried.of(level, layer)
             for name, before in layer.before.items():
                 before.copy_(torch.where(fresh, 0.0, states[name]))
@@ -63,10 +64,8 @@ class Layers:
 
     def backward(self) -> None:
         """Runs all layers backward from `d_outputs`, down to `d_inputs`."""
-        for level in range(len(self.passes) - 1, -1, -1):
-            self.passes[level].backward()
-            if level:
-                self.passes[level - 1].d_outputs.copy_(self.passes[level].d_inputs)
+        for layer in reversed(self.passes):
+            layer.backward()
 
 
 class CarriedStates:
@@ -126,8 +125,7 @@ class PopulationModel:
         """Returns the passes for minibatches of a shape; they live as long as somebody holds them."""
         layers = self._by_shape.get(shape)
         if layers is None:
-            passes = [PopulationPass(self._program, *of, *shape, kernels=self._kernels) for of in self._layers]
-            layers = self._by_shape[shape] = Layers(tuple(passes))
+            layers = self._by_shape[shape] = self._make_layers(shape)
         return layers
 
     def fresh(self, starts: Tensor) -> Tensor:
@@ -135,3 +133,25 @@ class PopulationModel:
         fresh = starts[:, None, None]
         padding = self.weights.is_padding
         return fresh if padding is None else fresh | padding[:, None]
+
+    def _make_layers(self, shape: Shape) -> Layers:
+        values, hidden_size = self.weights.values, self.weights.hidden_size
+        passes: list[PopulationPass] = []
+        for weights, gradients in self._layers:
+            below = passes[-1] if passes else None
+            passes.append(
+                PopulationPass(
+                    self._program,
+                    weights,
+                    gradients,
+                    *shape,
+                    hidden_size,
+                    hidden_size,
+                    len(values),
+                    kernels=self._kernels,
+                    inputs=None if below is None else below.outputs,
+                    d_inputs=None if below is None else below.d_outputs,
+                    like=values,
+                )
+            )
+        return Layers(tuple(passes))

@@ -9,16 +9,6 @@ from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.program import CellProgram
 
 
-def parameter_order(program: CellProgram) -> tuple[str, ...]:
-    """Returns the names of a layer's tensors in the order in which they should lie in memory."""
-    names: list[str] = []
-    for spec in program.parameters:
-        names.append(f"{spec.name}.weight")
-        if spec.bias:
-            names.append(f"{spec.name}.bias")
-    return tuple(names)
-
-
 class PopulationPass:
     """Forward and backward pass of one layer for `P` members, in memory that stays.
 
@@ -32,15 +22,22 @@ class PopulationPass:
         gradients: Mapping[str, Tensor],
         num_steps: int,
         batch_size: int,
+        input_size: int,
+        hidden_size: int,
+        num_members: int,
         *,
         kernels: str = "torch",  # noqa: ARG002 - one way is slow enough
+        inputs: Tensor | None = None,
+        d_inputs: Tensor | None = None,
+        like: Tensor | None = None,
     ) -> None:
         self._program, self._weights, self._gradients = program, weights, gradients
-        like = next(iter(weights.values()))
-        num_members, hidden_size = like.shape[:2]
+        like = next(iter(weights.values())) if like is None else like
         self._run = Interpreter(program)
-        shape = (num_members, num_steps, batch_size, hidden_size)
-        self.inputs, self.d_inputs, self.outputs, self.d_outputs = (like.new_zeros(shape) for _ in range(4))
+        shape = (num_members, num_steps, batch_size)
+        self.inputs = like.new_zeros(*shape, input_size) if inputs is None else inputs
+        self.d_inputs = like.new_zeros(*shape, input_size) if d_inputs is None else d_inputs
+        self.outputs, self.d_outputs = (like.new_zeros(*shape, hidden_size) for _ in range(2))
         state = (num_members, batch_size, hidden_size)
         self.before = {name: like.new_zeros(state) for name in program.states}
         self.after = {name: like.new_zeros(state) for name in program.states}
