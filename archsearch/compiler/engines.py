@@ -61,7 +61,12 @@ class FastestEngine:
             return self._interpreter(x, states, parameters)
 
 
-ENGINES: dict[str, Callable[[CellProgram], Unroll]] = {"interpreter": Interpreter, "native": NativeEngine}
+ENGINES: dict[str, Callable[[CellProgram], Unroll]] = {
+    "interpreter": Interpreter,
+    "native": NativeEngine,
+    "vectorized": Interpreter,  # a single layer: there is nothing to lay side by side
+    "cuda": Interpreter,
+}
 
 
 def choose_engine(name: str) -> str:
@@ -76,6 +81,8 @@ def choose_engine(name: str) -> str:
         raise ConfigError(f"engine {name!r} is not known. Expected one of: auto, {', '.join(ENGINES)}.")
     if name == "native":
         check_native()
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("engine cuda: torch finds no GPU here. Use engine=native, or a machine with one.")
     return name
 
 
@@ -121,10 +128,8 @@ def check_precision(name: str, precision: str) -> None:
     if precision not in ("full", "float32", "float64", "bfloat16"):
         raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16.")
     if precision == "bfloat16":
-        if name == "interpreter":
-            raise ConfigError(
-                "engine interpreter: it has no precision=bfloat16. Use engine=native or precision=float32."
-            )
+        if name in ("interpreter", "vectorized", "cuda"):
+            raise ConfigError(f"engine {name}: it has no precision=bfloat16. Use engine=native or precision=float32.")
         check_native(precision)
 
 

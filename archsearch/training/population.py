@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archsearch.compiler.lower import lower
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.training.minibatch import Minibatch
+from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.population_data import NUM_ABREAST, Chunk, Chunks, Shape
 from archsearch.training.population_layout import PopulationWeights
@@ -277,8 +277,7 @@ class PopulationTrainer:
         return Chunks(streams, self._interface, self._dtype, self._place.step_multiple)
 
     def _validation_chunks(self) -> list[Chunk]:
-        batches = self._task.held_out("validation", self._recipe.batch_size, self._recipe.unroll)
-        chunks, found = self._read([map(Minibatch.from_batch, batches)]), []
+        chunks, found = self._read([held_out_minibatches(self._task, "validation", self._recipe)]), []
         while (chunk := chunks.take(NUM_ABREAST)) is not None:
             found.append(chunk)
         return found
