@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
+from archsearch.compiler.blocks import Member
 from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.program import PEEPHOLE, Instruction
@@ -76,11 +77,11 @@ class BackwardWriter:
             if not isinstance(item, Multiplication):
                 continue
             operand = self._storage.value(item.products.operand)
-            for gradient, parameters in self._side_by_side(item):
+            for gradient, parameters in self._side_by_side(item.products.members):
                 endings.append(WeightGradient(gradient, operand, parameters))
-            for member in item.products.members:
-                if specs[member.parameter].bias:
-                    endings.append(VectorGradient(self._storage.gradients[member.result], f"{member.parameter}.bias"))
+            biased = [member for member in item.products.members if specs[member.parameter].bias]
+            for gradient, parameters in self._side_by_side(biased):
+                endings.append(VectorGradient(gradient, tuple(f"{name}.bias" for name in parameters)))
         projected = self._stages.plan.projects
         if projected is not None and self._is_projected:
             gradient = self._storage.gradients[projected]
@@ -103,15 +104,15 @@ class BackwardWriter:
             result = self._storage.gradients[INPUT]
         else:
             result = self._product_parts[operand].pop()
-        for gradient, parameters in self._side_by_side(item):
+        for gradient, parameters in self._side_by_side(item.products.members):
             is_first = result not in self._written
             self._written.add(result)
             yield Product(item.region, gradient, parameters, result, is_backward=True, accumulates=not is_first)
 
-    def _side_by_side(self, item: Multiplication) -> list[tuple[Place, tuple[str, ...]]]:
-        """Returns the members of a product in groups whose gradients lie side by side, each with its first one."""
+    def _side_by_side(self, members: Iterable[Member]) -> list[tuple[Place, tuple[str, ...]]]:
+        """Returns members of a product in groups whose gradients lie side by side, each with its first one."""
         groups: list[tuple[Place, tuple[str, ...]]] = []
-        for member in item.products.members:
+        for member in members:
             place = self._storage.gradients[member.result]
             if groups:
                 first, parameters = groups[-1]
@@ -172,7 +173,7 @@ class BackwardWriter:
         place = Place(self._storage.add(f"d_{pack}", "whole"))
         writer.store(place, part)
         [parameter] = self._stages.plan.program.members[pack]
-        self._vectors.append(VectorGradient(place, f"{parameter}.weight"))
+        self._vectors.append(VectorGradient(place, (f"{parameter}.weight",)))
 
     def _contribute(self, writer: KernelWriter, name: str, terms: list[str]) -> None:
         """Adds to the gradient of a value that another kernel computes."""

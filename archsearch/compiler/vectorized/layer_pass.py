@@ -1,14 +1,17 @@
 """The passes of one layer for a population, in memory that stays, so that a graph of them can be replayed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.program import CellProgram
+from archsearch.compiler.vectorized.fusion import Fused, Timed, fuse, results_of, row_of
 from archsearch.compiler.vectorized.planning import plan_passes
 from archsearch.compiler.vectorized.torch_kernels import torch_kernel
+from archsearch.compiler.vectorized.triton_kernels import Factor, launch_of
 from archsearch.compiler.vectorized.work import (
     Ending,
     Kernel,
@@ -70,6 +73,7 @@ class PopulationPass:
         num_members: int,
         *,
         kernels: str = "torch",
+        precision: str = "ieee",
         with_last_states: bool = False,
         inputs: Tensor | None = None,
         d_inputs: Tensor | None = None,
@@ -99,18 +103,12 @@ class PopulationPass:
         d_last = {state: place.later(num_steps - 1) for state, place in passes.d_last_values.items()}
         d_ends = {state: parts[0].later(num_steps) for state, parts in passes.d_states.items() if parts}
         self.d_after = {state: self._row(place, 0) for state, place in (d_ends | d_last).items()}
+        self._kernels = kernels
+        self._precision = precision
         steps = range(num_steps)
-        self._forward = [
-            *self._calls(passes.prologue, 0),
-            *(call for step in steps for call in self._calls(passes.step, step)),
-            *self._calls(passes.epilogue, 0),
-        ]
-        self._backward = [
-            *self._calls(passes.back_epilogue, 0),
-            *(call for step in reversed(steps) for call in self._calls(passes.back_step, step)),
-            *self._calls(passes.back_prologue, 0),
-            *map(self._ending, passes.endings),
-        ]
+        self._forward = self._calls(passes.prologue, passes.step, passes.epilogue, steps)
+        self._backward = self._calls(passes.back_epilogue, passes.back_step, passes.back_prologue, reversed(steps))
+        self._backward += map(self._ending, passes.endings)
 
     def forward(self) -> None:
         """Computes the outputs and the states after the last step."""
@@ -122,14 +120,50 @@ class PopulationPass:
         for call in self._backward:
             call()
 
-    def _calls(self, works: Sequence[Work], step: int) -> list[Call]:
-        return [self._kernel(work, step) if isinstance(work, Kernel) else self._product(work, step) for work in works]
+    def _calls(self, first: Sequence[Work], each: Sequence[Work], last: Sequence[Work], steps: Iterable[int]) -> list[Call]:
+        works: list[Timed] = [(work, step) for step in steps for work in each]
+        if self._kernels == "triton" and next(iter(self._buffers.values())).dtype == torch.float32:
+            works = fuse(works)
+        timed: list[Timed] = [*((work, 0) for work in first), *works, *((work, 0) for work in last)]
+        return [self._call(work, step) for work, step in timed]
+
+    def _call(self, work: Work | Fused, step: int) -> Call:
+        if isinstance(work, Fused):
+            return self._fused(work, step)
+        return self._kernel(work, step) if isinstance(work, Kernel) else self._product(work, step)
 
     def _kernel(self, kernel: Kernel, step: int) -> Call:
-        run = torch_kernel(kernel)
         loads = [self._source(source, kernel, step) for source in kernel.loads]
         stores = [self._source(place, kernel, step) for place, _ in kernel.stores]
-        return lambda: run(loads, stores)
+        if self._kernels == "torch":
+            run = torch_kernel(kernel)
+            return lambda: run(loads, stores)
+        return launch_of(kernel, [_flat(load) for load in loads], [_flat(store) for store in stores])
+
+    def _fused(self, fused: Fused, step: int) -> Call:
+        """Prepares a kernel that also multiplies; what a later kernel reads of the products, it stores."""
+        kernel = fused.kernel
+        numbers = {row_of(place, step): number for number, place in enumerate(kernel.loads) if isinstance(place, Place)}
+        stored = {place for place, _ in kernel.stores}
+        more: list[tuple[Place, str]] = []
+        factors: list[tuple[Factor, Tensor, Tensor]] = []
+        begun: set[int] = set()
+        for product, when in zip(fused.products, fused.product_steps, strict=True):
+            matrices = _stacked([self._weights[f"{name}.weight"] for name in product.parameters])
+            results = tuple(numbers[row] for row in results_of(product, when))
+            depth = matrices.shape[1] if product.is_backward else matrices.shape[2]
+            operand = self._matrix(product.operand, "step", when, depth)
+            factors.append((Factor(results, product.is_backward, begun.isdisjoint(results)), operand, matrices))
+            begun.update(results)
+            if not product.is_backward:
+                places = [(kernel.loads[number], f"a{number}") for number in results]
+                more += [(place, name) for place, name in places if isinstance(place, Place) and place not in stored]
+        kernel = replace(kernel, stores=(*kernel.stores, *more))
+        loads = [
+            None if number in begun else self._source(source, kernel, step) for number, source in enumerate(kernel.loads)
+        ]
+        stores = [self._source(place, kernel, step) for place, _ in kernel.stores]
+        return launch_of(kernel, loads, stores, factors, self._precision)
 
     def _product(self, product: Product, step: int) -> Call:
         stacked = _stacked([self._weights[f"{name}.weight"] for name in product.parameters])
@@ -146,12 +180,15 @@ class PopulationPass:
             gradient = self._matrix(ending.gradient, "time", 0, target.shape[1]).transpose(1, 2)
             operand = self._matrix(ending.operand, "time", 0, target.shape[2])
             return lambda: torch.bmm(gradient, operand, out=target)
-        summed, sums = self._whole(ending.gradient), self._gradients[ending.key]
-        return lambda: torch.sum(summed, dim=(1, 2), out=sums)
+        sums = _side_by_side([self._gradients[key] for key in ending.keys])
+        summed = self._matrix(ending.gradient, "time", 0, sums.shape[1])
+        return lambda: torch.sum(summed, dim=1, out=sums)
 
     def _source(self, source: Source, kernel: Kernel, step: int) -> Tensor:
         if isinstance(source, Vector):
             vector = self._weights[source.key]
+            if self._kernels == "triton":
+                return vector
             return vector[:, None] if kernel.region == "step" else vector[:, None, None]
         return self._row(source, step) if kernel.region == "step" else self._whole(source)
 
@@ -178,16 +215,26 @@ class PopulationPass:
 
 
 def _stacked(matrices: Sequence[Tensor]) -> Tensor:
-    """Returns `[P, members * H, width]`: matrices `[P, H, width]` that follow one another in memory, as one.
+    """Returns `[P, members * H, width]`: matrices `[P, H, width]` that follow one another in memory, as one."""
+    num_members, num_rows, width = matrices[0].shape
+    return _side_by_side([matrix.flatten(1) for matrix in matrices]).view(num_members, len(matrices) * num_rows, width)
+
+
+def _side_by_side(vectors: Sequence[Tensor]) -> Tensor:
+    """Returns `[P, members * N]`: vectors `[P, N]` that follow one another in memory, as one.
 
     Raises:
         ValueError: They do not.
     """
-    first = matrices[0]
-    size = first[0].numel()
-    for number, matrix in enumerate(matrices):
-        is_next = matrix.data_ptr() == first.data_ptr() + number * size * first.element_size()
-        if not is_next or matrix.shape != first.shape or matrix.stride() != first.stride():
-            raise ValueError("expected matrices that follow one another in memory, see parameter_order")
-    num_members, num_rows, width = first.shape
-    return first.as_strided((num_members, len(matrices) * num_rows, width), first.stride())
+    first = vectors[0]
+    num_members, size = first.shape
+    for number, vector in enumerate(vectors):
+        is_next = vector.data_ptr() == first.data_ptr() + number * size * first.element_size()
+        if not is_next or vector.shape != first.shape or vector.stride() != first.stride():
+            raise ValueError("expected weights that follow one another in memory, see parameter_order")
+    return first.as_strided((num_members, len(vectors) * size), first.stride())
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """Returns `[P, T * B, H]` of `[P, T, B, H]`; other tensors are left as they are."""
+    return tensor.flatten(1, 2) if tensor.dim() == 4 else tensor

@@ -110,15 +110,15 @@ class WeightGradient:
 
 @dataclass(frozen=True, slots=True)
 class VectorGradient:
-    """The gradient of a bias or a peephole's vector: a sum over time steps and sequences.
+    """The gradients of biases side by side, or of a peephole's vector: sums over time steps and sequences.
 
     Attributes:
-        gradient: What is summed.
-        key: `NAME.bias` or `NAME.weight`.
+        gradient: The first column of what is summed.
+        keys: `NAME.bias` or `NAME.weight`.
     """
 
     gradient: Place
-    key: str
+    keys: tuple[str, ...]
 
 
 Work = Kernel | Product
