@@ -16,7 +16,7 @@ import torch
 from timing import Run
 from torch import Tensor
 
-from archsearch.compiler.native.blocks import Products, plan_blocks
+from archsearch.compiler.blocks import Products, plan_blocks
 from archsearch.compiler.native.build import build
 from archsearch.compiler.native.compiled import runtime
 from archsearch.compiler.program import CellProgram

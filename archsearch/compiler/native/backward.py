@@ -7,10 +7,10 @@ after a step, in that of a gathered or delayed value, or in another value's arra
 
 from collections import defaultdict
 
+from archsearch.compiler.blocks import Block, Delay, Elementwise, Plan, Products
+from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.lower import INPUT_PROJECTION
-from archsearch.compiler.native.blocks import Block, Delay, Elementwise, Plan, Products
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.formulas import formula_of
 from archsearch.compiler.native.storage import Array, Kind, Place, Storage, last_readers, operands_of, results_of
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.compiler.program import Instruction

@@ -1,9 +1,9 @@
 """C for the forward pass of a layer."""
 
+from archsearch.compiler.blocks import Block, Elementwise, Member, Plan, Products
+from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.lower import INPUT_PROJECTION
-from archsearch.compiler.native.blocks import Block, Elementwise, Member, Plan, Products
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.formulas import formula_of
 from archsearch.compiler.native.storage import Storage
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.graph.structure import INPUT

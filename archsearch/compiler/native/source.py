@@ -3,11 +3,11 @@
 from functools import cache
 from importlib.resources import files
 
+from archsearch.compiler.blocks import plan_blocks
+from archsearch.compiler.narrowing import leading_to_output, with_last_step_apart
 from archsearch.compiler.native.backward import BackwardWriter
-from archsearch.compiler.native.blocks import plan_blocks
 from archsearch.compiler.native.call_table import FIXED, SIZES, CallTable
 from archsearch.compiler.native.forward import ForwardWriter
-from archsearch.compiler.native.narrowing import leading_to_output, with_last_step_apart
 from archsearch.compiler.native.storage import SLOTS, Array, plan_storage
 from archsearch.compiler.program import CellProgram
 

@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from archsearch.compiler.native.blocks import Block, Delay, Elementwise, Plan, Products
-from archsearch.compiler.native.formulas import formula_of
+from archsearch.compiler.blocks import Block, Delay, Elementwise, Plan, Products
+from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.program import AFFINE, PEEPHOLE, Instruction
 
 Kind = Literal["sequence", "whole", "kept", "once", "two", "vector"]

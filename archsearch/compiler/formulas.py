@@ -1,4 +1,4 @@
-"""What the elementwise primitives are in C, with their derivatives."""
+"""What the elementwise primitives are in C, and mostly in Python too, with their derivatives."""
 
 import re
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ _FORMULAS: dict[str, Formula] = {
 }
 
 
-def formula_of(instruction: Instruction) -> Formula:
-    """Returns the formula of an elementwise instruction, its constants written into it."""
+def formula_of(instruction: Instruction, constant: str = "(REAL){}") -> Formula:
+    """Returns the formula of an elementwise instruction, its constants written into it as `constant` says."""
     if instruction.operation != AFFINE:
         return _FORMULAS[instruction.operation]
-    scale, shift = (f"(REAL){constant!r}" for constant in instruction.constants)
+    scale, shift = (constant.format(repr(number)) for number in instruction.constants)
     return Formula(f"{{a}} * {scale} + {shift}", (f"{{g}} * {scale}",))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from archsearch.compiler.native.blocks import Block, Elementwise, Plan, Products, leading_to
+from archsearch.compiler.blocks import Block, Elementwise, Plan, Products, leading_to
 
 
 def leading_to_output(plan: Plan) -> Plan:
