@@ -18,6 +18,7 @@ from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
 from archsearch.run.other_lengths import from_other_lengths
 from archsearch.run.quarantine import Quarantine
+from archsearch.run.unit import Finished, Unit, pairs
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.trial import RECORDED_IN, Trial, TrialResult
@@ -132,7 +133,7 @@ def drive(
             answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
         with suppress(ArchSearchError):  # the first cause is to be told
-            keeper.keep_last(executor.collect())
+            keeper.keep_last(pairs(executor.collect()))
         raise
 
 
@@ -146,11 +147,11 @@ class _Answers:
         observer: Is told what happens.
 
     Attributes:
-        waiting: Trials nobody has answered; those of earlier steps first, since steps are consumed in order.
+        waiting: Units nobody has answered; those of earlier steps first, since steps are consumed in order.
     """
 
     def __init__(self, evolution: Evolution, journal: Journal, keeper: Keeper, observer: Observer) -> None:
-        self.waiting: list[tuple[int, int, Trial]] = []
+        self.waiting: list[tuple[int, int, Unit]] = []
         self._evolution = evolution
         self._journal = journal
         self._keeper = keeper
@@ -158,8 +159,8 @@ class _Answers:
         self._quarantine = Quarantine()
         self._environments = Environments()
 
-    def next_waiting(self) -> Trial:
-        """Returns the trial to be computed next."""
+    def next_waiting(self) -> Unit:
+        """Returns the unit to be computed next."""
         return heapq.heappop(self.waiting)[-1]
 
     def answer_recorded(self) -> bool:
@@ -178,15 +179,16 @@ class _Answers:
                 if result is not None:
                     self._tell(trial, result, recorded=True)
                 elif verdict is not None:
-                    self.tell_computed([(trial, verdict)])
+                    self.tell_computed([((trial,), (verdict,))])
                 else:
-                    heapq.heappush(self.waiting, (step, order, trial))
+                    heapq.heappush(self.waiting, (step, order, (trial,)))
         return bool(asked)
 
-    def tell_computed(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
-        """Keeps new results and hands them in."""
-        self._keeper.add_trials(finished)
-        for trial, result in finished:
+    def tell_computed(self, finished: Sequence[Finished]) -> None:
+        """Keeps new results, those of a unit at once, and hands them in."""
+        computed = pairs(finished)
+        self._keeper.add_trials(computed)
+        for trial, result in computed:
             self._tell(trial, result, recorded=False)
 
     def _tell(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:

@@ -13,11 +13,12 @@ from typing import Protocol
 from archsearch.errors import SearchStateError
 from archsearch.run.driver import POLL_SECONDS
 from archsearch.run.execution import Execution
-from archsearch.run.executor import Executor, TrialEvaluator
+from archsearch.run.executor import Executor
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
 from archsearch.run.session import Stopped, make_executor
+from archsearch.run.unit import TrialEvaluator, pairs
 from archsearch.trials.trial import Trial, TrialResult
 
 
@@ -107,17 +108,18 @@ class Sitting:
         num_in_flight = 0
         while waiting or num_in_flight:
             while waiting and num_in_flight < executor.num_slots:
-                executor.submit(waiting.popleft())
+                executor.submit((waiting.popleft(),))
                 num_in_flight += 1
-            for trial, result in executor.wait(POLL_SECONDS):
-                num_in_flight -= 1
+            finished = executor.wait(POLL_SECONDS)
+            num_in_flight -= len(finished)
+            for trial, result in pairs(finished):
                 with self._interrupts.held_back():
                     self._journal.add_trial(trial, result)
                 results[trial.key] = result
                 self._observer.trial_finished(trial, result)
 
     def _keep_finished(self) -> None:
-        for trial, result in self._executor.collect() if self._executor else []:
+        for trial, result in pairs(self._executor.collect()) if self._executor else []:
             if self._journal.result(trial.key) is None:
                 self._journal.add_trial(trial, result)
 
