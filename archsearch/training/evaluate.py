@@ -1,29 +1,30 @@
 """From a trial to its result: the one function that workers run."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from archsearch import seeds
 from archsearch.compiler.engines import choose_engine
 from archsearch.errors import ConfigError, EngineError, FileFormatError
 from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment, versions
-from archsearch.training.failures import cause_of, classify
+from archsearch.training.evaluate_population import POPULATION_ENGINES, PopulationEvaluator, Trained, device_of
+from archsearch.training.failures import WITHOUT_VALUE, cause_of, classify
+from archsearch.training.grouping import Group, Populations, group_trials, width_of
 from archsearch.training.measurement import measure
+from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Progress, Trainer
+from archsearch.training.trial_seeds import data_seed, weights_seed
 from archsearch.training.width import hidden_size_for, model_parameters
+from archsearch.trials.interface import Interface
 from archsearch.trials.metric import metrics_of
 from archsearch.trials.task import Task
-from archsearch.trials.trial import Status, Trial, TrialResult
-
-# A result that one of these left behind says nothing about how well the cell can do.
-WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
+from archsearch.trials.trial import Recipe, Status, Trial, TrialResult
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,15 @@ class Evaluator:
         engine: What runs the cells.
         time_limit_seconds: A guard against hangs, per trial; None for none.
         checkpoints: Where trainings of the same trial with fewer steps may have left where they stood; None for
-            nowhere. Results do not depend on it, but for the seconds.
+            nowhere. Results do not depend on it, but for the seconds. Populations make no use of it.
+        populations: Which trials train together, if the engine trains populations.
     """
 
     tasks: Mapping[str, Task]
     engine: str = "auto"
     time_limit_seconds: float | None = None
     checkpoints: CheckpointCache | None = None
+    populations: Populations = field(default_factory=Populations)
 
     def __post_init__(self) -> None:
         """Settles the engine: `auto` becomes the name of one, so that all trials run on the same.
@@ -82,13 +85,30 @@ class Evaluator:
         digests = {f"task {name}": task.digest for name, task in self.tasks.items()}
         return {"engine": self.engine, **versions(), **digests}
 
+    def group(self, trials: Sequence[Trial]) -> list[Group]:
+        """Returns the trials in groups, each to be given to `evaluate_together`.
+
+        It depends on the trials, the engine and `populations` alone.
+        """
+        if self.engine not in POPULATION_ENGINES:
+            return [(trial,) for trial in trials]
+        return group_trials(trials, self._interfaces, self.populations, device_of(self.engine).unit_multiple)
+
     def evaluate(self, trial: Trial) -> TrialResult:
         """Trains a cell; its own failure is a status.
 
         Raises:
             ConfigError: The task is not known here or is another one.
         """
-        return self._run(trial)[0]
+        return self.evaluate_together((trial,))[0]
+
+    def evaluate_together(self, trials: Sequence[Trial]) -> list[TrialResult]:
+        """Trains cells at once as far as the engine can; the failure of each is its own status.
+
+        Raises:
+            ConfigError: As for `evaluate`.
+        """
+        return [trained.result for trained in self._train_together(trials)]
 
     def evaluate_keeping_model(self, trial: Trial, progress: Progress | None = None) -> Evaluation:
         """Trains a cell and keeps the model as it was at its best validation.
@@ -100,12 +120,54 @@ class Evaluator:
         Raises:
             ConfigError: As for `evaluate`.
         """
-        result, trainer = self._run(trial, keeps_best_weights=True, progress=progress)
+        return self.evaluate_together_keeping_models((trial,), progress)[0]
+
+    def evaluate_together_keeping_models(
+        self, trials: Sequence[Trial], progress: Progress | None = None
+    ) -> list[Evaluation]:
+        """Trains cells as `evaluate_together` does, and keeps the models as they were at their best validations.
+
+        Args:
+            trials: What to train.
+            progress: Is told each point of every curve as it comes.
+
+        Raises:
+            ConfigError: As for `evaluate`.
+        """
+        trained = self._train_together(trials, keeps_best_weights=True, progress=progress)
+        return [self._scored(trial, each) for trial, each in zip(trials, trained, strict=True)]
+
+    def _scored(self, trial: Trial, trained: Trained) -> Evaluation:
+        if trained.model is None:
+            return Evaluation(trained.result, None, None)
+        named = _test_values(trained.model, self._task_of(trial), trial.recipe)
+        return Evaluation(trained.result, trained.model, named.get(trained.result.metric), named)
+
+    def _train_together(
+        self, trials: Sequence[Trial], keeps_best_weights: bool = False, progress: Progress | None = None
+    ) -> list[Trained]:
+        trained: dict[str, Trained] = {}
+        for group in self.group(trials):
+            task = self._task_of(group[0])
+            if self.engine in POPULATION_ENGINES and width_of(group[0], self._interfaces) is not None:
+                together = PopulationEvaluator(
+                    task, self.engine, self.time_limit_seconds, keeps_best_weights, progress
+                ).evaluate(group)
+            else:
+                together = [self._train_alone(trial, keeps_best_weights, progress) for trial in group]
+            trained |= {trial.key: each for trial, each in zip(group, together, strict=True)}
+        return [trained[trial.key] for trial in trials]
+
+    def _train_alone(self, trial: Trial, keeps_best_weights: bool, progress: Progress | None) -> Trained:
+        result, trainer = self._run(trial, keeps_best_weights, progress)
         if trainer is None or trainer.best_weights is None:
-            return Evaluation(result, None, None)
+            return Trained(result)
         trainer.restore_best_weights()
-        named = _test_values(trainer)
-        return Evaluation(result, trainer.model, named.get(result.metric), named)
+        return Trained(result, trainer.model)
+
+    @property
+    def _interfaces(self) -> dict[str, Interface]:
+        return {name: task.interface for name, task in self.tasks.items()}
 
     def _run(
         self, trial: Trial, keeps_best_weights: bool = False, progress: Progress | None = None
@@ -194,35 +256,44 @@ class HeldOutEvaluator:
     evaluator: Evaluator
     first_replicate: int
 
+    def group(self, trials: Sequence[Trial]) -> list[Group]:
+        """See `Evaluator`; trials with a test value are in groups of their own."""
+        parts = [
+            [trial for trial in trials if self._is_held_out(trial) == is_held_out] for is_held_out in (False, True)
+        ]
+        order = {trial.key: number for number, trial in enumerate(trials)}
+        groups = [group for part in parts for group in self.evaluator.group(part)]
+        return sorted(groups, key=lambda group: order[group[0].key])
+
     def evaluate(self, trial: Trial) -> TrialResult:
         """Trains a cell; its own failure is a status.
 
         Raises:
             ConfigError: The task is not known here or is another one.
         """
-        if trial.replicate < self.first_replicate:
-            return self.evaluator.evaluate(trial)
-        evaluation = self.evaluator.evaluate_keeping_model(trial)
-        return replace(evaluation.result, test_value=evaluation.test_value)
+        return self.evaluate_together((trial,))[0]
+
+    def evaluate_together(self, trials: Sequence[Trial]) -> list[TrialResult]:
+        """Trains a group of cells, each of whose failures is its own status.
+
+        Raises:
+            ConfigError: As for `evaluate`.
+        """
+        if not any(map(self._is_held_out, trials)):
+            return self.evaluator.evaluate_together(trials)
+        evaluations = self.evaluator.evaluate_together_keeping_models(trials)
+        return [replace(evaluation.result, test_value=evaluation.test_value) for evaluation in evaluations]
+
+    def _is_held_out(self, trial: Trial) -> bool:
+        return trial.replicate >= self.first_replicate
 
 
-def _test_values(trainer: Trainer) -> dict[str, float]:
+def _test_values(model: SequenceModel, task: Task, recipe: Recipe) -> dict[str, float]:
     """Returns metrics on test data by name; none if a prediction is not finite, the cell's own failure."""
-    metrics = metrics_of(trainer.model.interface.loss)
+    metrics = metrics_of(task.interface.loss)
     with flush_denormals():
         try:
-            values = measure(trainer.model, trainer.minibatches("test"), metrics, Deadline())
+            values = measure(model, held_out_minibatches(task, "test", recipe), metrics, Deadline())
         except DivergedError:
             return {}
     return {metric.name: value for metric, value in zip(metrics, values, strict=True)}
-
-
-def weights_seed(trial: Trial) -> int:
-    """Returns the seed of a trial's initial weights."""
-    names = (trial.cell, trial.task_digest, trial.setting.key, trial.replicate)
-    return seeds.derive(trial.root_seed, "weights", *names)
-
-
-def data_seed(trial: Trial) -> int:
-    """Returns the seed of a trial's training data, the same for all cells and settings."""
-    return seeds.derive(trial.root_seed, "training", trial.task_digest, trial.replicate)

@@ -8,6 +8,12 @@ import torch
 from archsearch.training.stops import DivergedError, TimeLimitError
 from archsearch.trials.trial import Status
 
+# A result that one of these left behind says nothing about how well the cell can do.
+WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
+
+# torch's allocator for CPU memory has no exception type of its own, nor have the libraries that it calls on a GPU
+_REFUSALS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA out of memory")
+
 
 def classify(error: Exception) -> tuple[Status, str]:
     """Returns the status that an exception stands for, and its cause in one paragraph.
@@ -34,5 +40,4 @@ def cause_of(status: Status, error: str, time_limit_seconds: float | None) -> di
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # torch's allocator for CPU memory has no exception type of its own
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _REFUSALS)

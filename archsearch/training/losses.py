@@ -21,6 +21,10 @@ class SummedLoss(ABC):
         """Returns the loss of `[N, K]` predictions as a tensor that can be differentiated."""
 
     @abstractmethod
+    def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Returns the `[N]` losses of the positions."""
+
+    @abstractmethod
     def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Returns the `[N, K]` gradient of the loss, in closed form."""
 
@@ -32,11 +36,15 @@ class CrossEntropy(SummedLoss):
         """See `SummedLoss`."""
         return cross_entropy(predictions, targets, reduction="sum")
 
+    def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return cross_entropy(predictions, targets, reduction="none")
+
     def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `SummedLoss`."""
         gradient = torch.softmax(predictions, dim=-1)
-        gradient[torch.arange(len(targets)), targets] -= 1
-        return gradient
+        classes = targets[:, None]
+        return gradient.scatter_add_(-1, classes, gradient.new_full((), -1.0).expand_as(classes))
 
 
 class BinaryCrossEntropy(SummedLoss):
@@ -45,6 +53,11 @@ class BinaryCrossEntropy(SummedLoss):
     def total(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `SummedLoss`."""
         return binary_cross_entropy_with_logits(predictions, targets.to(predictions.dtype), reduction="sum")
+
+    def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        losses = binary_cross_entropy_with_logits(predictions, targets.to(predictions.dtype), reduction="none")
+        return losses.sum(dim=-1)
 
     def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `SummedLoss`."""
@@ -57,6 +70,10 @@ class SquaredError(SummedLoss):
     def total(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `SummedLoss`."""
         return (predictions - targets).square().sum() / 2
+
+    def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return (predictions - targets).square().sum(dim=-1) / 2
 
     def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `SummedLoss`."""

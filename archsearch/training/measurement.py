@@ -13,6 +13,7 @@ from archsearch.training.stops import Deadline, DivergedError
 from archsearch.trials.metric import ACCURACY, BITS, MAE, MSE, PERPLEXITY, Loss, Metric
 
 MAX_NATS = 700.0  # e to this power is still a number
+NOT_FINITE = "a prediction on held-out data is not finite"
 
 
 @torch.inference_mode()
@@ -36,7 +37,7 @@ def measure(
         predictions = predictions.reshape(-1, predictions.shape[-1])
         most, winners = predictions.max(dim=-1)
         if not most.isfinite().all():  # the maximum of a row with a NaN is NaN
-            raise DivergedError("a prediction on held-out data is not finite")
+            raise DivergedError(NOT_FINITE)
         num_scored += len(minibatch.targets)
         for number, metric in enumerate(metrics):
             if metric == ACCURACY:
@@ -44,7 +45,7 @@ def measure(
             else:
                 sums[number] += _sum_over_positions(metric, model.interface.loss, predictions, minibatch.targets)
     model.train(was_training)
-    return tuple(_value(metric, total / max(num_scored, 1)) for metric, total in zip(metrics, sums, strict=True))
+    return tuple(metric_value(metric, total / max(num_scored, 1)) for metric, total in zip(metrics, sums, strict=True))
 
 
 def _sum_over_positions(metric: Metric, loss: Loss, predictions: Tensor, targets: Tensor) -> float:
@@ -55,8 +56,12 @@ def _sum_over_positions(metric: Metric, loss: Loss, predictions: Tensor, targets
     return float(LOSSES[loss].total(predictions, targets))
 
 
-def _value(metric: Metric, mean: float) -> float:
-    """Returns a metric's value from what its sum is per position."""
+def metric_value(metric: Metric, mean: float) -> float:
+    """Returns a metric's value from what its sum is per position.
+
+    Raises:
+        DivergedError: It is not finite, or beyond all bounds.
+    """
     if not math.isfinite(mean) or (metric == PERPLEXITY and mean > MAX_NATS):
         raise DivergedError(f"the {metric.name} on held-out data is beyond all bounds")
     if metric == PERPLEXITY:

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archsearch.trials.task import Batch
+from archsearch.trials.task import Batch, HeldOut, Task
+from archsearch.trials.trial import Recipe
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,24 @@ class Minibatch:
     def batch_size(self) -> int:
         """`B`."""
         return self.inputs.shape[1]
+
+
+def held_out_minibatches(task: Task, split: HeldOut, recipe: Recipe) -> list[Minibatch]:
+    """Returns the held-out data of a split."""
+    return [Minibatch.from_batch(batch) for batch in task.held_out(split, recipe.batch_size, recipe.unroll)]
+
+
+def check_range(symbols: Tensor, num_symbols: int) -> None:
+    """Checks numbers of symbols or classes, for code that reads and writes wherever they tell it to.
+
+    Raises:
+        IndexError: One is none.
+    """
+    if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < num_symbols:
+        raise IndexError(
+            f"expected symbols from 0 to {num_symbols - 1}, got some from {int(symbols.min())} to "
+            f"{int(symbols.max())}; the task's data do not fit its vocabulary"
+        )
 
 
 def _plain(array: NDArray[np.number]) -> NDArray[np.number]:

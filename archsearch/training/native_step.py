@@ -13,7 +13,7 @@ from archsearch.errors import ShapeError
 from archsearch.training.flat_parameters import FlatParameters, clipped_rate
 from archsearch.training.linear_ends import InputLayer, NumberReadout
 from archsearch.training.losses import LOSSES
-from archsearch.training.minibatch import Minibatch
+from archsearch.training.minibatch import Minibatch, check_range
 from archsearch.training.model import SequenceModel
 
 LayerStates = list[list[Tensor]]
@@ -99,9 +99,9 @@ class NativeStep:
         """Checks what torch would check: the compiled code reads and writes wherever it is told to."""
         interface = self._interface
         if interface.num_symbols:
-            _check_range(minibatch.inputs, interface.num_symbols)
+            check_range(minibatch.inputs, interface.num_symbols)
         if interface.loss == "cross_entropy":
-            _check_range(minibatch.targets, interface.output_size)
+            check_range(minibatch.targets, interface.output_size)
         expected = (minibatch.batch_size, self._hidden_size)
         for before in (tensor for layer in state or () for tensor in layer):
             if tuple(before.shape) != expected:
@@ -159,14 +159,6 @@ class NativeStep:
 def can_step_natively(model: SequenceModel) -> bool:
     """Says whether the model's layers run natively, and no output of one is dropped."""
     return isinstance(model.layers.unroll, NativeEngine) and not model.dropout.p
-
-
-def _check_range(symbols: Tensor, num_symbols: int) -> None:
-    if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < num_symbols:
-        raise IndexError(
-            f"expected symbols from 0 to {num_symbols - 1}, got some from {int(symbols.min())} to "
-            f"{int(symbols.max())}; the task's data do not fit its vocabulary"
-        )
 
 
 def _gradient(weight: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from archsearch.training.flat_parameters import FlatParameters
 from archsearch.training.gradient_step import AutogradStep, GradientStep
 from archsearch.training.measurement import measure
-from archsearch.training.minibatch import Minibatch
+from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel
 from archsearch.training.native_step import NativeStep, can_step_natively
 from archsearch.training.recorded_data import training_minibatches
@@ -21,7 +21,7 @@ from archsearch.training.schedule import next_learning_rate
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.training_state import TrainingState
 from archsearch.trials.setting import Setting
-from archsearch.trials.task import HeldOut, Task
+from archsearch.trials.task import Task
 from archsearch.trials.trial import Recipe
 
 # Times the loss of a uniform guess. No cell came back from there; without a bound, one whose loss grows by a factor
@@ -95,7 +95,7 @@ class Trainer:
         self._gradient_step: GradientStep = kind(model, self._parameters)
         self._data_seed = data_seed
         self._training = training_minibatches(task, data_seed, recipe.batch_size, recipe.unroll)
-        self._validation = self.minibatches("validation")
+        self._validation = held_out_minibatches(task, "validation", recipe)
         self._blind_loss = model.interface.blind_loss
         self._state: Any = None
         self._loss_sum = 0.0
@@ -105,11 +105,6 @@ class Trainer:
     def best_value(self) -> float | None:
         """The best validation value so far."""
         return max((point.value for point in self.curve), key=self._task.metric.quality, default=None)
-
-    def minibatches(self, split: HeldOut) -> list[Minibatch]:
-        """Returns the held-out data of a split."""
-        batches = self._task.held_out(split, self._recipe.batch_size, self._recipe.unroll)
-        return [Minibatch.from_batch(batch) for batch in batches]
 
     def run(self, max_steps: int, progress: Progress | None = None) -> None:
         """Trains until the schedule ends or the steps are used up; the schedule knows nothing of `max_steps`.

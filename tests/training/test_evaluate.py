@@ -15,12 +15,13 @@ from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.tasks.memorization import Memorization
 from archsearch.training import trainer as trainer_module
-from archsearch.training.evaluate import Evaluator, HeldOutEvaluator, data_seed, weights_seed
+from archsearch.training.evaluate import Evaluator, HeldOutEvaluator
 from archsearch.training.measurement import measure
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Trainer
+from archsearch.training.trial_seeds import data_seed, weights_seed
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import Setting

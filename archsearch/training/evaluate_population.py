@@ -1,0 +1,190 @@
+"""From trials that train together to their results."""
+
+import gc
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from archsearch.errors import ConfigError, FileFormatError
+from archsearch.training.denormals import flush_denormals
+from archsearch.training.environment import describe_environment
+from archsearch.training.failures import WITHOUT_VALUE, cause_of, classify
+from archsearch.training.grouping import Group, member_bytes, padded_size
+from archsearch.training.model import SequenceModel
+from archsearch.training.population import Device, Member, MemberReport, PopulationTrainer
+from archsearch.training.population_data import UnequalStreamsError
+from archsearch.training.stops import Deadline, TimeLimitError
+from archsearch.training.trainer import CurvePoint, Progress
+from archsearch.training.trial_seeds import data_seed, weights_seed
+from archsearch.training.width import hidden_size_for, model_parameters
+from archsearch.trials.task import Task
+from archsearch.trials.trial import Status, Trial, TrialResult
+
+POPULATION_ENGINES = frozenset({"vectorized", "cuda"})
+
+SHARE_OF_FREE_MEMORY = 0.9
+
+
+def device_of(engine: str) -> Device:
+    """Returns where an engine trains populations: for `cuda`, the first GPU that this process may see."""
+    if engine != "cuda":
+        return Device(torch.device("cpu"))
+    kernels = "triton" if importlib.util.find_spec("triton") else "torch"
+    return Device(torch.device("cuda"), kernels, unit_multiple=32, step_multiple=8)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial's result, with the model of its best validation if that was kept and there was one."""
+
+    result: TrialResult
+    model: SequenceModel | None = None
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What ended a population as a whole, and the smaller ones to be tried instead; none for a single member."""
+
+    status: Status
+    error: str
+    parts: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class PopulationEvaluator:
+    """Trains trials of one task together.
+
+    Attributes:
+        task: Theirs.
+        engine: One of `POPULATION_ENGINES`.
+        time_limit_seconds: Of each trial; those of a population may use the sum. None for none.
+        keeps_best_weights: Whether models are returned.
+        progress: Is told each point of a trial's curve as it comes; again, if the trial is trained again.
+    """
+
+    task: Task
+    engine: str
+    time_limit_seconds: float | None = None
+    keeps_best_weights: bool = False
+    progress: Progress | None = None
+
+    def evaluate(self, trials: Group) -> list[Trained]:
+        """Trains trials that `group_trials` put together; what befalls one of them is its own status.
+
+        A population that memory is refused to is halved, and its halves are trained one after the other. One that fails
+        otherwise is trained member by member, so that each has the failure that it has alone.
+
+        Raises:
+            ConfigError: Something is wrong that is no cell's failure.
+            FileFormatError: The task's data are not what its reader expects.
+        """
+        ended = self._train(trials)
+        if isinstance(ended, list):
+            return ended
+        if not ended.parts:
+            return [Trained(self._result(trials[0], MemberReport(), ended.status, ended.error, 0.0))]
+        _free_memory()
+        trained: dict[str, Trained] = {}
+        for part in ended.parts:
+            trained |= {trial.key: each for trial, each in zip(part, self.evaluate(part), strict=True)}
+        return [trained[trial.key] for trial in trials]
+
+    def _train(self, trials: Group) -> list[Trained] | _Failure:
+        """Trains a population to its end; nothing is left of it in memory if it fails."""
+        start, limit = time.perf_counter(), self.time_limit_seconds
+        deadline = Deadline(None if limit is None else limit * len(trials))
+        late = ""
+        halves = (trials[: len(trials) // 2], trials[len(trials) // 2 :])
+        with flush_denormals():
+            try:
+                if not self._may_fit(trials):
+                    return _Failure("out_of_memory", "", halves)
+                trainer = self._trainer(trials, deadline)
+                try:
+                    trainer.run(trials[0].max_steps, self._tell())
+                except TimeLimitError:
+                    trainer.note_divergences()
+                    late = f"the trial took longer than its limit of {limit:g} s"
+                return self._ended(trials, trainer, late, time.perf_counter() - start)
+            except (ConfigError, FileFormatError):  # a user's mistake
+                raise
+            except UnequalStreamsError as unequal:
+                seeds = dict.fromkeys(data_seed(trial) for trial in trials)
+                streams = (tuple(trial for trial in trials if data_seed(trial) == seed) for seed in seeds)
+                return _Failure("failed", str(unequal), tuple(streams))
+            except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
+                status, error = classify(failure)
+        if len(trials) == 1:
+            return _Failure(status, error, ())
+        return _Failure(status, error, halves if status == "out_of_memory" else tuple((trial,) for trial in trials))
+
+    def _trainer(self, trials: Group, deadline: Deadline) -> PopulationTrainer:
+        members = [Member(trial.setting, self._width(trial), weights_seed(trial), data_seed(trial)) for trial in trials]
+        place = device_of(self.engine)
+        hidden_size = padded_size([member.hidden_size for member in members], trials[0].graph, place.unit_multiple)
+        return PopulationTrainer(
+            trials[0].graph,
+            self.task,
+            trials[0].recipe,
+            members,
+            hidden_size,
+            place,
+            deadline,
+            self.keeps_best_weights,
+        )
+
+    def _may_fit(self, trials: Group) -> bool:
+        """Tells whether there seems to be room for a population; for a single member that is tried out."""
+        place = device_of(self.engine)
+        if len(trials) == 1 or place.device.type != "cuda":
+            return True
+        free, _ = torch.cuda.mem_get_info()
+        free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        hidden_size = padded_size([self._width(trial) for trial in trials], trials[0].graph, place.unit_multiple)
+        needed = len(trials) * member_bytes(trials[0], self.task.interface, hidden_size)
+        return needed <= SHARE_OF_FREE_MEMORY * free
+
+    def _ended(self, trials: Group, trainer: PopulationTrainer, late: str, seconds: float) -> list[Trained]:
+        trained = []
+        for number, (trial, report) in enumerate(zip(trials, trainer.reports, strict=True)):
+            status: Status = "diverged" if report.error else "ok" if report.has_ended else "time_limit"
+            result = self._result(trial, report, status, report.error or late, seconds / len(trials))
+            model = trainer.best_model(number, self.engine) if self.keeps_best_weights else None
+            trained.append(Trained(result, model))
+        return trained
+
+    def _result(self, trial: Trial, report: MemberReport, status: Status, error: str, seconds: float) -> TrialResult:
+        structure, interface = trial.graph.structure, self.task.interface
+        hidden_size, metric = self._width(trial), self.task.metric
+        values = [point.value for point in report.curve] if status not in WITHOUT_VALUE else []
+        return TrialResult(
+            status=status,
+            value=max(values, key=metric.quality, default=None),
+            curve=tuple((point.step, point.loss, point.value) for point in report.curve),
+            steps=report.steps,
+            seconds=seconds,
+            parameters=model_parameters(structure, interface, hidden_size, trial.setting.num_layers),
+            hidden_size=hidden_size,
+            error=error if status != "ok" else "",
+            environment=describe_environment(self.engine),
+            metric=metric.name,
+            cause=cause_of(status, error, self.time_limit_seconds),
+        )
+
+    def _width(self, trial: Trial) -> int:
+        setting = trial.setting
+        return hidden_size_for(trial.graph.structure, self.task.interface, setting.num_layers, setting.max_parameters)
+
+    def _tell(self) -> Callable[[int, CurvePoint], None] | None:
+        progress = self.progress
+        return None if progress is None else lambda _, point: progress(point)
+
+
+def _free_memory() -> None:
+    """Gives back what a population that failed has held."""
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
