@@ -11,9 +11,9 @@ from torch import Tensor
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.second_derivatives import Run, differentiable_gradients
 from archsearch.compiler.transforms import active_transform, has_batched_gradients
-from archsearch.compiler.vectorized.capture import capture
 from archsearch.compiler.vectorized.flat_weights import FlatWeights
 from archsearch.compiler.vectorized.layer_pass import PopulationPass
+from archsearch.compiler.vectorized.replay import Replay
 from archsearch.compiler.vectorized.triton_kernels import fastest_kernels
 from archsearch.errors import EngineError
 
@@ -43,15 +43,8 @@ class _Workspace:
             with_last_states=True,
             like=like,
         )
-        is_cuda = like.is_cuda
-        self.forward: Callable[[], object] = capture(self.layer.forward) if is_cuda else self.layer.forward
-        self._backward: Callable[[], object] | None = None if is_cuda else self.layer.backward
-
-    def backward(self) -> None:
-        """Runs the backward pass; on CUDA it is captured when it is first wanted."""
-        if self._backward is None:
-            self._backward = capture(self.layer.backward)
-        self._backward()
+        self.forward = Replay(self.layer.forward, (), like.device)
+        self.backward = Replay(self.layer.backward, (), like.device)
 
 
 @dataclass(frozen=True, slots=True)

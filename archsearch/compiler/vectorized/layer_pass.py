@@ -129,10 +129,11 @@ class PopulationPass:
     def _calls(
         self, first: Sequence[Work], each: Sequence[Work], last: Sequence[Work], steps: Iterable[int]
     ) -> list[Call]:
-        works: list[Timed] = [(work, step) for step in steps for work in each]
-        if self._kernels == "triton" and next(iter(self._buffers.values())).dtype == torch.float32:
-            works = fuse(works)
-        timed: list[Timed] = [*((work, 0) for work in first), *works, *((work, 0) for work in last)]
+        of_steps: list[tuple[Work, int]] = [(work, step) for step in steps for work in each]
+        can_fuse = self._kernels == "triton" and self.outputs.dtype == torch.float32
+        timed: list[Timed] = [(work, 0) for work in first]
+        timed += fuse(of_steps) if can_fuse else of_steps
+        timed += [(work, 0) for work in last]
         return [self._call(work, step) for work, step in timed]
 
     def _call(self, work: Work | Fused, step: int) -> Call:
