@@ -1,7 +1,7 @@
 """The weights of many models side by side, so that a step of gradient descent for all of them is one operation."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,8 +69,8 @@ class PopulationWeights:
     ) -> None:
         self.widths, self.hidden_size = tuple(widths), hidden_size
         self._num_layers = num_layers
-        self._layer_names = parameter_order(program)
-        self._places = self._lay_out(_sizes_of_layer(program), interface)
+        self._layer_sizes = _sizes_of_layer(program)
+        self._places = self._lay_out(interface)
         last = max(place.end(hidden_size) for place in self._places.values())
         row_length = -(-last // hidden_size) * hidden_size
         self.values = torch.zeros(len(widths), row_length, dtype=dtype, device=device)
@@ -92,7 +92,7 @@ class PopulationWeights:
 
     def layer(self, flat: Tensor, number: int) -> dict[str, Tensor]:
         """Returns the tensors of a layer by name, `[P, H, H]` or `[P, H]`."""
-        return {name: self._view(flat, f"layers.{number}.{name}") for name in self._layer_names}
+        return {name: self._view(flat, f"layers.{number}.{name}") for name in self._layer_sizes}
 
     def load(self, member: int, model: SequenceModel) -> None:
         """Copies a model's weights."""
@@ -109,11 +109,11 @@ class PopulationWeights:
         if self._is_weight is not None:
             self.gradients.mul_(self._is_weight)
 
-    def _lay_out(self, layer: Mapping[str, tuple[int | None, ...]], interface: Interface) -> dict[str, _Place]:
+    def _lay_out(self, interface: Interface) -> dict[str, _Place]:
         read = (interface.num_symbols, None) if interface.num_symbols else (None, interface.input_size)
         sizes: dict[str, tuple[int | None, ...]] = {EMBEDDING: read}
         for number in range(self._num_layers):
-            sizes |= {f"layers.{number}.{name}": layer[name] for name in self._layer_names}
+            sizes |= {f"layers.{number}.{name}": size for name, size in self._layer_sizes.items()}
         sizes[READOUT_WEIGHT] = (interface.output_size, None)
         sizes[READOUT_BIAS] = (interface.output_size,)
         places, start = {}, 0
@@ -142,13 +142,12 @@ class PopulationWeights:
 
 
 def _sizes_of_layer(program: CellProgram) -> dict[str, tuple[int | None, ...]]:
-    """Returns the sizes of a layer's tensors; its input is as wide as its states."""
-    sizes: dict[str, tuple[int | None, ...]] = {}
-    for spec in program.parameters:
-        sizes[f"{spec.name}.weight"] = (None,) if spec.is_vector else (None, None)
-        if spec.bias:
-            sizes[f"{spec.name}.bias"] = (None,)
-    return sizes
+    """Returns the sizes of a layer's tensors in the order of memory; its input is as wide as its states."""
+    specs = {spec.name: spec for spec in program.parameters}
+    matrices = [name for name in parameter_order(program) if not specs[name].is_vector]
+    vectors = [f"{name}.weight" for name, spec in specs.items() if spec.is_vector]
+    vectors += [f"{name}.bias" for name in matrices if specs[name].bias]
+    return {f"{name}.weight": (None, None) for name in matrices} | dict.fromkeys(vectors, (None,))
 
 
 def _named(model: SequenceModel) -> dict[str, Tensor]:

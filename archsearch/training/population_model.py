@@ -59,8 +59,8 @@ class Layers:
             for name, before in layer.before.items():
                 before.copy_(torch.where(fresh, 0.0, states[name]))
             layer.forward()
-            for name, after in layer.after.items():
-                states[name].copy_(after)
+            for name, state in states.items():
+                state.copy_(layer.after[name])
 
     def backward(self) -> None:
         """Runs all layers backward from `d_outputs`, down to `d_inputs`."""
