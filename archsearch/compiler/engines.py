@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 import torch
@@ -12,6 +12,7 @@ from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.native.compiled import check_native
 from archsearch.compiler.native.engine import NativeEngine
 from archsearch.compiler.program import CellProgram
+from archsearch.compiler.vectorized.engine import VectorizedEngine
 from archsearch.errors import ConfigError, EngineError
 
 _logger = logging.getLogger(__name__)
@@ -37,10 +38,14 @@ class Unroll(Protocol):
 
 
 class FastestEngine:
-    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once."""
+    """What `engine=auto` stands for in a layer: cuda for tensors on a GPU, native for those on a CPU.
+
+    What these cannot run, the interpreter does, saying so once.
+    """
 
     def __init__(self, program: CellProgram) -> None:
         self._interpreter = Interpreter(program)
+        self._cuda = VectorizedEngine(program, "cuda", for_second_derivatives=self._interpreter)
         self._native: NativeEngine | None = None
         try:
             self._native = NativeEngine(program, for_second_derivatives=self._interpreter)
@@ -51,11 +56,12 @@ class FastestEngine:
         self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Unrolls the cell over a sequence; see `Unroll`."""
-        # torch.compile stops at the exception by which native code refuses
-        if self._native is None or torch.compiler.is_compiling():
+        engine = self._cuda if x.is_cuda else self._native
+        # torch.compile stops at the exception by which generated code refuses
+        if engine is None or torch.compiler.is_compiling():
             return self._interpreter(x, states, parameters)
         try:
-            return self._native(x, states, parameters)
+            return engine(x, states, parameters)
         except EngineError as error:
             _say_once(str(error))
             return self._interpreter(x, states, parameters)
@@ -64,13 +70,13 @@ class FastestEngine:
 ENGINES: dict[str, Callable[[CellProgram], Unroll]] = {
     "interpreter": Interpreter,
     "native": NativeEngine,
-    "vectorized": Interpreter,  # a single layer: there is nothing to lay side by side
-    "cuda": Interpreter,
+    "vectorized": VectorizedEngine,
+    "cuda": partial(VectorizedEngine, name="cuda"),
 }
 
 
 def choose_engine(name: str) -> str:
-    """Returns the name of the engine to use; `auto` is the fastest that works on this machine.
+    """Returns the name of the engine to use; `auto` is the fastest that works on this machine's processors.
 
     Raises:
         ConfigError: No engine has this name, or it does not work here.
@@ -82,7 +88,11 @@ def choose_engine(name: str) -> str:
     if name == "native":
         check_native()
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("engine cuda: torch finds no GPU here. Use engine=native, or a machine with one.")
+        raise ConfigError(
+            "engine cuda: expected a GPU that torch can use, found none (torch.cuda.is_available() is False). Use "
+            "engine=auto, which takes the fastest engine for what is here, or look at CUDA_VISIBLE_DEVICES and at "
+            "whether this torch was built for CUDA."
+        )
     return name
 
 
@@ -128,7 +138,7 @@ def check_precision(name: str, precision: str) -> None:
     if precision not in ("full", "float32", "float64", "bfloat16"):
         raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16.")
     if precision == "bfloat16":
-        if name in ("interpreter", "vectorized", "cuda"):
+        if name in ("interpreter", "vectorized"):
             raise ConfigError(f"engine {name}: it has no precision=bfloat16. Use engine=native or precision=float32.")
         check_native(precision)
 

@@ -151,15 +151,27 @@ class PopulationTrainer:
         epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
         while self.steps < max_steps and not all(report.has_ended for report in self.reports):
             self._deadline.check()
-            until_validation = min(max_steps, (self.steps // epoch_steps + 1) * epoch_steps) - self.steps
-            chunk = self._chunks.take(until_validation)
-            assert chunk is not None  # training data have no end
-            self._step_for(chunk).run(chunk)
-            self.steps += len(chunk)
+            self.take_steps(min(max_steps, (self.steps // epoch_steps + 1) * epoch_steps) - self.steps)
             is_epoch_end = self.steps % epoch_steps == 0
             if is_epoch_end or self.steps == max_steps:
                 self._validate(progress)
                 self._begin_epoch(is_epoch_end, is_last=self.steps == max_steps)
+
+    @torch.no_grad()
+    def take_steps(self, most: int) -> int:
+        """Takes training steps, as many as are handed over at once but no more than `most`; a GPU only begins them.
+
+        Returns:
+            How many.
+
+        Raises:
+            UnequalStreamsError: As for `run`.
+        """
+        chunk = self._chunks.take(most)
+        assert chunk is not None  # training data have no end
+        self._step_for(chunk).run(chunk)
+        self.steps += len(chunk)
+        return len(chunk)
 
     @torch.no_grad()
     def note_divergences(self) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archsearch.compiler.vectorized.replay import Replay
 from archsearch.training.population_data import NUM_ABREAST, Chunk
 from archsearch.training.population_model import CarriedStates, PopulationModel
 from archsearch.training.population_records import LOSS, NORM, MemberRecords
-from archsearch.training.replay import Replay
 from archsearch.training.trainer import MAX_LOSS_FACTOR
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archsearch.compiler.vectorized.replay import Replay
 from archsearch.training.losses import LOSSES
 from archsearch.training.measurement import NOT_FINITE, metric_value
 from archsearch.training.population_data import Chunk
 from archsearch.training.population_ends import summed
 from archsearch.training.population_model import CarriedStates, PopulationModel
-from archsearch.training.replay import Replay
 from archsearch.training.stops import DivergedError
 from archsearch.trials.metric import ACCURACY, MAE, MSE, Loss, Metric
 

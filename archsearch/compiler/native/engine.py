@@ -1,6 +1,6 @@
 """The engine that runs a cell as C generated for it: one thread of a CPU, float32 or float64."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,13 +10,12 @@ from archsearch.compiler.native.arena import Lease
 from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Tape, check_native
 from archsearch.compiler.program import CellProgram
+from archsearch.compiler.second_derivatives import Run, differentiable_gradients
 from archsearch.compiler.transforms import active_transform, has_batched_gradients
 from archsearch.errors import EngineError
 
 # Beyond it the compiler takes minutes.
 MAX_INSTRUCTIONS = 1000
-
-Run = Callable[[Tensor, tuple[Tensor, ...], Mapping[str, Tensor]], tuple[Tensor, tuple[Tensor, ...]]]
 
 
 class NativeEngine:
@@ -173,7 +172,7 @@ class _Unroll(torch.autograd.Function):
         places: Places = ctx.places
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
         if torch.is_grad_enabled() or has_batched_gradients(given) or active_transform() is not None:
-            return (None, None, *_differentiable_gradients(engine, places, tensors, given))
+            return (None, None, *differentiable_gradients("native", engine, places.keys, tensors, given))
         tape, ctx.tape = ctx.tape, None
         if any(gradient is not None for gradient in given[1:]):
             engine.expect_after()
@@ -195,33 +194,6 @@ class _Unroll(torch.autograd.Function):
                 call[place] = gradient.data_ptr()
         tape.code.backward(call)
         return (None, None, *gradients)
-
-
-def _differentiable_gradients(
-    engine: NativeEngine, places: Places, tensors: tuple[Tensor, ...], given: tuple[Tensor | None, ...]
-) -> tuple[Tensor | None, ...]:
-    """Returns gradients that can be derived again and transformed, by another engine's forward pass and autograd."""
-    if engine.for_second_derivatives is None:
-        missing = "derivatives of derivatives (create_graph=True)" if torch.is_grad_enabled() else "batched derivatives"
-        raise EngineError(
-            f"engine native: it has no {missing}. Use engine=interpreter, or engine=auto in full precision."
-        )
-    num_states = len(engine.program.states)
-    x, *others = tensors
-    parameters = dict(zip(places.keys, others[num_states:], strict=True))
-    with torch.enable_grad():
-        output, after = engine.for_second_derivatives(x, tuple(others[:num_states]), parameters)
-    pairs = [(value, gradient) for value, gradient in zip((output, *after), given, strict=True) if gradient is not None]
-    wanted = [tensor for tensor in tensors if tensor.requires_grad]
-    found = torch.autograd.grad(
-        [value for value, _ in pairs],
-        wanted,
-        [gradient for _, gradient in pairs],
-        create_graph=True,
-        allow_unused=True,
-    )
-    gradients = iter(found)
-    return tuple(next(gradients) if tensor.requires_grad else None for tensor in tensors)
 
 
 def _contiguous(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:

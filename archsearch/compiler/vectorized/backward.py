@@ -100,10 +100,8 @@ class BackwardWriter:
 
     def _products(self, item: Multiplication) -> Iterable[Product]:
         operand = self._stages.base(item.products.operand)
-        if operand == INPUT:
-            result = self._storage.gradients[INPUT]
-        else:
-            result = self._product_parts[operand].pop()
+        is_input = operand == INPUT
+        result = self._storage.gradients[INPUT] if is_input else self._product_parts[operand].pop()
         for gradient, parameters in self._side_by_side(item.products.members):
             is_first = result not in self._written
             self._written.add(result)

@@ -111,11 +111,9 @@ class Values:
         return self.writer.define(self._formula(instruction))
 
     def _formula(self, instruction: Instruction) -> str:
-        first = self.of(instruction.operands[0])
-        if instruction.operation == PEEPHOLE:
-            operands = (first, self.vector_of(instruction.operands[1]))
-        else:
-            operands = (first, *map(self.of, instruction.operands[1:]))
+        first, *others = instruction.operands
+        find = self.vector_of if instruction.operation == PEEPHOLE else self.of
+        operands = (self.of(first), *map(find, others))
         return formula_of(instruction, CONSTANT).value.format(**dict(zip("ab", operands, strict=False)))
 
     def _terms(self, result: str) -> list[str]:

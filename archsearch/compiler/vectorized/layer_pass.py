@@ -10,8 +10,9 @@ from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.vectorized.fusion import Fused, Timed, fuse, results_of, row_of
 from archsearch.compiler.vectorized.planning import plan_passes
+from archsearch.compiler.vectorized.precision import IN_KERNELS, Precision, multiplication, products_in
 from archsearch.compiler.vectorized.torch_kernels import torch_kernel
-from archsearch.compiler.vectorized.triton_kernels import Factor, launch_of
+from archsearch.compiler.vectorized.triton_kernels import Factor, Launch, compile_together, launch_of
 from archsearch.compiler.vectorized.work import (
     Ending,
     Kernel,
@@ -37,14 +38,15 @@ class PopulationPass:
     Args:
         program: The cell.
         weights: `NAME.weight` `[P, H, width]`, a peephole's `[P, H]`, and `NAME.bias` `[P, H]`, as well as
-            `input_projection.weight` `[P, H, I]` where the layer has one. Rows are contiguous, and matrices that multiply
-            one value follow one another in memory, see `parameter_order`; the members' stride is free.
+            `input_projection.weight` `[P, H, I]` where the layer has one. Rows are contiguous, and what belongs to one
+            value follows one another in memory, see `FlatWeights`; the members' stride is free.
         gradients: Of the weights, laid out likewise.
         num_steps: `T`.
         batch_size: `B`.
         input_size: `I`.
         hidden_size: `H`.
         kernels: `torch`, or `triton` on CUDA.
+        precision: Of the products of float32 numbers on CUDA.
         with_last_states: Whether states that nothing reads are computed and states after the last step may have
             gradients.
         inputs: `[P, T, B, I]` memory to use for the inputs, such as the outputs of the layer below; own if None.
@@ -73,7 +75,7 @@ class PopulationPass:
         num_members: int,
         *,
         kernels: str = "torch",
-        precision: str = "ieee",
+        precision: Precision = "full",
         with_last_states: bool = False,
         inputs: Tensor | None = None,
         d_inputs: Tensor | None = None,
@@ -92,7 +94,7 @@ class PopulationPass:
             shape = (num_members, num_steps + (buffer.rows == "sequence"), batch_size, buffer.columns * width)
             memory = given.get(buffer.name)
             self._buffers[buffer.name] = like.new_zeros(shape) if memory is None else memory
-        self._widths = {name: input_size for name in given}
+        self._widths = dict.fromkeys(given, input_size)
         self.inputs, self.d_inputs = self._whole(passes.inputs), self._whole(passes.d_inputs)
         self.outputs, self.d_outputs = self._whole(passes.outputs), self._whole(passes.d_outputs)
         last = {state: place.later(num_steps - 1) for state, place in passes.last_values.items()}
@@ -104,27 +106,34 @@ class PopulationPass:
         d_ends = {state: parts[0].later(num_steps) for state, parts in passes.d_states.items() if parts}
         self.d_after = {state: self._row(place, 0) for state, place in (d_ends | d_last).items()}
         self._kernels = kernels
+        self._with_last_states = with_last_states
         self._precision = precision
         steps = range(num_steps)
         self._forward = self._calls(passes.prologue, passes.step, passes.epilogue, steps)
         self._backward = self._calls(passes.back_epilogue, passes.back_step, passes.back_prologue, reversed(steps))
         self._backward += map(self._ending, passes.endings)
+        compile_together(call for call in (*self._forward, *self._backward) if isinstance(call, Launch))
 
     def forward(self) -> None:
         """Computes the outputs and the states after the last step."""
-        for call in self._forward:
-            call()
+        with products_in(self._precision):
+            for call in self._forward:
+                call()
 
     def backward(self) -> None:
         """Computes the gradients from what the forward pass left."""
-        for call in self._backward:
-            call()
+        with products_in(self._precision):
+            for call in self._backward:
+                call()
 
-    def _calls(self, first: Sequence[Work], each: Sequence[Work], last: Sequence[Work], steps: Iterable[int]) -> list[Call]:
-        works: list[Timed] = [(work, step) for step in steps for work in each]
-        if self._kernels == "triton" and next(iter(self._buffers.values())).dtype == torch.float32:
-            works = fuse(works)
-        timed: list[Timed] = [*((work, 0) for work in first), *works, *((work, 0) for work in last)]
+    def _calls(
+        self, first: Sequence[Work], each: Sequence[Work], last: Sequence[Work], steps: Iterable[int]
+    ) -> list[Call]:
+        of_steps: list[tuple[Work, int]] = [(work, step) for step in steps for work in each]
+        can_fuse = self._kernels == "triton" and self.outputs.dtype == torch.float32
+        timed: list[Timed] = [(work, 0) for work in first]
+        timed += fuse(of_steps) if can_fuse else of_steps
+        timed += [(work, 0) for work in last]
         return [self._call(work, step) for work, step in timed]
 
     def _call(self, work: Work | Fused, step: int) -> Call:
@@ -160,26 +169,26 @@ class PopulationPass:
                 more += [(place, name) for place, name in places if isinstance(place, Place) and place not in stored]
         kernel = replace(kernel, stores=(*kernel.stores, *more))
         loads = [
-            None if number in begun else self._source(source, kernel, step) for number, source in enumerate(kernel.loads)
+            None if number in begun else self._source(source, kernel, step)
+            for number, source in enumerate(kernel.loads)
         ]
         stores = [self._source(place, kernel, step) for place, _ in kernel.stores]
-        return launch_of(kernel, loads, stores, factors, self._precision)
+        return launch_of(kernel, loads, stores, factors, IN_KERNELS[self._precision])
 
     def _product(self, product: Product, step: int) -> Call:
         stacked = _stacked([self._weights[f"{name}.weight"] for name in product.parameters])
         factor = stacked if product.is_backward else stacked.transpose(1, 2)
         operand = self._matrix(product.operand, product.region, step, factor.shape[1])
         result = self._matrix(product.result, product.region, step, factor.shape[2])
-        if product.accumulates:
-            return lambda: torch.baddbmm(result, operand, factor, out=result)
-        return lambda: torch.bmm(operand, factor, out=result)
+        precision = self._precision if product.region == "time" else "full"
+        return multiplication(result, operand, factor, accumulates=product.accumulates, precision=precision)
 
     def _ending(self, ending: Ending) -> Call:
         if isinstance(ending, WeightGradient):
             target = _stacked([self._gradients[f"{name}.weight"] for name in ending.parameters])
             gradient = self._matrix(ending.gradient, "time", 0, target.shape[1]).transpose(1, 2)
             operand = self._matrix(ending.operand, "time", 0, target.shape[2])
-            return lambda: torch.bmm(gradient, operand, out=target)
+            return multiplication(target, gradient, operand, accumulates=False, precision=self._precision)
         sums = _side_by_side([self._gradients[key] for key in ending.keys])
         summed = self._matrix(ending.gradient, "time", 0, sums.shape[1])
         return lambda: torch.sum(summed, dim=1, out=sums)

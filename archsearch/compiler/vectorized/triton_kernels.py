@@ -4,20 +4,40 @@ A program may also compute the products that its kernel reads, in the same tile.
 text alone, so that cells which share a piece share its kernel.
 """
 
+import importlib
 import linecache
-from collections.abc import Callable, Sequence
+import os
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from archsearch.compiler.interpreter import LEAKY_SLOPE
 from archsearch.compiler.vectorized.work import Kernel, Vector
 
-# Rows and columns of a tile, and how far a product goes at once.
-TILE_ROWS, TILE_COLUMNS, TILE_DEPTH = 32, 32, 32
-WARPS = 4
+# Rows and columns of a tile, and how far a product goes at once: measured on an H200 with 20 members of 192 units.
+TILE_ROWS, TILE_COLUMNS, TILE_DEPTH = 32, 16, 32
+NUM_WARPS = 2
+
+MAX_COMPILERS = 8
+
+# What formulas call. Not for NaN is `relu` zero, as torch has it.
+_FUNCTIONS = {
+    "tanh_": ("value", "libdevice.tanh(value)"),
+    "sigmoid": ("value", "1 / (1 + tl.exp(-value))"),
+    "relu": ("value", "tl.where(value <= 0, 0.0, value)"),
+    "leaky_relu": ("value", f"tl.where(value > 0, value, value * {LEAKY_SLOPE})"),
+    "where_positive": ("result, gradient", "tl.where(result <= 0, 0.0, gradient)"),
+    "leaky_where_positive": ("result, gradient", f"tl.where(result > 0, gradient, gradient * {LEAKY_SLOPE})"),
+}
+# Triton's interpreter lacks the device's library of functions; of small numbers this has fewer digits.
+_INTERPRETED_TANH = "tl.where(value < 0, -1.0, 1.0) * (2 / (1 + tl.exp(-2 * tl.abs(value))) - 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,41 @@ class Launch:
 
     def __call__(self) -> None:
         """Starts the programs on the current stream."""
-        self.function[self.grid](*self.arguments, num_warps=WARPS)
+        self.function[self.grid](*self.arguments, num_warps=NUM_WARPS)
+
+    def compile(self) -> None:
+        """Compiles the kernel for arguments like these, without starting it."""
+        self.function.warmup(*self.arguments, grid=self.grid, num_warps=NUM_WARPS)
+
+
+@cache
+def _has_triton() -> bool:
+    try:
+        importlib.import_module("triton")
+    except ImportError:
+        return False
+    return True
+
+
+def _is_interpreted() -> bool:
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def fastest_kernels(device: torch.device) -> str:
+    """Returns the fastest kind of kernels on a device: `triton`, or `torch` on CPUs and where Triton is missing.
+
+    Triton's interpreter, which its variable `TRITON_INTERPRET=1` switches on, runs on CPUs too, for tests.
+    """
+    can_run = device.type == "cuda" or _is_interpreted()
+    return "triton" if can_run and _has_triton() else "torch"
+
+
+def compile_together(launches: Iterable[Launch]) -> None:
+    """Compiles the kernels of launches at once, each for the first of the arguments that it has."""
+    first = {launch.function: launch for launch in reversed(list(launches))}
+    if len(first) > 1 and not _is_interpreted():
+        with ThreadPoolExecutor(min(MAX_COMPILERS, len(first))) as pool:
+            list(pool.map(Launch.compile, first.values()))
 
 
 def launch_of(
@@ -60,7 +114,7 @@ def launch_of(
     stores: Sequence[Tensor],
     factors: Sequence[tuple[Factor, Tensor, Tensor]] = (),
     precision: str = "ieee",
-) -> Callable[[], object]:
+) -> Launch:
     """Prepares a kernel.
 
     Args:
@@ -88,14 +142,11 @@ def launch_of(
 
 @cache
 def _function(text: str) -> Any:
-    import triton
-    import triton.language as tl
-
-    from archsearch.compiler.vectorized import triton_functions
-
     name = f"<archsearch kernel {sha256(text.encode()).hexdigest()[:16]}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)  # Triton reads the source
-    namespace: dict[str, Any] = {**vars(triton_functions), "triton": triton, "tl": tl, "__name__": __name__}
+    modules = {"triton": "triton", "tl": "triton.language", "libdevice": "triton.language.extra.libdevice"}
+    namespace: dict[str, Any] = {short: importlib.import_module(module) for short, module in modules.items()}
+    namespace["__name__"] = __name__
     exec(compile(text, name, "exec"), namespace)  # noqa: S102 - of our own formulas; names of cells are no part of it
     return namespace["kernel"]
 
@@ -118,9 +169,8 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
             body.append(f"a{number} = tl.load(p{number} + member * s{number} + column, mask=column < H, other=0.0)")
         else:
             parameters += [f"p{number}", f"s{number}", f"l{number}"]
-            body.append(
-                f"a{number} = tl.load(p{number} + member * s{number} + row * l{number} + column, mask=inside, other=0.0)"
-            )
+            address = f"p{number} + member * s{number} + row * l{number} + column"
+            body.append(f"a{number} = tl.load({address}, mask=inside, other=0.0)")
     targets: list[str] = []
     for number in range(len(kernel.stores)):
         parameters += [f"q{number}", f"t{number}", f"m{number}"]
@@ -133,8 +183,24 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
     for (_, name), target in zip(kernel.stores, targets, strict=True):
         value = name if name.isidentifier() else f"tl.zeros([ROWS, {TILE_COLUMNS}], tl.float32)"
         body.append(f"tl.store({target}, {value}, mask=inside)")
-    lines = ["@triton.jit", f"def kernel({', '.join(parameters)}):", *(f"    {line}" for line in body), ""]
-    return "\n".join(lines)
+    lines = [*_functions_for(kernel), *_definition("kernel", ", ".join(parameters), body)]
+    return "\n".join(lines) + "\n"
+
+
+def _functions_for(kernel: Kernel) -> list[str]:
+    """Returns the functions that a kernel's lines call."""
+    called = set(re.findall(r"\w+(?=\()", " ".join(kernel.lines)))
+    lines: list[str] = []
+    for name in sorted(called & _FUNCTIONS.keys()):
+        parameters, result = _FUNCTIONS[name]
+        if name == "tanh_" and _is_interpreted():
+            result = _INTERPRETED_TANH
+        lines += _definition(name, parameters, [f"return {result}"])
+    return lines
+
+
+def _definition(name: str, parameters: str, body: Sequence[str]) -> list[str]:
+    return ["@triton.jit", f"def {name}({parameters}):", *(f"    {line}" for line in body), "", ""]
 
 
 def _product(number: int, factor: Factor, precision: str) -> list[str]:
@@ -146,8 +212,8 @@ def _product(number: int, factor: Factor, precision: str) -> list[str]:
     lines += [
         f"for start in range(0, {depth}, {TILE_DEPTH}):",
         f"    at = start + depth{number}",
-        f"    operand = tl.load(x{number} + member * u{number} + row * v{number} + at[None, :],"
-        f" mask=(row < num_rows) & (at[None, :] < {depth}), other=0.0)",
+        f"    given = (row < num_rows) & (at[None, :] < {depth})",
+        f"    operand = tl.load(x{number} + member * u{number} + row * v{number} + at[None, :], mask=given, other=0.0)",
     ]
     for place, result in enumerate(factor.results):
         if factor.is_backward:  # gradients of all members, side by side, times the matrices below one another

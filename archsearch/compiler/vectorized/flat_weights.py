@@ -1,0 +1,62 @@
+"""Where a layer's weights lie in the rows of a population's weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from torch import Tensor
+
+from archsearch.compiler.lower import INPUT_PROJECTION
+from archsearch.compiler.program import CellProgram
+from archsearch.compiler.vectorized.planning import parameter_order
+
+ALIGNMENT = 32  # numbers: a line of a GPU's memory in float32
+
+
+@dataclass(frozen=True)
+class FlatWeights:
+    """The places of one layer's weights in a row of numbers.
+
+    Attributes:
+        program: The cell.
+        input_size: `I`.
+        hidden_size: `H`.
+        has_projection: Whether the layer has an input projection.
+    """
+
+    program: CellProgram
+    input_size: int
+    hidden_size: int
+    has_projection: bool = False
+
+    @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each `NAME.weight` and `NAME.bias`, in their order: see `parameter_order`."""
+        specs = {spec.name: spec for spec in self.program.parameters}
+        order = [specs[name] for name in parameter_order(self.program)]
+        widths = {"I": self.input_size, "H": self.hidden_size}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for spec in order:
+            rows = (self.hidden_size,)
+            shapes[f"{spec.name}.weight"] = rows if spec.is_vector else (*rows, widths[spec.width])
+        shapes |= {f"{spec.name}.bias": (self.hidden_size,) for spec in order if spec.bias}
+        if self.has_projection:
+            shapes[f"{INPUT_PROJECTION}.weight"] = (self.hidden_size, self.input_size)
+        return shapes
+
+    @cached_property
+    def length(self) -> int:
+        """Numbers in a row, filled up to whole lines of memory; at least one line."""
+        length = sum(prod(shape) for shape in self.shapes.values())
+        return max(1, -(-length // ALIGNMENT)) * ALIGNMENT
+
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Returns the weights, `[P, *shape]` each, as views of `[P, length]` rows."""
+        views: dict[str, Tensor] = {}
+        begin = 0
+        for name, shape in self.shapes.items():
+            size = prod(shape)
+            views[name] = rows[:, begin : begin + size].view(-1, *shape)
+            begin += size
+        return views
