@@ -13,6 +13,7 @@ from archsearch.mutation.remove_node import RemoveNode
 from archsearch.mutation.replace_by_ancestor import ReplaceByAncestor
 from archsearch.mutation.swap_activation import SwapActivation
 from archsearch.mutation.swap_elementwise import SwapElementwise
+from archsearch.run.unit import Finished, Unit
 from archsearch.search.plan import Founder, SearchPlan, TaskPlan
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.trial import Recipe, Trial, TrialResult
@@ -84,25 +85,25 @@ class SimulatedWorkers:
         self._at_once = at_once
         self._now = 0.0
         self._num_submitted = 0
-        self._running: list[tuple[float, int, Trial]] = []
+        self._running: list[tuple[float, int, Unit]] = []
 
-    def submit(self, trial: Trial) -> None:
+    def submit(self, unit: Unit) -> None:
         """Takes a trial that will run between 10 and 30 minutes."""
         self._num_submitted += 1
-        end = self._now + 600 + 1200 * uniform("duration", trial.key)
-        heapq.heappush(self._running, (end, self._num_submitted, trial))
+        end = self._now + 600 + 1200 * uniform("duration", unit[0].key)
+        heapq.heappush(self._running, (end, self._num_submitted, unit))
 
-    def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:  # noqa: ARG002 - the clock jumps
+    def wait(self, timeout_seconds: float) -> list[Finished]:  # noqa: ARG002 - the clock jumps
         """Returns the next trials to end."""
         begin = time.process_time()
         finished = []
         while self._running and len(finished) < self._at_once:
-            self._now, _, trial = heapq.heappop(self._running)
-            finished.append((trial, draw_result(trial)))
+            self._now, _, unit = heapq.heappop(self._running)
+            finished.append((unit, tuple(map(draw_result, unit))))
         self.cpu_seconds += time.process_time() - begin
         return finished
 
-    def collect(self) -> list[tuple[Trial, TrialResult]]:
+    def collect(self) -> list[Finished]:
         """Returns nothing: `wait` gave everything."""
         return []
 

@@ -6,9 +6,9 @@ import pandas as pd
 from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
 
 from archsearch.run.execution import Execution
-from archsearch.run.executor import TrialEvaluator
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import run_search
+from archsearch.run.unit import TrialEvaluator
 from archsearch.search.plan import SearchPlan
 
 SMALL_PLAN = make_plan(num_candidates=8, tasks=make_plan().tasks[:1])

@@ -16,9 +16,9 @@ from archsearch.cli.study_progress import StudyProgress
 from archsearch.errors import ArchSearchError, ConfigError, SearchStateError
 from archsearch.run.estimate import estimate_study
 from archsearch.run.execution import Execution
-from archsearch.run.executor import TrialEvaluator
 from archsearch.run.reading import Run
 from archsearch.run.session import Stopped
+from archsearch.run.unit import TrialEvaluator
 from archsearch.studies.sitting import Sitting, open_sitting, recorded_results
 from archsearch.trials.trial import Trial
 

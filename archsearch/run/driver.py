@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import groupby
 from typing import Protocol
 
 from archsearch.errors import ArchSearchError, SearchStateError
@@ -18,6 +19,7 @@ from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
 from archsearch.run.other_lengths import from_other_lengths
 from archsearch.run.quarantine import Quarantine
+from archsearch.run.unit import Finished, GroupTrials, Unit, one_by_one, pairs
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.trial import RECORDED_IN, Trial, TrialResult
@@ -84,6 +86,7 @@ def drive(
     checkpoint: Callable[[], None],
     interrupts: Interrupts | None = None,
     execution: Execution | None = None,
+    group: GroupTrials = one_by_one,
 ) -> None:
     """Runs a search to its end.
 
@@ -97,6 +100,7 @@ def drive(
         checkpoint: Called after consumed steps; brings the views up to date.
         interrupts: Tells when the run is to stop; finished trials are kept where none arrives.
         execution: How long trials in flight may go on then, and how many may fail alike.
+        group: Makes units of the trials that a step asks for together.
 
     Raises:
         SearchStateError: The journal and the search disagree, or every trial fails alike.
@@ -104,7 +108,7 @@ def drive(
     """
     interrupts, execution = interrupts or Interrupts(), execution or Execution()
     keeper = Keeper(journal, interrupts.held_back, interrupts.pause)
-    answers = _Answers(evolution, journal, keeper, observer)
+    answers = _Answers(evolution, journal, keeper, observer, group)
     num_in_flight = 0
     failures = RepeatedFailure(execution.max_equal_failures)
     try:
@@ -132,7 +136,7 @@ def drive(
             answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
         with suppress(ArchSearchError):  # the first cause is to be told
-            keeper.keep_last(executor.collect())
+            keeper.keep_last(pairs(executor.collect()))
         raise
 
 
@@ -144,49 +148,66 @@ class _Answers:
         journal: What is known already.
         keeper: Keeps what is not.
         observer: Is told what happens.
+        group: Makes units of trials.
 
     Attributes:
-        waiting: Trials nobody has answered; those of earlier steps first, since steps are consumed in order.
+        waiting: Units nobody has answered; those of earlier steps first, since steps are consumed in order.
     """
 
-    def __init__(self, evolution: Evolution, journal: Journal, keeper: Keeper, observer: Observer) -> None:
-        self.waiting: list[tuple[int, int, Trial]] = []
+    def __init__(
+        self, evolution: Evolution, journal: Journal, keeper: Keeper, observer: Observer, group: GroupTrials
+    ) -> None:
+        self.waiting: list[tuple[int, int, Unit]] = []
         self._evolution = evolution
         self._journal = journal
         self._keeper = keeper
         self._observer = observer
+        self._group = group
+        self._known: set[str] = set()
         self._quarantine = Quarantine()
         self._environments = Environments()
 
-    def next_waiting(self) -> Trial:
-        """Returns the trial to be computed next."""
+    def next_waiting(self) -> Unit:
+        """Returns the unit to be computed next."""
         return heapq.heappop(self.waiting)[-1]
 
     def answer_recorded(self) -> bool:
         """Hands the search what needs no computing of all that it asks for now; the rest is queued.
 
+        What a step asks for is grouped as a whole, whatever of it is known: so the same trials train together in a run
+        that was stopped. A unit is computed whole if anything of it must be; what was known of it stays as it is.
+
         Returns:
             Whether it asked for anything: then it may ask for more.
         """
         asked = self._evolution.ask()
-        if asked:
-            verdicts = self._quarantine.verdicts([trial for _, trial in asked])
-            for order, ((step, trial), verdict) in enumerate(zip(asked, verdicts, strict=True)):
-                result = self._journal.result(trial.key, curves=False)
-                if result is None and (result := from_other_lengths(self._journal, trial)):
-                    self._keeper.add_trials([(trial, result)])
-                if result is not None:
-                    self._tell(trial, result, recorded=True)
-                elif verdict is not None:
-                    self.tell_computed([(trial, verdict)])
-                else:
-                    heapq.heappush(self.waiting, (step, order, trial))
+        verdicts = self._quarantine.verdicts([trial for _, trial in asked])
+        verdict_on = {trial.key: verdict for (_, trial), verdict in zip(asked, verdicts, strict=True)}
+        for step, entries in groupby(asked, lambda entry: entry[0]):
+            for order, unit in enumerate(self._group([trial for _, trial in entries])):
+                known = {trial.key for trial in unit if self._answer(trial, verdict_on[trial.key])}
+                if len(known) < len(unit):
+                    self._known |= known
+                    heapq.heappush(self.waiting, (step, order, unit))
         return bool(asked)
 
-    def tell_computed(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
-        """Keeps new results and hands them in."""
-        self._keeper.add_trials(finished)
-        for trial, result in finished:
+    def _answer(self, trial: Trial, verdict: TrialResult | None) -> bool:
+        """Hands the search a result that needs no computing; returns whether there is one."""
+        result = self._journal.result(trial.key, curves=False)
+        if result is None and (result := from_other_lengths(self._journal, trial)):
+            self._keeper.add_trials([(trial, result)])
+        if result is not None:
+            self._tell(trial, result, recorded=True)
+        elif verdict is not None:
+            self.tell_computed([((trial,), (verdict,))])
+        return result is not None or verdict is not None
+
+    def tell_computed(self, finished: Sequence[Finished]) -> None:
+        """Keeps new results, those of a unit at once, and hands them in."""
+        computed = [(trial, result) for trial, result in pairs(finished) if trial.key not in self._known]
+        self._known.difference_update(trial.key for unit, _ in finished for trial in unit)
+        self._keeper.add_trials(computed)
+        for trial, result in computed:
             self._tell(trial, result, recorded=False)
 
     def _tell(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:

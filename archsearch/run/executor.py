@@ -3,38 +3,31 @@
 from collections import deque
 from typing import Protocol
 
-from archsearch.trials.trial import Trial, TrialResult
-
-
-class TrialEvaluator(Protocol):
-    """Trains a trial; a cell's own failure comes back as a status."""
-
-    def evaluate(self, trial: Trial) -> TrialResult:
-        """Returns what came of the trial."""
+from archsearch.run.unit import Finished, TrialEvaluator, Unit, evaluate_unit
 
 
 class Executor(Protocol):
-    """Computes trials, at most `num_slots` at once."""
+    """Computes units of trials, at most `num_slots` at once."""
 
     @property
     def num_slots(self) -> int:
-        """Trials that may be in flight at once."""
+        """Units that may be in flight at once."""
 
-    def submit(self, trial: Trial) -> None:
-        """Takes a trial; there must be a free slot."""
+    def submit(self, unit: Unit) -> None:
+        """Takes a unit; there must be a free slot."""
 
-    def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:
-        """Returns finished trials, as soon as there is one, or none after the time."""
+    def wait(self, timeout_seconds: float) -> list[Finished]:
+        """Returns finished units, as soon as there is one, or none after the time."""
 
-    def collect(self) -> list[tuple[Trial, TrialResult]]:
-        """Returns the trials that have finished by now, without starting or awaiting any."""
+    def collect(self) -> list[Finished]:
+        """Returns the units that have finished by now, without starting or awaiting any."""
 
     def close(self) -> None:
-        """Ends everything this executor started; trials in flight are dropped."""
+        """Ends everything this executor started; units in flight are dropped."""
 
 
 class SerialExecutor:
-    """Computes one trial at a time in this process.
+    """Computes one unit at a time in this process.
 
     Args:
         evaluator: What trains.
@@ -44,23 +37,23 @@ class SerialExecutor:
 
     def __init__(self, evaluator: TrialEvaluator) -> None:
         self._evaluator = evaluator
-        self._trials: deque[Trial] = deque()
+        self._units: deque[Unit] = deque()
 
-    def submit(self, trial: Trial) -> None:
-        """Takes a trial; it runs in the next `wait`."""
-        self._trials.append(trial)
+    def submit(self, unit: Unit) -> None:
+        """Takes a unit; it runs in the next `wait`."""
+        self._units.append(unit)
 
-    def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:  # noqa: ARG002 - one trial, however long
-        """Runs the trial taken and returns it."""
-        if not self._trials:
+    def wait(self, timeout_seconds: float) -> list[Finished]:  # noqa: ARG002 - one unit, however long
+        """Runs the unit taken and returns it."""
+        if not self._units:
             return []
-        trial = self._trials.popleft()
-        return [(trial, self._evaluator.evaluate(trial))]
+        unit = self._units.popleft()
+        return [(unit, evaluate_unit(self._evaluator, unit))]
 
-    def collect(self) -> list[tuple[Trial, TrialResult]]:
+    def collect(self) -> list[Finished]:
         """Returns nothing: what finished was returned by `wait`."""
         return []
 
     def close(self) -> None:
         """Drops what was not begun."""
-        self._trials.clear()
+        self._units.clear()

@@ -10,12 +10,12 @@ from typing import Any
 
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.execution import Execution, Limits
-from archsearch.run.executor import TrialEvaluator
 from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, start_private
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.supervisor import Supervisor, longest_seconds
 from archsearch.run.trial_worker import here
-from archsearch.trials.trial import Status, Trial, TrialResult
+from archsearch.run.unit import Finished, Results, TrialEvaluator, Unit, name_of
+from archsearch.trials.trial import Status, TrialResult
 
 MAX_LOSSES = 5
 """Ray's workers that may be lost under one trial, alone or with their machine, before it is given up."""
@@ -57,10 +57,9 @@ class RayExecutor:
         is_private = execution.address is None
         self._ray = ray = load_ray(is_private=is_private)
         self._folder = RayFolder() if is_private else None
-        self._in_flight: dict[Any, Trial] = {}
+        self._in_flight: dict[Any, Unit] = {}
         self._overdue_at: dict[Any, float] = {}
-        self._longest_seconds = longest_seconds(execution.limits)
-        self._losses: Counter[str] = Counter()
+        self._losses: Counter[Unit] = Counter()
         try:
             if execution.address is not None:
                 join(ray, execution.address)
@@ -80,21 +79,22 @@ class RayExecutor:
 
     @property
     def num_slots(self) -> int:
-        """Trials that may be in flight at once; machines come and go."""
+        """Units that may be in flight at once; machines come and go."""
         return self._machines.num_slots
 
-    def submit(self, trial: Trial) -> None:
-        """Hands a trial to a worker."""
+    def submit(self, unit: Unit) -> None:
+        """Hands a unit to a worker."""
         task = self._compute.options(**self._machines.options())
-        reference = task.remote(self._evaluator, self._limits, self._own, trial)
-        self._in_flight[reference] = trial
-        if self._longest_seconds is not None:
-            self._overdue_at[reference] = time.monotonic() + self._longest_seconds
+        reference = task.remote(self._evaluator, self._limits, self._own, unit)
+        self._in_flight[reference] = unit
+        longest = longest_seconds(self._limits, len(unit))
+        if longest is not None:
+            self._overdue_at[reference] = time.monotonic() + longest
 
-    def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:
-        """Returns the trials finished, as soon as there is one, or none after the time.
+    def wait(self, timeout_seconds: float) -> list[Finished]:
+        """Returns the units finished, as soon as there is one, or none after the time.
 
-        A trial whose worker or machine was lost is handed out again, `MAX_LOSSES` times in all.
+        A unit whose worker or machine was lost is handed out again, `MAX_LOSSES` times in all.
 
         Raises:
             ArchSearchError: The trial itself was asked for wrongly, or no machine is left that can compute.
@@ -107,23 +107,23 @@ class RayExecutor:
             self._cancel_overdue()
         finished = []
         for reference in ready:
-            trial = self._in_flight[reference]
-            result = self._result_of(reference, trial)
+            unit = self._in_flight[reference]
+            results = self._results_of(reference, unit)
             del self._in_flight[reference]  # only now: an interrupt before this leaves it to `collect`
             self._overdue_at.pop(reference, None)
-            if result is not None:
-                finished.append((trial, result))
+            if results is not None:
+                finished.append((unit, results))
             else:
-                self.submit(trial)
+                self.submit(unit)
         return finished
 
-    def collect(self) -> list[tuple[Trial, TrialResult]]:
-        """Returns the trials that have finished by now."""
+    def collect(self) -> list[Finished]:
+        """Returns the units that have finished by now."""
         references = list(self._in_flight)
         ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0) if references else ([], [])
-        trials = [self._in_flight.pop(reference) for reference in ready]
-        results = [(trial, self._result_of(reference, trial)) for reference, trial in zip(ready, trials, strict=True)]
-        return [(trial, result) for trial, result in results if result is not None]
+        units = [self._in_flight.pop(reference) for reference in ready]
+        answered = [(unit, self._results_of(reference, unit)) for reference, unit in zip(ready, units, strict=True)]
+        return [(unit, results) for unit, results in answered if results is not None]
 
     def close(self) -> None:
         """Ends the workers; of a Ray that others started, only what it does for us."""
@@ -141,8 +141,8 @@ class RayExecutor:
             del self._overdue_at[reference]
             self._ray.cancel(reference, force=True)
 
-    def _result_of(self, reference: Any, trial: Trial) -> TrialResult | None:
-        """Returns a finished trial's result, None if it must be handed out again."""
+    def _results_of(self, reference: Any, unit: Unit) -> Results | None:
+        """Returns a finished unit's results, None if it must be handed out again."""
         exceptions = self._ray.exceptions
         try:
             answer = self._ray.get(reference)
@@ -153,9 +153,9 @@ class RayExecutor:
                 "Ray's own process on this machine has ended; every finished trial is kept."
             ) from error
         except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.TaskUnschedulableError) as error:
-            return self._after_loss(trial, "node_lost", error)
+            return self._after_loss(unit, "node_lost", error)
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.TaskCancelledError) as error:
-            return self._after_loss(trial, "worker_lost", error)
+            return self._after_loss(unit, "worker_lost", error)
         notes = answer["notes"]
         if "refused" in answer:
             notes = [self._machines.refuse(answer["node"], answer["refused"])]
@@ -163,28 +163,28 @@ class RayExecutor:
             _logger.warning("%s", note)
         if "refused" in answer:
             return None
-        return TrialResult.from_record(answer["record"])
+        return tuple(map(TrialResult.from_record, answer["records"]))
 
-    def _after_loss(self, trial: Trial, status: Status, error: Exception) -> TrialResult | None:
-        self._losses[trial.key] += 1
-        num_losses = self._losses[trial.key]
+    def _after_loss(self, unit: Unit, status: Status, error: Exception) -> Results | None:
+        self._losses[unit] += 1
+        num_losses = self._losses[unit]
         text = " ".join(str(error).split())[:500]
         what = "machine" if status == "node_lost" else "worker"
         if num_losses < MAX_LOSSES:
             again = f"it is handed out again ({num_losses} of {MAX_LOSSES - 1} times)"
-            _logger.warning("trial %s: its %s was lost, %s: %s", trial.key, what, again, text)
+            _logger.warning("%s: its %s was lost, %s: %s", name_of(unit), what, again, text)
             return None
         error_text = f"{MAX_LOSSES} workers were lost under this trial, the last one with its {what}: {text}"
         node = _NODE.search(text)
         cause: dict[str, str | float] = {"losses": num_losses, **({"node": node[1]} if node else {})}
-        return TrialResult(status, None, error=error_text, cause=cause)
+        return (TrialResult(status, None, error=error_text, cause=cause),) * len(unit)
 
 
 _supervisor: Supervisor | None = None
 """Of a worker process, for as long as it lives."""
 
 
-def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], trial: Trial) -> dict[str, Any]:
+def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], unit: Unit) -> dict[str, Any]:
     """Runs in a worker; plain values travel back, so that no class of ours needs to be found to read them."""
     supervisor = _supervisor_of(evaluator, limits)
     refused = _refusal(supervisor, own)
@@ -192,10 +192,10 @@ def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], 
         import ray
 
         return {"refused": refused, "node": ray.get_runtime_context().get_node_id(), "notes": []}
-    supervisor.begin(trial)
-    while (result := supervisor.poll(WATCH_SECONDS)) is None:
+    supervisor.begin(unit)
+    while (results := supervisor.poll(WATCH_SECONDS)) is None:
         pass
-    return {"record": result.to_record(), "notes": supervisor.take_notes()}
+    return {"records": [result.to_record() for result in results], "notes": supervisor.take_notes()}
 
 
 def _refusal(supervisor: Supervisor, own: Mapping[str, str]) -> str:

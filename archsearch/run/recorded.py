@@ -10,6 +10,7 @@ from archsearch.errors import ArchSearchError, ConfigError
 from archsearch.run.executor import Executor
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
+from archsearch.run.unit import Finished, Unit
 from archsearch.search.plan import SearchPlan
 from archsearch.trials.trial import RECORDED_IN, Status, Trial, TrialResult
 
@@ -90,7 +91,8 @@ class RecordedExecutor:
 
     def __init__(self, executor: Executor, paths: Sequence[Path]) -> None:
         self._executor = executor
-        self._answered: list[tuple[Trial, TrialResult]] = []
+        self._answered: list[Finished] = []
+        self._found: dict[str, TrialResult] = {}
         self._stack = ExitStack()
         self._journals: list[tuple[Path, Journal]] = []
         try:
@@ -104,26 +106,33 @@ class RecordedExecutor:
 
     @property
     def num_slots(self) -> int:
-        """Trials that may be in flight at once."""
+        """Units that may be in flight at once."""
         return self._executor.num_slots
 
-    def submit(self, trial: Trial) -> None:
-        """Looks a trial up; what no run knows is begun."""
-        result = self._recorded(trial)
-        if result is None:
-            self._executor.submit(trial)
-        else:
-            self._answered.append((trial, result))
+    def submit(self, unit: Unit) -> None:
+        """Looks the trials up; a unit of which no run knows one is begun."""
+        found = {trial.key: result for trial in unit if (result := self._recorded(trial)) is not None}
+        if len(found) == len(unit):
+            self._answered.append((unit, tuple(found[trial.key] for trial in unit)))
+            return
+        self._found |= found
+        self._executor.submit(unit)
 
-    def wait(self, timeout_seconds: float) -> list[tuple[Trial, TrialResult]]:
+    def wait(self, timeout_seconds: float) -> list[Finished]:
         """Returns what was found, or else what has finished within the time."""
         answered, self._answered = self._answered, []
-        return answered or self._executor.wait(timeout_seconds)
+        return answered or list(map(self._with_found, self._executor.wait(timeout_seconds)))
 
-    def collect(self) -> list[tuple[Trial, TrialResult]]:
+    def collect(self) -> list[Finished]:
         """Returns what was found or has finished by now."""
         answered, self._answered = self._answered, []
-        return [*answered, *self._executor.collect()]
+        return [*answered, *map(self._with_found, self._executor.collect())]
+
+    def _with_found(self, finished: Finished) -> Finished:
+        """Puts the results that were found in the place of those of the same trials, trained along with others."""
+        unit, results = finished
+        pairs = zip(unit, results, strict=True)
+        return unit, tuple(self._found.pop(trial.key, result) for trial, result in pairs)
 
     def close(self) -> None:
         """Closes the other journals; the executor is its owner's to close."""

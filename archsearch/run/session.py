@@ -9,7 +9,7 @@ from typing import Any
 from archsearch.errors import ArchSearchError
 from archsearch.run.driver import Observer, drive
 from archsearch.run.execution import Execution
-from archsearch.run.executor import Executor, SerialExecutor, TrialEvaluator
+from archsearch.run.executor import Executor, SerialExecutor
 from archsearch.run.folder import RunFolder
 from archsearch.run.identity import note_identity
 from archsearch.run.interrupts import Interrupts
@@ -17,6 +17,7 @@ from archsearch.run.journal import Journal
 from archsearch.run.live_views import LiveViews
 from archsearch.run.reading import read_journal
 from archsearch.run.recorded import RecordedExecutor
+from archsearch.run.unit import TrialEvaluator, grouping_of
 from archsearch.run.view_files import ViewFiles
 from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
@@ -110,7 +111,8 @@ def _drive(
             with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
                 answering = RecordedExecutor(executor, execution.recorded)
                 with closing(answering):
-                    drive(evolution, journal, answering, views, views.bring_up_to_date, interrupts, execution)
+                    group = grouping_of(evaluator)
+                    drive(evolution, journal, answering, views, views.bring_up_to_date, interrupts, execution, group)
         finally:
             with interrupts.ignored():
                 executor.close()

@@ -1,13 +1,14 @@
-"""Watches over a trial in a process of its own, and ends it when it must: the same way in every executor."""
+"""Watches over trials in a process of their own, and ends it when it must: the same way in every executor."""
 
 import time
+from collections import deque
 from collections.abc import Mapping
 
 from archsearch.errors import SearchStateError
 from archsearch.run.execution import Limits
-from archsearch.run.executor import TrialEvaluator
 from archsearch.run.trial_process import Death, TrialProcess
-from archsearch.trials.trial import Status, Trial, TrialResult
+from archsearch.run.unit import Results, TrialEvaluator, Unit, name_of
+from archsearch.trials.trial import Status, TrialResult
 
 OVERRUN_SECONDS = 5.0
 """How much longer than its time limit a trial may take to notice it."""
@@ -20,15 +21,17 @@ MAX_LOSSES = 3
 MAX_CRASHES_ALONE = 2
 
 
-def longest_seconds(limits: Limits) -> float | None:
-    """Returns the most time a supervisor can need for a trial, however often it must be run; None without a limit."""
+def longest_seconds(limits: Limits, num_trials: int = 1) -> float | None:
+    """Returns the most time a supervisor can need for a unit, however often it must be run; None without a limit."""
     if limits.seconds is None:
         return None
-    return (1 + MAX_CRASHES_ALONE + MAX_LOSSES) * (START_SECONDS + limits.seconds + OVERRUN_SECONDS)
+    together = START_SECONDS + num_trials * limits.seconds + OVERRUN_SECONDS
+    apart = START_SECONDS + limits.seconds + OVERRUN_SECONDS if num_trials > 1 else 0.0
+    return (1 + MAX_CRASHES_ALONE + MAX_LOSSES) * (together + num_trials * apart)
 
 
 class Supervisor:
-    """Computes one trial at a time in a process of its own, which it keeps from trial to trial.
+    """Computes one unit of trials at a time in a process of its own, which it keeps from unit to unit.
 
     What ends a trial that does not end by itself, and what it is called:
 
@@ -38,6 +41,9 @@ class Supervisor:
     - Its process ended by itself, by a crash in native code for instance: the trial is run again alone in a new one,
       and, if it crashes there, alone once more; then `crashed`.
     - Its process was ended from outside: the trial is run again, `MAX_LOSSES` times in all; then `worker_lost`.
+
+    Trials that train together may use the sum of their time limits. Where they come to one of these ends, it is the end
+    of none of them yet: each is run by itself, which tells whose it is.
 
     So a verdict depends on the cell alone, not on what else a process has been through.
 
@@ -51,16 +57,25 @@ class Supervisor:
         self._evaluator = evaluator
         self._limits = limits
         self._process: TrialProcess | None = None
-        self._trial: Trial | None = None
+        self._unit: Unit = ()
+        self._part: Unit = ()
+        self._left: deque[Unit] = deque()
+        self._results: dict[str, TrialResult] = {}
         self._since = 0.0
         self._has_begun = False
         self._is_alone = False
         self._num_losses = 0
         self._num_crashes_alone = 0
 
-    def begin(self, trial: Trial) -> None:
-        """Starts a trial; the one before must have ended."""
-        self._trial = trial
+    def begin(self, unit: Unit) -> None:
+        """Starts a unit; the one before must have ended."""
+        self._unit, self._results = unit, {}
+        self._left.clear()
+        self._begin_part(unit)
+
+    def _begin_part(self, part: Unit) -> None:
+        """Starts a unit, or one trial of it."""
+        self._part = part
         self._is_alone = False
         self._num_losses = self._num_crashes_alone = 0
         self._start()
@@ -94,22 +109,23 @@ class Supervisor:
                 return answer
         return None
 
-    def poll(self, timeout_seconds: float) -> TrialResult | None:
-        """Returns the result of the trial begun, as soon as there is one, or None after the time.
+    def poll(self, timeout_seconds: float) -> Results | None:
+        """Returns the results of the unit begun, as soon as they are there, or None after the time.
 
         Raises:
             ArchSearchError: The trial was asked for wrongly, or nothing can be computed here.
         """
-        assert self._trial is not None  # begin comes first
+        assert self._part  # begin comes first
         until = time.monotonic() + timeout_seconds
         while True:
             left = until - time.monotonic()
-            result = self._look(max(0.0, min(left, SECONDS_BETWEEN_LOOKS)))
-            if result is not None:
-                self._trial = None
+            ended = self._look(max(0.0, min(left, SECONDS_BETWEEN_LOOKS)))
+            if ended is not None:
                 if self._is_alone:
                     self.close()  # a process in which this trial ran shall not be blamed on the next one
-                return result
+                results = self._settle(ended)
+                if results is not None:
+                    return results
             if left <= 0:
                 return None
 
@@ -124,10 +140,30 @@ class Supervisor:
             self._process.end()
             self._process = None
 
-    def _look(self, timeout_seconds: float) -> TrialResult | None:
+    def _settle(self, ended: Results | TrialResult) -> Results | None:
+        """Takes what the trials at work came to, a verdict for all of them or their results; goes on with what is left.
+
+        Returns:
+            The results of the whole unit, None as long as some are missing.
+        """
+        if isinstance(ended, tuple):
+            self._results |= {trial.key: result for trial, result in zip(self._part, ended, strict=True)}
+        elif len(self._part) == 1:
+            self._results[self._part[0].key] = ended
+        else:
+            self._note(f"{ended.error}; each is run by itself")
+            self._left.extend((trial,) for trial in self._part)
+        if self._left:
+            self._begin_part(self._left.popleft())
+            return None
+        self._part = ()
+        return tuple(self._results[trial.key] for trial in self._unit)
+
+    def _look(self, timeout_seconds: float) -> Results | TrialResult | None:
+        """Returns results, or a verdict that stands for them."""
         assert self._process is not None  # there is one from begin to close
         answer = self._process.receive(timeout_seconds)
-        if isinstance(answer, TrialResult):
+        if isinstance(answer, tuple):
             return answer
         if answer is not None:
             return self._after(answer)
@@ -143,7 +179,7 @@ class Supervisor:
     def _beyond_limits(self, seconds: float) -> TrialResult | None:
         assert self._process is not None  # the caller has looked
         limits = self._limits
-        if limits.seconds is not None and seconds > limits.seconds + OVERRUN_SECONDS:
+        if limits.seconds is not None and seconds > limits.seconds * len(self._part) + OVERRUN_SECONDS:
             self.close()
             error = f"the trial took longer than its limit of {limits.seconds:g} s and had to be ended by force"
             return self._result("time_limit", error, seconds, {"limit_seconds": limits.seconds})
@@ -187,14 +223,12 @@ class Supervisor:
         self._start()
 
     def _start(self) -> None:
-        assert self._trial is not None  # set by begin
         self._process = self._process or TrialProcess(self._evaluator)
-        self._process.begin(self._trial)
+        self._process.begin(self._part)
         self._has_begun, self._since = False, time.monotonic()
 
     def _note(self, text: str) -> None:
-        assert self._trial is not None  # set by begin
-        self._notes.append(f"trial {self._trial.key}: {text}.")
+        self._notes.append(f"{name_of(self._part)}: {text}.")
 
     def _result(self, status: Status, error: str, seconds: float, cause: Mapping[str, str | float]) -> TrialResult:
         return TrialResult(status, None, seconds=seconds, error=error, cause=cause)

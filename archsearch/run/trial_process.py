@@ -13,9 +13,9 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 from archsearch.errors import ConfigError
-from archsearch.run.executor import TrialEvaluator
 from archsearch.run.trial_worker import ERROR, READY
-from archsearch.trials.trial import Trial, TrialResult
+from archsearch.run.unit import Results, TrialEvaluator, Unit
+from archsearch.trials.trial import TrialResult
 
 MEGABYTE = 2**20
 SECONDS_TO_END = 5.0
@@ -68,7 +68,7 @@ class TrialProcess:
 
     Attributes:
         environment: What the evaluator says of the place, once the process is ready; None before.
-        num_answered: Trials computed.
+        num_answered: Units computed.
 
     Raises:
         ConfigError: The evaluator cannot be pickled.
@@ -99,13 +99,13 @@ class TrialProcess:
         """Its number."""
         return self._process.pid
 
-    def begin(self, trial: Trial) -> None:
-        """Hands over a trial; the one before must have been answered."""
+    def begin(self, unit: Unit) -> None:
+        """Hands over a unit; the one before must have been answered."""
         with suppress(OSError):  # as above
-            self._connection.send(trial)
+            self._connection.send(unit)
 
-    def receive(self, timeout_seconds: float) -> TrialResult | Death | None:
-        """Returns the result, or how the process ended; None after the time, or when the process became ready.
+    def receive(self, timeout_seconds: float) -> Results | Death | None:
+        """Returns the results, or how the process ended; None after the time, or when the process became ready.
 
         Raises:
             ArchSearchError: The trial was asked for wrongly, or nothing can be computed here.
@@ -122,7 +122,7 @@ class TrialProcess:
             self.environment = content
             return None
         self.num_answered += 1
-        return TrialResult.from_record(content)
+        return tuple(map(TrialResult.from_record, content))
 
     def megabytes(self) -> float:
         """Returns the memory it occupies, 0 where the system does not tell."""

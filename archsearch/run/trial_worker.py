@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from archsearch.errors import ArchSearchError
-from archsearch.run.executor import TrialEvaluator
+from archsearch.run.unit import TrialEvaluator, evaluate_unit
 
 SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -18,7 +18,7 @@ READY, RESULT, ERROR = "ready", "result", "error"
 
 
 def main() -> None:
-    """Answers trials, one after the other, until nobody asks any more."""
+    """Answers units, one after the other, until nobody asks any more."""
     descriptor, owner = int(sys.argv[1]), int(sys.argv[2])
     _end_with(owner)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
@@ -40,10 +40,10 @@ def _answer(connection: Connection) -> None:
         connection.send((ERROR, _told(error)))
         return
     while True:
-        trial = connection.recv()
+        unit = connection.recv()
         answer: tuple[str, Any]
         try:
-            answer = RESULT, evaluator.evaluate(trial).to_record()
+            answer = RESULT, [result.to_record() for result in evaluate_unit(evaluator, unit)]
         except Exception as error:  # no failure of the cell's, which would be a result: the run ends with it
             answer = ERROR, _told(error)
         connection.send(answer)

@@ -13,11 +13,12 @@ from typing import Protocol
 from archsearch.errors import SearchStateError
 from archsearch.run.driver import POLL_SECONDS
 from archsearch.run.execution import Execution
-from archsearch.run.executor import Executor, TrialEvaluator
+from archsearch.run.executor import Executor
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
 from archsearch.run.session import Stopped, make_executor
+from archsearch.run.unit import TrialEvaluator, Unit, grouping_of, pairs
 from archsearch.trials.trial import Trial, TrialResult
 
 
@@ -86,7 +87,9 @@ class Sitting:
         """
         results = _recorded(self._journal, trials)
         self._observer.begin(what, len(results), len(trials))
-        waiting = deque(trial for trial in trials if trial.key not in results)
+        # grouped as a whole, whatever of it is known, so that the same trials train together after an interruption
+        units = grouping_of(self._evaluator)(trials)
+        waiting = deque(unit for unit in units if any(trial.key not in results for trial in unit))
         if not waiting:
             return results
         if self._executor is None:  # Ray, when it starts, takes SIGTERM for itself: signals are caught after that
@@ -103,21 +106,23 @@ class Sitting:
                 self._observer.end()
         return results
 
-    def _compute(self, waiting: deque[Trial], executor: Executor, results: dict[str, TrialResult]) -> None:
+    def _compute(self, waiting: deque[Unit], executor: Executor, results: dict[str, TrialResult]) -> None:
         num_in_flight = 0
         while waiting or num_in_flight:
             while waiting and num_in_flight < executor.num_slots:
                 executor.submit(waiting.popleft())
                 num_in_flight += 1
-            for trial, result in executor.wait(POLL_SECONDS):
-                num_in_flight -= 1
-                with self._interrupts.held_back():
-                    self._journal.add_trial(trial, result)
+            finished = executor.wait(POLL_SECONDS)
+            num_in_flight -= len(finished)
+            computed = [(trial, result) for trial, result in pairs(finished) if trial.key not in results]
+            with self._interrupts.held_back():
+                self._journal.add_trials(computed)
+            for trial, result in computed:
                 results[trial.key] = result
                 self._observer.trial_finished(trial, result)
 
     def _keep_finished(self) -> None:
-        for trial, result in self._executor.collect() if self._executor else []:
+        for trial, result in pairs(self._executor.collect()) if self._executor else []:
             if self._journal.result(trial.key) is None:
                 self._journal.add_trial(trial, result)
 

@@ -34,15 +34,15 @@ class ShuffledExecutor:
     num_slots: int
 
     def __post_init__(self):
-        self._trials = []
+        self._units = []
 
-    def submit(self, trial):
-        self._trials.append(trial)
-        assert len(self._trials) <= self.num_slots, "more trials in flight than workers"
+    def submit(self, unit):
+        self._units.append(unit)
+        assert len(self._units) <= self.num_slots, "more units in flight than workers"
 
     def wait(self, _timeout_seconds):
-        trial = self._trials.pop(self.rng.randrange(len(self._trials)))
-        return [(trial, self.evaluator.evaluate(trial))]
+        unit = self._units.pop(self.rng.randrange(len(self._units)))
+        return [(unit, tuple(map(self.evaluator.evaluate, unit)))]
 
     def collect(self):
         return []

@@ -91,7 +91,7 @@ class Listening(SilentObserver):
 @pytest.mark.ray
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_faults_give_the_same_tables_with_and_without_ray(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_executor, "longest_seconds", lambda _limits: 20.0)
+    monkeypatch.setattr(ray_executor, "longest_seconds", lambda _limits, _num_trials: 20.0)
     crashing, hanging, killed, _ = candidates()
     faults = {f"first/{crashing}": "segfault", hanging: "hang_in_c", killed: "killed_once"}
     limits, observer = Limits(seconds=1.0), Listening()

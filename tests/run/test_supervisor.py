@@ -46,11 +46,11 @@ def supervise(tmp_path, monkeypatch):
 
 
 def compute(supervisor: Supervisor, trial=FIRST) -> TrialResult:
-    supervisor.begin(trial)
+    supervisor.begin((trial,))
     end = time.monotonic() + 60
-    while (result := supervisor.poll(0.1)) is None:
+    while (results := supervisor.poll(0.1)) is None:
         assert time.monotonic() < end, "the trial was never given up"
-    return result
+    return results[0]
 
 
 def num_runs(folder: Path) -> int:
@@ -174,7 +174,7 @@ def test_the_process_ends_with_its_owner_even_in_the_middle_of_native_code(tmp_p
         _, trial = Evolution(make_plan()).ask()[0]
         supervisor = Supervisor(FaultyEvaluator({trial.cell: "hang_in_c"}), Limits(3600))
         supervisor.environment()
-        supervisor.begin(trial)
+        supervisor.begin((trial,))
         print("begun", flush=True)
         supervisor.poll(3600)
         """
