@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from archsearch.errors import ArchSearchError, EngineError
 from archsearch.graph.catalog import load_cell
 from archsearch.training.grouping import Populations, group_trials
 from archsearch.trials.setting import Setting
-from archsearch.trials.trial import Trial
+from archsearch.trials.trial import Precision, Trial
 
 COLUMNS = ("cell", "contender", "models", "precision", "H", "steps_per_second", "milliseconds", "rounds", "error")
 NUM_SETTINGS = 20
@@ -49,9 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not torch.cuda.is_available():
         print("benchmarks/gpu.py: expected a GPU that torch can use, found none; nothing was measured.")
         return 2
-    print(
-        f"{torch.cuda.get_device_name()}, torch {torch.__version__}; float32 means float32: cuDNN's TF32 is off there"
-    )
+    torch.backends.cudnn.allow_tf32 = False
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; without TF32 but where it is named")
     mutants = draw_mutants(options.mutants, options.seed) if options.mutants else []
     with CsvFile(options.csv, COLUMNS) as file:
         if "equality" in options.parts and not _check_equality([*named_cells(options.cells), *mutants], file):
@@ -96,9 +96,9 @@ def _check_equality(cells: Sequence[NamedCell], file: CsvFile) -> bool:
     return True
 
 
-def _case(settings: Sequence[Setting], precision: str = "float32") -> Case:
-    planned = planned_search("experiment=jozefowicz2015", "task=[xml]", f"recipe.precision={precision}")
-    return Case(planned.tasks["xml"], planned.plan.recipe, tuple(settings))
+def _case(settings: Sequence[Setting], precision: Precision = "float32") -> Case:
+    planned = planned_search("experiment=jozefowicz2015", "task=[xml]")
+    return Case(planned.tasks["xml"], replace(planned.plan.recipe, precision=precision), tuple(settings))
 
 
 def _settings_of_one_shape() -> list[Setting]:
@@ -113,7 +113,6 @@ def _measure_populations(
     cells: Sequence[NamedCell], mutants: Sequence[NamedCell], options: argparse.Namespace, file: CsvFile
 ) -> None:
     settings = _settings_of_one_shape()
-    gru = load_cell("gru_torch")
     rates: dict[tuple[str, str], float] = {}
     for cell in [*cells, *mutants]:
         contenders: dict[str, Callable[[], Steps]] = {
@@ -137,30 +136,30 @@ def _measure_populations(
             contenders |= _cudnn(nn.LSTM, "lstm_torch", settings)
         for name, rate in _measure(cell, contenders, options, file).items():
             rates[cell.name, name] = rate
-    del gru
     _report(cells, mutants, rates)
 
 
 def _cudnn(
     module: type[nn.GRU] | type[nn.LSTM], name: str, settings: Sequence[Setting]
 ) -> dict[str, Callable[[], Steps]]:
-    cell = load_cell(name)
+    def make(*, as_graph: bool) -> Steps:
+        return OneAfterAnother(
+            lambda width, layers: module(width, width, layers), load_cell(name), _case(settings), as_graph=as_graph
+        )
 
-    def make(tf32: bool, as_graph: bool) -> Steps:
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    def make_rounded() -> Steps:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
         try:
-            steps = OneAfterAnother(
-                lambda width, layers: module(width, width, layers), cell, _case(settings), as_graph=as_graph
-            )
-            steps(1)  # captures
+            steps = make(as_graph=True)
+            steps(1)  # what it captures stays
         finally:
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         return steps
 
     return {
-        "cudnn": lambda: make(False, False),
-        "cudnn_graph": lambda: make(False, True),
-        "cudnn_graph_tf32": lambda: make(True, True),
+        "cudnn": lambda: make(as_graph=False),
+        "cudnn_graph": lambda: make(as_graph=True),
+        "cudnn_graph_tf32": make_rounded,
     }
 
 

@@ -4,7 +4,7 @@ Every contender trains the same kind of model on the same task's minibatches, ea
 readout, loss, clipping by the gradient's norm, descent, states carried on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,7 +14,6 @@ from torch.nn.functional import cross_entropy
 
 from archsearch.compiler.vectorized.replay import Replay
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.search.plan import TaskPlan
 from archsearch.training.evaluate_population import device_of
 from archsearch.training.grouping import padded_size
 from archsearch.training.minibatch import Minibatch
@@ -59,12 +58,6 @@ class Case:
         return pairs
 
 
-def case_of(plan: TaskPlan, task: Task, recipe: Recipe, settings: Sequence[Setting]) -> Case:
-    """Returns the case of a task of a planned search."""
-    assert plan.name == task.name  # the same task
-    return Case(task, recipe, tuple(settings))
-
-
 def population(cell: CellGraph, case: Case) -> Steps:
     """Returns steps of all of a case's models, which have one number of layers, side by side."""
     place = device_of("cuda")
@@ -75,7 +68,7 @@ def population(cell: CellGraph, case: Case) -> Steps:
     ]
     hidden_size = padded_size(widths, cell, place.unit_multiple)
     trainer = PopulationTrainer(cell, case.task, case.recipe, members, hidden_size, place)
-    return trainer.take_steps
+    return lambda _: trainer.take_steps(NUM_BATCHES)
 
 
 class Model(nn.Module):
@@ -134,16 +127,13 @@ class _ModelStep:
         self._model, self._setting = model, setting
         self._inputs, self._targets = (tensor.clone() for tensor in like)
         self._parameters = list(model.parameters())
-        self._state: list[Tensor] | None = None
         with torch.no_grad():
             _, state = model(self._inputs, None)
         self._is_tuple = isinstance(state, tuple)
         self._state = [torch.zeros_like(part) for part in (state if isinstance(state, tuple) else (state,))]
-        for parameter in self._parameters:
-            parameter.grad = torch.zeros_like(parameter)
         self._work: Callable[[], object] = self._train
         if as_graph:
-            self._work = Replay(self._train, self._parameters, self._inputs.device)
+            self._work = Replay(self._train, [each.detach() for each in self._parameters], self._inputs.device)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> None:
         self._inputs.copy_(inputs)
@@ -151,7 +141,6 @@ class _ModelStep:
         self._work()
 
     def _train(self) -> None:
-        assert self._state is not None  # set by the constructor
         before = tuple(self._state) if self._is_tuple else self._state[0]
         predictions, after = self._model(self._inputs, before)
         loss = cross_entropy(predictions.flatten(0, 1), self._targets, reduction="sum") / self._inputs.shape[1]

@@ -6,12 +6,11 @@ from torch import Tensor
 from archsearch.compiler.lower import lower
 from archsearch.compiler.vectorized.flat_weights import FlatWeights
 from archsearch.compiler.vectorized.layer_pass import PopulationPass
-from archsearch.compiler.vectorized.precision import Precision
 from archsearch.compiler.vectorized.triton_kernels import fastest_kernels
 from archsearch.graph.cell_graph import CellGraph
 
 NUM_MEMBERS, NUM_STEPS, BATCH_SIZE, HIDDEN_SIZE = 3, 12, 20, 64
-PRECISIONS: tuple[Precision, ...] = ("full", "tf32", "bfloat16")
+PRECISIONS = ("full", "tf32", "bfloat16")
 SMALLEST_NORM = 1e-9
 
 
@@ -26,7 +25,7 @@ def worst_errors(cell: CellGraph) -> dict[str, float]:
     return errors
 
 
-def _results(cell: CellGraph, device: torch.device, dtype: torch.dtype, precision: Precision) -> list[Tensor]:
+def _results(cell: CellGraph, device: torch.device, dtype: torch.dtype, precision: str) -> list[Tensor]:
     program, size = lower(cell.structure), HIDDEN_SIZE
     flat = FlatWeights(program, size, size)
     generator = torch.Generator().manual_seed(0)

@@ -118,14 +118,14 @@ def prepare(name: str, program: CellProgram, precision: str = "full") -> Unroll:
     Args:
         name: Of an engine, which then runs the program or refuses; or `auto`, which always finds one.
         program: The cell.
-        precision: `full`, or `bfloat16`, which only the native engine has; see `NativeEngine`.
+        precision: `full`; `bfloat16`, which the engines native and cuda have; `tf32`, which only cuda has. See there.
 
     Raises:
         ConfigError: No engine has this name, or it does not work here, or not with this precision.
     """
     check_precision(name, precision)
-    if precision == "bfloat16":
-        return NativeEngine(program, precision)
+    if precision in ("bfloat16", "tf32"):
+        return VectorizedEngine(program, "cuda", precision) if name == "cuda" else NativeEngine(program, precision)
     return FastestEngine(program) if name == "auto" else ENGINES[choose_engine(name)](program)
 
 
@@ -135,8 +135,12 @@ def check_precision(name: str, precision: str) -> None:
     Raises:
         ConfigError: It cannot.
     """
-    if precision not in ("full", "float32", "float64", "bfloat16"):
-        raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16.")
+    if precision not in ("full", "float32", "float64", "bfloat16", "tf32"):
+        raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16, tf32.")
+    if name == "cuda":
+        return
+    if precision == "tf32":
+        raise ConfigError(f"engine {name}: it has no precision=tf32, which only GPUs have. Use precision=float32.")
     if precision == "bfloat16":
         if name in ("interpreter", "vectorized"):
             raise ConfigError(f"engine {name}: it has no precision=bfloat16. Use engine=native or precision=float32.")

@@ -14,7 +14,7 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.evaluate_population import POPULATION_ENGINES, device_of
 from archsearch.training.grouping import padded_size
-from archsearch.training.model import build_model
+from archsearch.training.model import build_model, products_precision
 from archsearch.training.population import Member, PopulationTrainer
 from archsearch.training.trainer import Trainer
 from archsearch.training.width import hidden_size_for
@@ -144,7 +144,7 @@ def measure_step_milliseconds(
 
 
 def _layer_step(cell: CellGraph, recipe: Recipe, size: int, engine: str) -> Callable[[], object] | None:
-    precision = "bfloat16" if recipe.precision == "bfloat16" else "full"
+    precision = products_precision(recipe)
     dtype = torch.float64 if recipe.precision == "float64" else torch.float32
     try:
         with torch.random.fork_rng(devices=()):

@@ -102,8 +102,13 @@ def build_model(
 ) -> SequenceModel:
     """Builds a model whose weights depend on the arguments alone; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=()):  # new torch modules draw weights of their own, all overwritten below
-        precision = "bfloat16" if recipe.precision == "bfloat16" else "full"
+        precision = products_precision(recipe)
         model = SequenceModel(cell, interface, hidden_size, setting.num_layers, engine, precision, recipe.dropout)
     model.to(torch.float64 if recipe.precision == "float64" else torch.float32)
     model.reset_parameters(setting.init_scale, torch.Generator().manual_seed(seed))
     return model
+
+
+def products_precision(recipe: Recipe) -> str:
+    """Returns the precision of products as engines call it: rounded ones by their names, all others `full`."""
+    return recipe.precision if recipe.precision in ("bfloat16", "tf32") else "full"

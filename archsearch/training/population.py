@@ -2,16 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from archsearch.compiler.lower import lower
+from archsearch.compiler.vectorized.precision import products_in
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.minibatch import held_out_minibatches
-from archsearch.training.model import SequenceModel, build_model
+from archsearch.training.model import SequenceModel, build_model, products_precision
 from archsearch.training.population_data import NUM_ABREAST, Chunk, Chunks, Shape
 from archsearch.training.population_layout import PopulationWeights
 from archsearch.training.population_model import CarriedStates, PopulationModel
@@ -123,6 +124,7 @@ class PopulationTrainer:
         self._deadline = deadline or Deadline()
         self._keeps_best_weights = keeps_best_weights
         self._dtype = torch.float64 if recipe.precision == "float64" else torch.float32
+        self._precision = products_precision(recipe)
         self._program = lower(cell.structure)
         self._pool: Any = torch.cuda.graph_pool_handle() if place.device.type == "cuda" else None
         self._seeds = tuple(dict.fromkeys(member.data_seed for member in members))
@@ -169,7 +171,8 @@ class PopulationTrainer:
         """
         chunk = self._chunks.take(most)
         assert chunk is not None  # training data have no end
-        self._step_for(chunk).run(chunk)
+        with products_in(self._precision):
+            self._step_for(chunk).run(chunk)
         self.steps += len(chunk)
         return len(chunk)
 
@@ -183,7 +186,8 @@ class PopulationTrainer:
         self.note_divergences()
         if all(report.has_ended for report in self.reports):
             return
-        losses, values = self._records.mean_losses(), self._validation.measure()
+        with products_in(self._precision):
+            losses, values = self._records.mean_losses(), self._validation.measure()
         quality = self._task.metric.quality
         for row, (member, loss, value) in enumerate(zip(self._rows, losses, values, strict=True)):
             report = self.reports[member]
@@ -258,7 +262,9 @@ class PopulationTrainer:
         """Makes ready for the members whose numbers are given."""
         num_layers = self._members[0].setting.num_layers
         self._rows, self._records, self._carried = rows, records, carried
-        self._model = PopulationModel(self._program, self._interface, num_layers, weights, self._place.kernels)
+        self._model = PopulationModel(
+            self._program, self._interface, num_layers, weights, self._place.kernels, self._precision
+        )
         numbers = [self._seeds.index(self._members[member].data_seed) for member in rows]
         self._streams = torch.tensor(numbers, device=self._place.device)
         self._steps_by_shape: OrderedDict[Shape, PopulationStep] = OrderedDict()
@@ -287,8 +293,11 @@ class PopulationTrainer:
         )
 
     def _fresh_model(self, member: Member, engine: str = "interpreter") -> SequenceModel:
+        recipe = self._recipe
+        if engine == "interpreter" and self._precision != "full":  # it shall hold weights, not run
+            recipe = replace(recipe, precision="float32")
         return build_model(
-            self._cell, self._interface, member.hidden_size, member.setting, self._recipe, engine, member.weights_seed
+            self._cell, self._interface, member.hidden_size, member.setting, recipe, engine, member.weights_seed
         )
 
     def _read(self, streams: Sequence[Any]) -> Chunks:

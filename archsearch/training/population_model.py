@@ -101,6 +101,7 @@ class PopulationModel:
         num_layers: Stacked layers.
         weights: Of the members.
         kernels: What computes the layers: `torch` or `triton`.
+        precision: Of the layers' products, see `PopulationPass`.
 
     Attributes:
         weights: Of the members.
@@ -109,12 +110,18 @@ class PopulationModel:
     """
 
     def __init__(
-        self, program: CellProgram, interface: Interface, num_layers: int, weights: PopulationWeights, kernels: str
+        self,
+        program: CellProgram,
+        interface: Interface,
+        num_layers: int,
+        weights: PopulationWeights,
+        kernels: str,
+        precision: str = "full",
     ) -> None:
         self.weights = weights
         self.input = population_input(weights, interface)
         self.readout = Readouts(weights, LOSSES[interface.loss])
-        self._program, self._kernels = program, kernels
+        self._program, self._kernels, self._precision = program, kernels, precision
         self._layers = [
             (weights.layer(weights.values, number), weights.layer(weights.gradients, number))
             for number in range(num_layers)
@@ -149,6 +156,7 @@ class PopulationModel:
                     hidden_size,
                     len(values),
                     kernels=self._kernels,
+                    precision=self._precision,
                     inputs=None if below is None else below.outputs,
                     d_inputs=None if below is None else below.d_outputs,
                     like=values,

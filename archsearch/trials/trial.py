@@ -30,7 +30,7 @@ Status = Literal[
     "worker_lost",  # given up after several processes were ended from outside
     "node_lost",  # likewise with machines
 ]
-Precision = Literal["float32", "float64", "bfloat16"]
+Precision = Literal["float32", "float64", "bfloat16", "tf32"]
 Schedule = Literal["halving", "plateau", "decay"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -51,7 +51,7 @@ class Recipe:
         patience: Epochs without validation improvement before the learning rate is lowered.
         num_halvings: Epochs, each beginning with a halved rate, that follow before training stops.
         precision: Of weights and arithmetic; with `bfloat16` the factors of the large products are rounded to it, while
-            weights, sums and all else are float32.
+            weights, sums and all else are float32. With `tf32`, on GPUs only, those of all products are, to TF32.
         schedule: `halving` (R29), `plateau` (R30) or `decay` (R31); see `next_learning_rate`.
         decay: What the rate is multiplied by, where the schedule is not `halving`.
         constant_epochs: Epochs before a `decay` begins.

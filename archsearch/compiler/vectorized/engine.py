@@ -26,7 +26,7 @@ _TYPES = (torch.float32, torch.float64)
 class _Workspace:
     """The memory and the passes of calls of one shape; one call at a time may use it."""
 
-    def __init__(self, program: CellProgram, shape: "_Shape", like: Tensor, kernels: str) -> None:
+    def __init__(self, program: CellProgram, shape: "_Shape", like: Tensor, kernels: str, precision: str) -> None:
         flat = FlatWeights(program, shape.input_size, shape.hidden_size, shape.has_projection)
         rows, d_rows = (like.new_zeros(1, flat.length) for _ in range(2))
         self.weights, self.gradients = flat.views(rows), flat.views(d_rows)
@@ -40,6 +40,7 @@ class _Workspace:
             shape.hidden_size,
             1,
             kernels=kernels,
+            precision=precision,
             with_last_states=True,
             like=like,
         )
@@ -76,19 +77,25 @@ class VectorizedEngine:
     Args:
         program: What to run.
         name: `vectorized`, by torch's operations on any device, or `cuda`, by generated kernels.
+        precision: Of products on CUDA.
         for_second_derivatives: What computes derivatives of derivatives, which are not generated; None to refuse.
     """
 
     def __init__(
-        self, program: CellProgram, name: str = "vectorized", for_second_derivatives: Run | None = None
+        self,
+        program: CellProgram,
+        name: str = "vectorized",
+        precision: str = "full",
+        for_second_derivatives: Run | None = None,
     ) -> None:
         self.program = program
         self.name = name
+        self.precision = precision
         self.for_second_derivatives = for_second_derivatives
         self._free: OrderedDict[_Shape, list[_Workspace]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("program", "name", "for_second_derivatives")
+        names = ("program", "name", "precision", "for_second_derivatives")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -190,7 +197,7 @@ class VectorizedEngine:
         while len(self._free) > MAX_SHAPES:
             self._free.popitem(last=False)
         kernels = fastest_kernels(like.device) if self.name == "cuda" else "torch"
-        return _Lease(free, lambda: _Workspace(self.program, shape, like.detach(), kernels))
+        return _Lease(free, lambda: _Workspace(self.program, shape, like.detach(), kernels, self.precision))
 
 
 class _Unroll(torch.autograd.Function):

@@ -10,7 +10,7 @@ from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.vectorized.fusion import Fused, Timed, fuse, results_of, row_of
 from archsearch.compiler.vectorized.planning import plan_passes
-from archsearch.compiler.vectorized.precision import IN_KERNELS, Precision, multiplication, products_in
+from archsearch.compiler.vectorized.precision import IN_KERNELS, multiplication, products_in
 from archsearch.compiler.vectorized.torch_kernels import torch_kernel
 from archsearch.compiler.vectorized.triton_kernels import Factor, Launch, compile_together, launch_of
 from archsearch.compiler.vectorized.work import (
@@ -75,7 +75,7 @@ class PopulationPass:
         num_members: int,
         *,
         kernels: str = "torch",
-        precision: Precision = "full",
+        precision: str = "full",
         with_last_states: bool = False,
         inputs: Tensor | None = None,
         d_inputs: Tensor | None = None,

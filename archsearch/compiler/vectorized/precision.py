@@ -7,18 +7,15 @@ gradients of the weights, factors rounded to 7 bits; the products of single time
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Precision = Literal["full", "tf32", "bfloat16"]
-
-IN_KERNELS: dict[Precision, str] = {"full": "tf32x3", "tf32": "tf32", "bfloat16": "tf32x3"}
+IN_KERNELS = {"full": "tf32x3", "tf32": "tf32", "bfloat16": "tf32x3"}
 
 
 @contextmanager
-def products_in(precision: Precision) -> Iterator[None]:
+def products_in(precision: str) -> Iterator[None]:
     """Lets torch multiply so; to be used around launches, and around the capture of a CUDA graph."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
@@ -29,7 +26,7 @@ def products_in(precision: Precision) -> Iterator[None]:
 
 
 def multiplication(
-    result: Tensor, first: Tensor, second: Tensor, *, accumulates: bool, precision: Precision
+    result: Tensor, first: Tensor, second: Tensor, *, accumulates: bool, precision: str
 ) -> Callable[[], object]:
     """Returns what multiplies `[P, N, K]` with `[P, K, M]` into `[P, N, M]`.
 
