@@ -176,9 +176,9 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
         parameters += [f"q{number}", f"t{number}", f"m{number}"]
         targets.append(f"q{number} + member * t{number} + row * m{number} + column")
     for number, factor in enumerate(factors):
-        parameters += [f"x{number}", f"u{number}", f"v{number}", f"k{number}: tl.constexpr", f"w{number}", f"z{number}"]
+        parameters += [f"x{number}", f"u{number}", f"v{number}", f"k{number}", f"w{number}", f"z{number}"]
         body += _product(number, factor, precision)
-    parameters += ["num_rows", "H: tl.constexpr", "ROWS: tl.constexpr"]
+    parameters += ["num_rows", "H", "ROWS: tl.constexpr"]
     body += kernel.lines
     for (_, name), target in zip(kernel.stores, targets, strict=True):
         value = name if name.isidentifier() else f"tl.zeros([ROWS, {TILE_COLUMNS}], tl.float32)"
