@@ -85,7 +85,7 @@ def run(words: list[str]) -> int:
 
     tasks = {training.trial.task: training.task for training in trainings}
     first = trainings[0].evaluator
-    evaluator = Evaluator(tasks, first.engine, first.time_limit_seconds)
+    evaluator = Evaluator(tasks, first.engine, first.time_limit_seconds, populations=first.populations)
     return sit(path, evaluator, execution, ["ablate", *words], study)
 
 

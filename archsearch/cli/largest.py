@@ -37,6 +37,10 @@ LARGEST: dict[str, float] = {
     "input_size": 65_536,
     # this machine
     "workers": 100_000,
+    "workers_per_gpu": 1_000,
+    "members": 100_000,
+    "padding": 1_000.0,
+    "memory_mb": 100_000_000,
     "memory_limit_mb": 100_000_000,
     "time_limit_seconds": 31_536_000.0,  # a year
     "grace_seconds": 604_800.0,  # a week

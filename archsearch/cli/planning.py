@@ -19,7 +19,9 @@ from archsearch.search.jozefowicz2015 import Jozefowicz2015
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
 from archsearch.search.strategy import Strategy
 from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
+from archsearch.training.environment import num_gpus
 from archsearch.training.evaluate import Evaluator
+from archsearch.training.grouping import Populations
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import SettingSpace
@@ -30,7 +32,7 @@ KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
     *("gate", "reevaluate_probability", "on_duplicate", "max_draws", "screen", "inheritance", "bounds", "recipe"),
     *("transformation", "task", "strategy", "penalty", "rejections", "checkpoint_cache"),
-    *("recorded", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures"),
+    *("recorded", "ray", "memory_limit_mb", "grace_seconds", "max_equal_failures", "population", "workers_per_gpu"),
 )
 
 
@@ -84,7 +86,9 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     tasks |= screen_tasks
     _check_budgets(plan, tasks)
     execution = read_execution(root)
-    evaluator = Evaluator(tasks, root.text("engine"), execution.limits.seconds, _checkpoints(root, plan))
+    evaluator = Evaluator(
+        tasks, root.text("engine"), execution.limits.seconds, _checkpoints(root, plan), read_populations(root)
+    )
     check_precision(evaluator.engine, plan.recipe.precision)
     return PlannedSearch(plan, tasks, evaluator, execution)
 
@@ -125,8 +129,13 @@ def read_execution(root: Section) -> Execution:
     ray.refuse_unknown(("address",))
     address = ray.text("address") if "address" in ray else None
     workers = root.values.get("workers")
+    workers_per_gpu = gpus = None
+    if root.values.get("engine") == "cuda":
+        workers_per_gpu = root.integer("workers_per_gpu", 1) if "workers_per_gpu" in root else 1
+        gpus = None if address else num_gpus()
     if workers == "auto":
-        workers = None if address else num_processors()
+        here = num_processors() if workers_per_gpu is None else (gpus or 0) * workers_per_gpu
+        workers = None if address else here
     else:
         workers = root.integer("workers", 1 if address else 0)
     return Execution(
@@ -141,6 +150,22 @@ def read_execution(root: Section) -> Execution:
             root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
         ),
         recorded=tuple(Path(path) for path in root.texts("recorded")) if root.values.get("recorded") else (),
+        workers_per_gpu=workers_per_gpu,
+        num_gpus=gpus,
+    )
+
+
+def read_populations(root: Section) -> Populations:
+    """Returns which trials train together; runs of older versions have no such settings."""
+    usual = Populations()
+    if "population" not in root:
+        return usual
+    section = root.section("population")
+    section.refuse_unknown(("members", "padding", "memory_mb"))
+    return Populations(
+        members=section.integer("members", 1) if "members" in section else None,
+        padding=section.number("padding", 1),
+        memory_mb=section.integer("memory_mb", 1),
     )
 
 

@@ -50,7 +50,12 @@ def measure_trial_seconds(planned: PlannedSearch, tasks: Iterable[TaskPlan]) -> 
     plan, seconds = planned.plan, {}
     for task in tasks:
         speed = measure_training_speed(
-            planned.tasks[task.name], plan.baseline.graph, _middle(task), plan.recipe, planned.evaluator.engine
+            planned.tasks[task.name],
+            plan.baseline.graph,
+            _middle(task),
+            plan.recipe,
+            planned.evaluator.engine,
+            num_members=_members(planned, task),
         )
         seconds[task.name] = speed.trial_seconds(task.max_steps)
     return seconds
@@ -151,6 +156,12 @@ def account(summary: Mapping[str, Any]) -> str:
         f"{', '.join(parts)}; {summary['trials']} trials ({statuses}){copied}; {num_duplicates} duplicates drawn, "
         f"which would have cost {duplicates['trials_saved']} more."
     )
+
+
+def _members(planned: PlannedSearch, task: TaskPlan) -> int:
+    """Returns about how many trials of a stage train together where the engine trains populations."""
+    alike = -(-task.num_settings // len(task.space.num_layers))
+    return min(alike, planned.evaluator.populations.members or alike)
 
 
 def _middle(task: TaskPlan) -> Setting:

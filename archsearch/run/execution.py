@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+SHARES = 10_000
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -34,6 +36,8 @@ class Execution:
         address: Of an existing Ray cluster, `auto` or `HOST:PORT`; None for a private Ray on this machine.
         max_equal_failures: Trials in a row, of more than one cell, that may fail with the same error.
         recorded: Folders of other runs whose trials answer equal ones.
+        workers_per_gpu: Workers that share a GPU; None where training needs none.
+        num_gpus: Of this machine, for a private Ray; None for those that it finds.
     """
 
     workers: int | None = 0
@@ -42,3 +46,10 @@ class Execution:
     address: str | None = None
     max_equal_failures: int = 20
     recorded: tuple[Path, ...] = ()
+    workers_per_gpu: int | None = None
+    num_gpus: int | None = None
+
+    @property
+    def gpu_share(self) -> float:
+        """The share of a GPU that a worker asks for, in the ten-thousandths that Ray counts in; 0 for none."""
+        return 0.0 if self.workers_per_gpu is None else SHARES // self.workers_per_gpu / SHARES

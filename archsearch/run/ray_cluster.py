@@ -16,8 +16,14 @@ CONNECT_SECONDS = 10.0
 SECONDS_BETWEEN_LOOKS = 2.0
 
 
-def start_private(ray: Any, num_workers: int, folder: Path) -> None:
+def start_private(ray: Any, num_workers: int, folder: Path, num_gpus: int | None = None) -> None:
     """Starts a Ray of our own, which ends with this process.
+
+    Args:
+        ray: The module.
+        num_workers: Trials at once.
+        folder: For its files.
+        num_gpus: That it may give to workers; None for those that it finds.
 
     Raises:
         SearchStateError: It does not start.
@@ -28,6 +34,7 @@ def start_private(ray: Any, num_workers: int, folder: Path) -> None:
         "Look at the memory, the disk and the sockets allowed here, or use workers=0, which needs no Ray.",
         address="local",
         num_cpus=num_workers,
+        num_gpus=num_gpus,
         include_dashboard=False,
         object_store_memory=256 * 1024 * 1024,
         _temp_dir=str(folder),
@@ -122,7 +129,11 @@ def name_of(node: Mapping[str, Any]) -> str:
 
 
 def check_nodes(
-    ray: Any, describe: Callable[..., dict[str, str]], arguments: tuple[Any, ...], own: Mapping[str, str]
+    ray: Any,
+    describe: Callable[..., dict[str, str]],
+    arguments: tuple[Any, ...],
+    own: Mapping[str, str],
+    gpu_share: float = 0.0,
 ) -> None:
     """Compares every machine with this one before work starts.
 
@@ -131,6 +142,7 @@ def check_nodes(
         describe: Returns what the evaluator says of the place where it is called.
         arguments: Of `describe`.
         own: What it returns here.
+        gpu_share: Of a GPU, that is needed to call it; a machine without one gets no trials, and is not asked.
 
     Raises:
         SearchStateError: Versions, engine or the tasks' data differ on a machine, or it does not answer.
@@ -142,7 +154,7 @@ def check_nodes(
     )
     nodes = [node for node in ray.nodes() if node["Alive"]]
     for function, values, expected in checks:
-        remote = ray.remote(num_cpus=0, max_retries=0)(function)
+        remote = ray.remote(num_cpus=0, num_gpus=gpu_share, max_retries=0)(function)
         asked = [(node, remote.options(scheduling_strategy=_at(ray, node)).remote(*values)) for node in nodes]
         for node, reference in asked:
             difference = _difference(ray, reference, expected)
@@ -186,24 +198,32 @@ class Machines:
 
     Args:
         ray: The module.
-        most: Trials at once; None for as many as there are processors.
+        most: Units at once; None for as many as there are processors.
+        workers_per_gpu: Workers that share a GPU; None where they need none.
     """
 
-    def __init__(self, ray: Any, most: int | None) -> None:
+    def __init__(self, ray: Any, most: int | None, workers_per_gpu: int | None = None) -> None:
         self.refused: dict[str, str] = {}
         self._ray = ray
         self._most = most
+        self._workers_per_gpu = workers_per_gpu
         self._num_slots = 0
         self._due = 0.0
 
     @property
     def num_slots(self) -> int:
-        """Processors of the machines that are there now, `most` at the most."""
+        """Processors of the machines that are there now, or workers for whom there is a GPU, `most` at the most."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + SECONDS_BETWEEN_LOOKS
             usable = [node for node in self._ray.nodes() if node["Alive"] and node["NodeID"] not in self.refused]
-            self._num_slots = sum(int(node["Resources"].get("CPU", 0)) for node in usable)
+            self._num_slots = sum(self._slots_of(node["Resources"]) for node in usable)
         return self._num_slots if self._most is None else min(self._most, self._num_slots)
+
+    def _slots_of(self, resources: Mapping[str, float]) -> int:
+        processors = int(resources.get("CPU", 0))
+        if self._workers_per_gpu is None:
+            return processors
+        return min(processors, int(resources.get("GPU", 0)) * self._workers_per_gpu)
 
     def refuse(self, node_id: str, reason: str) -> str:
         """Keeps a machine out from now on and returns why, in words; an empty text if that was said before.

@@ -64,18 +64,19 @@ class RayExecutor:
             if execution.address is not None:
                 join(ray, execution.address)
             elif self._folder is not None:
-                start_private(ray, execution.workers or 1, self._folder.path)
-            self._machines = Machines(ray, execution.workers)
+                start_private(ray, execution.workers or 1, self._folder.path, execution.num_gpus)
+            self._machines = Machines(ray, execution.workers, execution.workers_per_gpu)
             self._evaluator = ray.put(evaluator)
             self._limits = execution.limits
             self._own = here(evaluator)
             if not is_private:
-                check_nodes(ray, _describe, (self._evaluator, self._limits), self._own)
+                check_nodes(ray, _describe, (self._evaluator, self._limits), self._own, execution.gpu_share)
         except BaseException:
             self.close()
             raise
-        # A trial that is lost with its worker is counted here and handed out again: Ray would retry without end.
-        self._compute = ray.remote(num_cpus=1, max_retries=0)(_compute)
+        # A trial that is lost with its worker is counted here and handed out again: Ray would retry without end. A
+        # worker that had a share of a GPU would not be kept for the next trial, were it not for `max_calls`.
+        self._compute = ray.remote(num_cpus=1, num_gpus=execution.gpu_share, max_retries=0, max_calls=0)(_compute)
 
     @property
     def num_slots(self) -> int:
@@ -180,8 +181,10 @@ class RayExecutor:
         return (TrialResult(status, None, error=error_text, cause=cause),) * len(unit)
 
 
-_supervisor: Supervisor | None = None
-"""Of a worker process, for as long as it lives."""
+_supervisor: tuple[str, Supervisor] | None = None
+"""Of a worker process, for as long as it lives, with the GPUs that its own process sees."""
+
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], unit: Unit) -> dict[str, Any]:
@@ -211,7 +214,12 @@ def _describe(evaluator: TrialEvaluator, limits: Limits) -> dict[str, str]:
 
 
 def _supervisor_of(evaluator: TrialEvaluator, limits: Limits) -> Supervisor:
+    """Returns what watches over trials here, with the GPU that Ray has given to the task at work."""
     global _supervisor
+    visible = os.environ.get(VISIBLE_GPUS, "")
+    if _supervisor is not None and _supervisor[0] != visible:
+        _supervisor[1].close()
+        _supervisor = None
     if _supervisor is None:
-        _supervisor = Supervisor(evaluator, limits)
-    return _supervisor
+        _supervisor = visible, Supervisor(evaluator, limits)
+    return _supervisor[1]

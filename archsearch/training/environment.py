@@ -9,8 +9,14 @@ import torch
 
 
 def describe_environment(engine: str) -> dict[str, str]:
-    """Returns engine, threads, CPU and versions."""
-    return {"engine": engine, "threads": str(torch.get_num_threads()), "cpu": cpu_model(), **versions()}
+    """Returns engine, threads, CPU and versions, and the GPU if the engine uses one."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if engine == "cuda" else {}
+    return {"engine": engine, "threads": str(torch.get_num_threads()), "cpu": cpu_model(), **gpu, **versions()}
+
+
+def num_gpus() -> int:
+    """Returns the number of GPUs that this process may use, by torch."""
+    return torch.cuda.device_count()
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,10 @@ from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import EngineError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.denormals import flush_denormals
+from archsearch.training.evaluate_population import POPULATION_ENGINES, device_of
+from archsearch.training.grouping import padded_size
 from archsearch.training.model import build_model, products_precision
+from archsearch.training.population import Member, PopulationTrainer
 from archsearch.training.trainer import Trainer
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import Setting
@@ -43,7 +46,13 @@ class TrainingSpeed:
 
 
 def measure_training_speed(
-    task: Task, cell: CellGraph, setting: Setting, recipe: Recipe, engine: str = "auto", num_steps: int = 5
+    task: Task,
+    cell: CellGraph,
+    setting: Setting,
+    recipe: Recipe,
+    engine: str = "auto",
+    num_steps: int = 5,
+    num_members: int = 1,
 ) -> TrainingSpeed:
     """Trains for a few steps and validates once, after one step that is not counted.
 
@@ -54,6 +63,7 @@ def measure_training_speed(
         recipe: Minibatch and unrolling.
         engine: What runs the cell.
         num_steps: Steps to measure; the median counts.
+        num_members: Trials that train together, if the engine can; the times are a member's share.
 
     Raises:
         ConfigError: The budget does not pay for one unit.
@@ -62,6 +72,9 @@ def measure_training_speed(
     setting = replace(setting, learning_rate=0.0, init_scale=0.1)
     structure, interface = cell.structure, task.interface
     hidden_size = hidden_size_for(structure, interface, setting.num_layers, setting.max_parameters)
+    if engine in POPULATION_ENGINES and not recipe.dropout:
+        member = Member(setting, hidden_size, weights_seed=0, data_seed=0)
+        return _measure_population(task, cell, recipe, engine, [member] * num_members, num_steps)
     with flush_denormals():
         start = time.perf_counter()
         model = build_model(cell, interface, hidden_size, setting, recipe, engine, seed=0)
@@ -72,6 +85,36 @@ def measure_training_speed(
         validation_seconds = _seconds_of(trainer.validate)
     epoch_steps = task.epoch_steps(recipe.batch_size, recipe.unroll)
     return TrainingSpeed(built - start, step_seconds, validation_seconds, epoch_steps)
+
+
+def _measure_population(
+    task: Task, cell: CellGraph, recipe: Recipe, engine: str, members: Sequence[Member], num_steps: int
+) -> TrainingSpeed:
+    place = device_of(engine)
+    hidden_size = padded_size([members[0].hidden_size], cell, place.unit_multiple)
+
+    def wait() -> None:
+        if place.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    with flush_denormals():
+        start = time.perf_counter()
+        trainer = PopulationTrainer(cell, task, recipe, members, hidden_size, place)
+        trainer.take_steps(1)  # prepares and records
+        wait()
+        built = time.perf_counter()
+        num_taken = 0
+        while num_taken < num_steps:
+            num_taken += trainer.take_steps(num_steps - num_taken)
+        wait()
+        step_seconds = (time.perf_counter() - built) / num_steps
+        trainer.validate()
+        validation_seconds = _seconds_of(trainer.validate)
+    epoch_steps = task.epoch_steps(recipe.batch_size, recipe.unroll)
+    start_seconds, step_seconds, validation_seconds = (
+        seconds / len(members) for seconds in (built - start, step_seconds, validation_seconds)
+    )
+    return TrainingSpeed(start_seconds, step_seconds, validation_seconds, epoch_steps)
 
 
 def measure_step_milliseconds(

@@ -156,7 +156,7 @@ class PopulationTrainer:
             self.take_steps(min(max_steps, (self.steps // epoch_steps + 1) * epoch_steps) - self.steps)
             is_epoch_end = self.steps % epoch_steps == 0
             if is_epoch_end or self.steps == max_steps:
-                self._validate(progress)
+                self.validate(progress)
                 self._begin_epoch(is_epoch_end, is_last=self.steps == max_steps)
 
     @torch.no_grad()
@@ -175,6 +175,34 @@ class PopulationTrainer:
             self._step_for(chunk).run(chunk)
         self.steps += len(chunk)
         return len(chunk)
+
+    @torch.no_grad()
+    def validate(self, progress: Callable[[int, CurvePoint], None] | None = None) -> None:
+        """Measures the task's metric on validation data and adds a point to the curve of each member that trains.
+
+        Args:
+            progress: See `run`.
+        """
+        self.note_divergences()
+        if all(report.has_ended for report in self.reports):
+            return
+        with products_in(self._precision):
+            losses, values = self._records.mean_losses(), self._validation.measure()
+        quality = self._task.metric.quality
+        for row, (member, loss, value) in enumerate(zip(self._rows, losses, values, strict=True)):
+            report = self.reports[member]
+            if report.has_ended:
+                continue
+            if isinstance(value, DivergedError):
+                report.error, report.has_ended = str(value), True
+                continue
+            best = max((quality(point.value) for point in report.curve), default=None)
+            if self._keeps_best_weights and (best is None or quality(value) > best):
+                report.best_weights = self._model.weights.values[row].to("cpu", copy=True)
+            point = CurvePoint(self.steps, loss, value)
+            report.curve.append(point)
+            if progress is not None:
+                progress(member, point)
 
     @torch.no_grad()
     def note_divergences(self) -> None:
@@ -203,28 +231,6 @@ class PopulationTrainer:
         weights.values.copy_(best)
         weights.store(0, model)
         return model
-
-    def _validate(self, progress: Callable[[int, CurvePoint], None] | None) -> None:
-        self.note_divergences()
-        if all(report.has_ended for report in self.reports):
-            return
-        with products_in(self._precision):
-            losses, values = self._records.mean_losses(), self._validation.measure()
-        quality = self._task.metric.quality
-        for row, (member, loss, value) in enumerate(zip(self._rows, losses, values, strict=True)):
-            report = self.reports[member]
-            if report.has_ended:
-                continue
-            if isinstance(value, DivergedError):
-                report.error, report.has_ended = str(value), True
-                continue
-            best = max((quality(point.value) for point in report.curve), default=None)
-            if self._keeps_best_weights and (best is None or quality(value) > best):
-                report.best_weights = self._model.weights.values[row].to("cpu", copy=True)
-            point = CurvePoint(self.steps, loss, value)
-            report.curve.append(point)
-            if progress is not None:
-                progress(member, point)
 
     def _begin_epoch(self, is_epoch_end: bool, is_last: bool) -> None:
         """Ends members whose schedules or steps end, and sets the learning rates of the others."""

@@ -53,3 +53,12 @@ def test_a_cell_that_the_engine_cannot_run_has_no_time(monkeypatch):
 def test_time_of_a_trial():
     speed = TrainingSpeed(start_seconds=0.5, step_seconds=0.01, validation_seconds=0.1, epoch_steps=100)
     assert speed.trial_seconds(250) == 0.5 + 2.5 + 3 * 0.1
+
+
+def test_members_of_a_population_share_its_times(recall_task, setting, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    speed = measure_training_speed(
+        recall_task, zoo_cell("gru"), setting, Recipe(batch_size=4, unroll=6), "vectorized", num_steps=2, num_members=4
+    )
+    assert (speed.step_seconds, speed.validation_seconds, speed.epoch_steps) == (0.125, 0.25, 4)
