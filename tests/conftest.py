@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if not any(Path("/dev").glob("nvidia[0-9]*")):
-    os.environ.setdefault(
-        "TRITON_INTERPRET", "1"
-    )  # before Triton is loaded: its functions are made for one or the other
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton looks at it when it is loaded
 
 # cells compiled for tests are not left in the user's cache
 _compiled = tempfile.TemporaryDirectory(prefix="archsearch-tests-")
