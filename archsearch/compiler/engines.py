@@ -85,8 +85,8 @@ def choose_engine(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "engine cuda: expected a GPU that torch can use, found none (torch.cuda.is_available() is False). Use "
-            "engine=auto, which takes the fastest one on processors, or look at CUDA_VISIBLE_DEVICES and at whether this "
-            "torch was built for CUDA."
+            "engine=auto, which takes the fastest one on processors, or look at CUDA_VISIBLE_DEVICES and at whether "
+            "this torch was built for CUDA."
         )
     return name
 
