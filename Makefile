@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help search test faults bench clean
+.PHONY: help search test faults bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
 	@echo 'make faults   stops and breaks real searches in all ways we know, compares what they come to; takes 25 minutes'
 	@echo 'make bench    measures the engines and whole training steps on this machine; takes half an hour'
+	@echo 'make bench-gpu  the same on a GPU: populations of settings against cuDNN one after another; five minutes'
 	@echo 'make clean    removes the virtual environment and all caches; results stay'
 	@echo
 	@echo 'make search ARGS="budget.candidates=50 workers=4"   passes settings on'
@@ -36,6 +37,9 @@ faults: $(VENV)/installed-dev
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/engines.py $(ARGS)
 	$(BIN)/python benchmarks/training_steps.py
+
+bench-gpu: $(VENV)/installed
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 # Stamps: each is newer than what it was made of as long as nothing has to be installed anew.
 $(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from gpu_contenders import Case, OneAfterAnother, Steps, population
-from gpu_equality import worst_errors
+from gpu_equality import PRECISIONS, worst_errors
 from search_cells import NamedCell, draw_mutants, named_cells, planned_search
 from tables import CsvFile, table
 from torch import nn
@@ -82,7 +82,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _check_equality(cells: Sequence[NamedCell], file: CsvFile) -> bool:
     worst = {}
     for cell in cells:
-        errors = worst_errors(cell.graph)
+        errors = worst_errors(cell.graph, PRECISIONS if cell.kind == "zoo" else PRECISIONS[:1])
         worst[cell.name] = errors["full"]
         for precision, error in errors.items():
             file.add({"cell": cell.name, "contender": "equality", "precision": precision, "error": error})
@@ -117,10 +117,10 @@ def _measure_populations(
     for cell in [*cells, *mutants]:
         contenders: dict[str, Callable[[], Steps]] = {
             "population": lambda cell=cell: population(cell.graph, _case(settings)),
-            "population_tf32": lambda cell=cell: population(cell.graph, _case(settings, "tf32")),
         }
         if cell.kind == "zoo":
             contenders |= {
+                "population_tf32": lambda cell=cell: population(cell.graph, _case(settings, "tf32")),
                 "population_bfloat16": lambda cell=cell: population(cell.graph, _case(settings, "bfloat16")),
                 "one_member": lambda cell=cell: population(cell.graph, _case(settings[:1])),
                 "one_torch_loop_graph": lambda cell=cell: OneAfterAnother(
@@ -237,7 +237,7 @@ def _measure_settings(options: argparse.Namespace, file: CsvFile) -> None:
         for setting in settings
     ]
     rows: list[list[object]] = []
-    for padding in (1.0, 1.25, 2.0):
+    for padding in (1.0, 1.25, 3.0):
         groups = group_trials(trials, {"xml": task.interface}, Populations(padding=padding), 32)
         total = 0.0
         for group in groups:

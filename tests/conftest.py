@@ -6,10 +6,13 @@ Code that several tests share stands in the modules `shared_*.py`, which pytest'
 import atexit
 import os
 import tempfile
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if not any(Path("/dev").glob("nvidia[0-9]*")):
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton looks at it when it is loaded
 
 # cells compiled for tests are not left in the user's cache
 _compiled = tempfile.TemporaryDirectory(prefix="archsearch-tests-")

@@ -51,10 +51,8 @@ class BackwardWriter:
         """Returns what runs on all time steps after the steps."""
         work = list(self._part(self._stages.prologue))
         projected = self._stages.plan.projects
-        if projected is not None and self._storage.d_outputs in self._storage.parts.get(projected, ()):
-            writer = KernelWriter("time")
-            self._contribute(writer, projected, [writer.load(self._storage.d_outputs)])
-            work += [kernel for kernel in (writer.finish(),) if kernel is not None]
+        if projected is not None:
+            work += self._given(projected)
         if projected is not None and self._is_projected:
             gradients = self._storage.gradients
             work.append(
@@ -68,6 +66,15 @@ class BackwardWriter:
                 )
             )
         return tuple(work)
+
+    def _given(self, name: str) -> list[Work]:
+        """Returns what adds up the gradients that are given of a value which no kernel computes."""
+        parts = [part for part in self._storage.parts.get(name, ()) if part != self._storage.gradients[name]]
+        if not parts:
+            return []
+        writer = KernelWriter("time")
+        self._contribute(writer, name, list(map(writer.load, parts)))
+        return [kernel for kernel in (writer.finish(),) if kernel is not None]
 
     def endings(self) -> tuple[Ending, ...]:
         """Returns the gradients of the weights."""

@@ -175,10 +175,12 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
     for number in range(len(kernel.stores)):
         parameters += [f"q{number}", f"t{number}", f"m{number}"]
         targets.append(f"q{number} + member * t{number} + row * m{number} + column")
+    depth_kind = ": tl.constexpr" if _is_interpreted() else ""  # there loops do not go as far as an argument says
     for number, factor in enumerate(factors):
-        parameters += [f"x{number}", f"u{number}", f"v{number}", f"k{number}: tl.constexpr", f"w{number}", f"z{number}"]
+        depth = f"k{number}{depth_kind}"
+        parameters += [f"x{number}", f"u{number}", f"v{number}", depth, f"w{number}", f"z{number}"]
         body += _product(number, factor, precision)
-    parameters += ["num_rows", "H: tl.constexpr", "ROWS: tl.constexpr"]
+    parameters += ["num_rows", "H", "ROWS: tl.constexpr"]
     body += kernel.lines
     for (_, name), target in zip(kernel.stores, targets, strict=True):
         value = name if name.isidentifier() else f"tl.zeros([ROWS, {TILE_COLUMNS}], tl.float32)"
