@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -35,6 +36,7 @@ PADDINGS = (1.0, 1.25, 1.5, 2.0, 3.0)
 NUM_SETTINGS = 20  # R4, R7
 NUM_DRAWS = 50
 GPU_MULTIPLE = 32
+LONGEST_START_SECONDS = 120.0
 
 _EXAMPLES = f"""\
 examples:
@@ -97,30 +99,32 @@ def _measure_speed(options: argparse.Namespace, file: CsvFile) -> None:
 def _rate(name: str, cell: str, parameters: int, options: argparse.Namespace) -> float:
     """Returns the steps per second of all processes together, while all of them train."""
     context = multiprocessing.get_context("spawn")
-    barrier, found = context.Barrier(options.processes), context.SimpleQueue()
-    processes = [
-        context.Process(target=_train, args=(name, cell, parameters, options.seconds, barrier, found))
-        for _ in range(options.processes)
-    ]
-    for process in processes:
-        process.start()
-    rates = [found.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return sum(rates)
+    barrier = context.Barrier(options.processes)
+    with ProcessPoolExecutor(options.processes, context, _keep_barrier, (barrier,)) as pool:
+        each = [pool.submit(_train, name, cell, parameters, options.seconds) for _ in range(options.processes)]
+        return sum(rate.result() for rate in each)
 
 
-def _train(name: str, cell: str, parameters: int, seconds: float, barrier: Barrier, found: object) -> None:
-    """Runs in a process of its own: trains for some time and gives the steps per second."""
+_barrier: Barrier
+"""Of a process that trains: all begin at once."""
+
+
+def _keep_barrier(barrier: Barrier) -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def _train(name: str, cell: str, parameters: int, seconds: float) -> float:
+    """Runs in a process of its own: trains for some time and returns the steps per second."""
     torch.set_num_threads(1)
     with flush_denormals():
         step, num_models = _contender(name, cell, parameters)
         step()
-        barrier.wait()
+        _barrier.wait(LONGEST_START_SECONDS)
         count, begin = 0, time.perf_counter()
         while time.perf_counter() - begin < seconds:
             count += step()
-        found.put(count * num_models / (time.perf_counter() - begin))  # type: ignore[attr-defined]
+        return count * num_models / (time.perf_counter() - begin)
 
 
 def _contender(name: str, cell: str, parameters: int) -> tuple[Callable[[], int], int]:
