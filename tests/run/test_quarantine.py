@@ -4,14 +4,13 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from shared_runs import run, views
+from shared_runs import run, run_with_stops, views
 from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan, uniform
 
 from archsearch.run.driver import drive
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
 from archsearch.run.reading import load_run, restore_views
-from archsearch.run.session import Stopped
 from archsearch.search.evolution import Evolution
 from archsearch.trials.trial import TrialResult
 
@@ -85,14 +84,11 @@ def test_any_number_of_workers_gives_the_same_tables(tmp_path, seed, num_slots):
 
 def test_a_run_stopped_often_gives_the_same_tables(tmp_path):
     whole = run(tmp_path, "whole", PLAN, CrashingEvaluator())
-    rng, num_stops = random.Random(3), 0
-    while True:
-        evaluator = CrashingEvaluator(interrupt_after=rng.randrange(20, 200))
-        try:
-            path = run(tmp_path, "stopped", PLAN, evaluator)
-        except Stopped:
-            num_stops += 1
-            continue
-        break
+    rng = random.Random(3)
+
+    def make_evaluator():
+        return CrashingEvaluator(interrupt_after=rng.randrange(20, 200))
+
+    path, num_stops = run_with_stops(tmp_path, "stopped", PLAN, make_evaluator)
     assert num_stops > 1
     assert views(path) == views(whole)

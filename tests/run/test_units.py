@@ -1,11 +1,12 @@
 """Trials that train together: in which company a trial trains depends on nothing but the search."""
 
+import itertools
 import random
 from pathlib import Path
 
 import pytest
 from shared_faults import FaultyEvaluator
-from shared_runs import run, views
+from shared_runs import run, run_with_stops, views
 from shared_simulation import SilentObserver, answer, make_plan
 from shared_units import GroupingEvaluator, answer_together, group
 
@@ -17,7 +18,6 @@ from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
 from archsearch.run.reading import load_run
 from archsearch.run.recorded import RecordedExecutor
-from archsearch.run.session import Stopped
 from archsearch.run.supervisor import Supervisor
 from archsearch.run.unit import evaluate_unit, one_by_one
 from archsearch.search.evolution import Evolution
@@ -88,16 +88,13 @@ def test_any_number_of_workers_trains_the_same_trials_together(tmp_path, seed, n
 
 def test_a_run_stopped_often_trains_the_same_trials_together(tmp_path):
     whole, _ = whole_run(tmp_path)
-    rng, num_stops = random.Random(3), 0
-    while True:
-        folder = folder_of(tmp_path, f"stopped {num_stops}")
-        evaluator = GroupingEvaluator(folder, interrupt_after=rng.randrange(3, 40))
-        try:
-            path = run(tmp_path, "stopped", PLAN, evaluator)
-        except Stopped:
-            num_stops += 1
-            continue
-        break
+    rng, names = random.Random(3), itertools.count()
+
+    def make_evaluator():
+        folder = folder_of(tmp_path, f"sitting {next(names)}")
+        return GroupingEvaluator(folder, interrupt_after=rng.randrange(3, 40))
+
+    path, num_stops = run_with_stops(tmp_path, "stopped", PLAN, make_evaluator)
     assert num_stops > 1
     assert views(path) == views(whole)
     assert recorded(path) == recorded(whole)
