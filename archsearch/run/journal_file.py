@@ -118,9 +118,9 @@ def check_shared_memory(path: Path) -> None:
     Raises:
         sqlite3.OperationalError: It may not.
     """
-    shared = path.with_name(f"{path.name}-shm")
-    if not os.access(shared, os.W_OK) and shared.exists():
-        error = sqlite3.OperationalError(f"{shared.name} cannot be written")
+    shared = f"{path}-shm"  # asked at every trial, and a Path takes longer
+    if not os.access(shared, os.W_OK) and Path(shared).exists():
+        error = sqlite3.OperationalError(f"{path.name}-shm cannot be written")
         error.sqlite_errorcode = sqlite3.SQLITE_READONLY
         raise error
 

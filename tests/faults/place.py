@@ -232,6 +232,15 @@ class Place:
         """Returns the running processes of this row, with their command lines."""
         return marked_processes(self._mark)
 
+    def await_no_processes(self) -> None:
+        """Waits until none of the row's processes is left, as long as Ray gives its own.
+
+        Raises:
+            BrokenPromiseError: One stays.
+        """
+        left = await_no_process(self._mark)
+        expect(not left, f"processes were left behind: {left}")
+
     def check_aftermath(self) -> None:
         """Looks at what is left when a row has ended.
 
