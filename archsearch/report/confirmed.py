@@ -4,7 +4,6 @@ import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
-import pandas as pd
 from markupsafe import Markup
 
 from archsearch.report.axes import Axis
@@ -26,6 +25,9 @@ class ConfirmedRow:
         picture: The interval drawn; empty likewise.
         ratios: Likewise in words, by task.
         sentence: What may be said.
+        parameters: Of one layer of 128 units; None where the table does not say.
+        step_milliseconds: Of a training step of such a layer; None likewise, or where it could not be measured.
+        limits: Of the fitness, with the estimate between them; None for a cell without.
     """
 
     cell: str
@@ -35,6 +37,9 @@ class ConfirmedRow:
     picture: Markup
     ratios: Mapping[str, str]
     sentence: str
+    parameters: float | None
+    step_milliseconds: float | None
+    limits: tuple[float, float, float] | None
 
 
 def confirmed_rows(run: Run) -> list[ConfirmedRow]:
@@ -63,16 +68,22 @@ def _row(row: Mapping[Hashable, object], tasks: tuple[str, ...], axis: Axis) -> 
         picture=interval(low, estimate, high, axis) if has_interval else Markup(),
         ratios={task: _span(row, f"ratio_{task}") for task in tasks},
         sentence=_text(row.get("sentence")),
+        parameters=_number(row.get("parameters")),
+        step_milliseconds=_number(row.get("step_milliseconds")),
+        limits=(low, estimate, high) if has_interval else None,
     )
 
 
 def _span(row: Mapping[Hashable, object], name: str) -> str:
     """Returns `1.012 (0.990 to 1.034)`, or nothing where a number is missing."""
-    values = [row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")]
-    numbers = [float(str(value)) for value in values if isinstance(value, int | float) and not pd.isna(value)]
-    if len(numbers) < len(values):
+    estimate, low, high = (_number(row.get(f"{name}{end}")) for end in ("", "_low", "_high"))
+    if estimate is None or low is None or high is None:
         return ""
-    return f"{numbers[0]:.3f} ({numbers[1]:.3f} to {numbers[2]:.3f})"
+    return f"{estimate:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _text(value: object) -> str:

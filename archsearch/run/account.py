@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from archsearch.mutation.rejections import TESTS
+from archsearch.run.step_times import StepTimes
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
 from archsearch.trials.trial import NOT_REPRODUCIBLE
@@ -16,10 +17,12 @@ class Account:
 
     Attributes:
         training_seconds: Spent on each cell, by digest.
+        step_times: How long training steps of the cells take.
     """
 
     def __init__(self) -> None:
         self.training_seconds: dict[str, float] = defaultdict(float)
+        self.step_times = StepTimes()
         self._kinds: Counter[str] = Counter()
         self._stages: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
@@ -33,6 +36,7 @@ class Account:
     def add(self, outcome: StepOutcome) -> None:
         """Counts one more step, which must come in the order of its number."""
         self._kinds[outcome.kind] += 1
+        self.step_times.add(outcome)
         if outcome.kind == "propose":
             self._stages[outcome.stage] += 1
         for entry in outcome.examined:

@@ -230,7 +230,7 @@ def write_views(
         OSError: The disk does not take them.
         SearchStateError: The journal cannot be written.
     """
-    leaderboard = to_csv(leaderboard_frame(knowledge, account.training_seconds))
+    leaderboard = to_csv(leaderboard_frame(knowledge, account))
     summary = json.dumps(account.summary(knowledge), indent=2) + "\n"
     files.replace(
         {

@@ -99,7 +99,7 @@ class Run:
 
     def leaderboard(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `leaderboard.csv`."""
-        return _as_read(leaderboard_frame(self.knowledge, self._account.training_seconds))
+        return _as_read(leaderboard_frame(self.knowledge, self._account))
 
     def trials(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `trials.csv`."""

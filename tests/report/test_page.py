@@ -1,15 +1,19 @@
 """The page as text: complete, escaped, and loading nothing."""
 
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from shared_reported_runs import EVIL, EVIL_ERROR, reported_run
 from shared_simulation import make_plan
 
 from archsearch.report.page import render_report, write_report
+from archsearch.run.reading import load_run
 
+FIXTURES = sorted((Path(__file__).parents[1] / "run" / "fixtures").glob("journal-*"))
 VOID = {"meta", "link", "input", "br", "img", "path", "circle", "rect", "polygon"}
 
 
@@ -91,7 +95,7 @@ def test_every_listed_cell_has_a_row_and_a_card_with_a_drawing(run, page, elemen
     for cell, fitness in zip(board["cell"], board["fitness"], strict=True):
         assert f'data-fitness="{fitness}"' in text
         assert f'href="#{cell}"' in text
-    assert text.count('class="chart"') == 3 + len(board) * len(run.tasks)
+    assert text.count('class="chart"') == 4 + len(board) * len(run.tasks)
 
 
 def test_what_the_page_says_of_the_run(run, elements):
@@ -118,7 +122,6 @@ def test_a_run_in_which_nothing_was_found(tmp_path):
 def test_a_run_that_has_only_begun(tmp_path):
     from archsearch.run.folder import RunFolder
     from archsearch.run.journal import Journal
-    from archsearch.run.reading import load_run
 
     folder = RunFolder.create(tmp_path, "run", "test")
     journal = Journal.create(folder.journal_path)
@@ -126,6 +129,16 @@ def test_a_run_that_has_only_begun(tmp_path):
     journal.note("list_size", "100")
     journal.close()
     Elements(render_report(load_run(folder.path)))
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
+def test_a_run_of_an_older_version_has_its_page_but_no_times_of_steps(fixture, tmp_path):
+    run = load_run(shutil.copytree(fixture, tmp_path / "run"))
+    page = render_report(run)
+    elements = Elements(page)
+    assert set(run.leaderboard()["cell"]) <= set(elements.values("id"))
+    assert "an older version made it" in page
+    assert "ms a step" not in page
 
 
 def test_the_same_run_gives_the_same_page(run):
