@@ -2,7 +2,6 @@
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Sequence
 
 from archsearch.search.knowledge import Knowledge
@@ -19,7 +18,7 @@ class StepTimes:
     """
 
     def __init__(self) -> None:
-        self._seconds: dict[str, dict[tuple[str, _Budget], list[float]]] = {}
+        self._seconds: dict[str, dict[tuple[str, _Budget], float]] = {}
 
     def add(self, outcome: StepOutcome) -> None:
         """Takes note of a step's trials; those of a cell that fell, which no list shows, are left out."""
@@ -29,13 +28,15 @@ class StepTimes:
             seconds = entry.result.step_seconds
             if seconds is not None and seconds > 0:
                 budget = entry.setting.num_layers, entry.setting.max_parameters
-                self._seconds.setdefault(entry.cell, defaultdict(list))[entry.task, budget].append(seconds)
+                of_cell = self._seconds.setdefault(entry.cell, {})
+                of_cell[entry.task, budget] = min(seconds, of_cell.get((entry.task, budget), seconds))
 
     def milliseconds(self, cell: str, knowledge: Knowledge) -> float | None:
         """Returns the time of a cell's training step, a mean over the tasks that count.
 
         On each task it is the baseline's time (a mean over the budgets it was trained with) times the mean ratio of
-        the two at the budgets that both had; of several trials with one budget the median counts.
+        the two at the budgets that both had; of several trials with one budget the fastest counts: other work on the
+        machine only adds.
 
         Args:
             cell: Its digest.
@@ -53,7 +54,7 @@ class StepTimes:
 
     def _of(self, cell: str, task: str) -> dict[_Budget, float]:
         found = self._seconds.get(cell, {})
-        return {budget: statistics.median(seconds) for (name, budget), seconds in found.items() if name == task}
+        return {budget: seconds for (name, budget), seconds in found.items() if name == task}
 
 
 def _paired(own: dict[_Budget, float], others: dict[_Budget, float]) -> float | None:

@@ -47,8 +47,8 @@ def test_a_cell_twice_as_slow_is_so_whatever_budget_it_was_given(layers):
     assert times.milliseconds("c_1", knowledge("xml")) == pytest.approx(5.0)
 
 
-def test_of_trials_with_one_budget_the_median_counts():
-    seconds = [0.001, 0.002, 0.5]
+def test_of_trials_with_one_budget_the_fastest_counts():
+    seconds = [0.004, 0.002, 0.5]
     trials = [examined("c_1", "xml", setting(1, rate=0.1 * n), value) for n, value in enumerate(seconds, start=1)]
     assert times_of(*BASELINE[:1], *trials).milliseconds("c_1", knowledge("xml")) == pytest.approx(2.0)
 
