@@ -21,7 +21,7 @@ class ConfirmedRow:
         cell: Its digest.
         title: Its name, or its digest.
         verdict: `better`, `worse`, …
-        fitness: Estimate and interval in words; empty for a cell without.
+        fitness: Estimate and interval in words, 1 for the baseline; empty for a cell without.
         picture: The interval drawn; empty likewise.
         ratios: Likewise in words, by task.
         sentence: What may be said.
@@ -59,14 +59,15 @@ def confirmed_rows(run: Run) -> list[ConfirmedRow]:
 
 def _row(row: Mapping[Hashable, object], tasks: tuple[str, ...], axis: Axis) -> ConfirmedRow:
     low, estimate, high = (float(str(row[name])) for name in _LIMITS)
+    is_baseline = row["verdict"] == "baseline"
     has_interval = all(map(math.isfinite, (low, estimate, high)))
     return ConfirmedRow(
         cell=str(row["cell"]),
         title=_text(row.get("name")) or str(row["cell"]),
         verdict=_text(row["verdict"]),
-        fitness=_span(row, "fitness"),
+        fitness="1" if is_baseline else _span(row, "fitness"),
         picture=interval(low, estimate, high, axis) if has_interval else Markup(),
-        ratios={task: _span(row, f"ratio_{task}") for task in tasks},
+        ratios={task: "1" if is_baseline else _span(row, f"ratio_{task}") for task in tasks},
         sentence=_text(row.get("sentence")),
         parameters=_number(row.get("parameters")),
         step_milliseconds=_number(row.get("step_milliseconds")),

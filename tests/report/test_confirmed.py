@@ -23,7 +23,7 @@ def confirmed(tmp_path_factory):
         {
             "cell": [cell, run.knowledge.founders[0]],
             "name": ["", EVIL],
-            "verdict": ["not distinguishable", "baseline"],
+            "verdict": ["not_distinguishable", "baseline"],
             **columns,
             **missing,
             "sentence": sentences,
@@ -43,6 +43,7 @@ def test_rows_have_interval_verdict_and_sentence(confirmed):
     assert "<svg" in first.picture
     assert (first.parameters, first.step_milliseconds, first.limits) == (150_000, 2.5, (0.93, 0.97, 1.01))
     assert second.step_milliseconds is None
+    assert (second.fitness, second.ratios) == ("1", {"first": "1", "second": "1"})
     assert (second.title, second.verdict, second.sentence) == (EVIL, "baseline", "")
 
 
@@ -50,6 +51,7 @@ def test_the_page_says_what_was_confirmed_instead_of_a_warning(confirmed):
     page = render_report(confirmed)
     assert 'id="confirmation"' in page
     assert page.count("is not distinguishable from &lt;script&gt;") == 2
+    assert '<span class="verdict ">not distinguishable</span>' in page
     assert "take ratios near 1 as ties" not in page
     assert "<script>alert" not in page
 
