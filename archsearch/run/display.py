@@ -15,6 +15,9 @@ from archsearch.search.plan import SearchPlan
 from archsearch.trials.trial import Trial, TrialResult
 
 SECONDS_BETWEEN_LINES = 15.0
+MAX_SECONDS_BETWEEN_LINES = 300.0
+LINES_AT_A_PACE = 40
+"""After so many lines the next pause is longer: the log of a week should be readable, too."""
 
 
 class Progress:
@@ -117,7 +120,9 @@ class Progress:
 
 
 class PlainDisplay:
-    """Prints a line now and then, and one for every cell that passed all gates.
+    """Prints a line now and then, ever more seldom, and one for every cell that passed all gates.
+
+    What an earlier sitting left is told in the first line, before anything is computed.
 
     Args:
         plan: The search.
@@ -129,7 +134,8 @@ class PlainDisplay:
         self._progress = Progress(plan)
         self._num_workers = num_workers
         self._stream = stream
-        self._printed = time.monotonic()
+        self._begin = time.monotonic()
+        self._due: float | None = None
 
     def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:  # noqa: ARG002
         """Counts the trial."""
@@ -152,8 +158,13 @@ class PlainDisplay:
     def refresh(self, num_in_flight: int, num_waiting: int) -> None:  # noqa: ARG002
         """Notes how busy the workers are, and prints the state if the last line is old."""
         self._progress.num_in_flight = num_in_flight
-        if time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
+        now = time.monotonic()
+        if self._due is None and not self._progress.num_recorded:
+            self._due = self._begin + SECONDS_BETWEEN_LINES
+        if self._due is None or now > self._due:
             self._print_state()
+            pause = max(SECONDS_BETWEEN_LINES, (now - self._begin) / LINES_AT_A_PACE)
+            self._due = now + min(pause, MAX_SECONDS_BETWEEN_LINES)
 
     def close(self) -> None:
         """Prints the last state, in which nothing is in flight any more."""
@@ -164,7 +175,6 @@ class PlainDisplay:
         self._print(live_lines(self._progress.state((), self._num_workers)))
 
     def _print(self, text: str) -> None:
-        self._printed = time.monotonic()
         print(text, file=self._stream, flush=True)
 
 

@@ -40,11 +40,41 @@ def test_a_plain_line_tells_pace_workers_and_time_left(monkeypatch):
         display.trial_answered(None, TrialResult("ok", 0.5), recorded=False)
     clock[0] = 36.0
     display.refresh(3, 0)
+    display.refresh(3, 0)
     (line,) = stream.getvalue().splitlines()
     planned = 2 * 2 * 36
     assert line == (
         f"founders 10/{planned} trials, about 8 min left | trials 10, about 1,000 an hour, 3 of 4 workers busy"
     )
+
+
+def test_lines_come_every_quarter_minute_and_after_days_every_five_minutes(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    display = PlainDisplay(make_plan(), stream)
+    printed = []
+    for clock[0] in range(200_000):
+        before = stream.tell()
+        display.refresh(1, 0)
+        if stream.tell() > before:
+            printed.append(clock[0])
+    assert printed[:3] == [16, 32, 48]
+    assert printed[-1] - printed[-2] == 301
+    assert len(printed) < 900
+
+
+def test_a_resume_says_at_once_what_the_journal_held(monkeypatch):
+    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    stream = io.StringIO()
+    display = PlainDisplay(make_plan(), stream, num_workers=2)
+    for _ in range(5):
+        display.trial_answered(None, TrialResult("ok", 0.5), recorded=True)
+    for _ in range(3):
+        display.refresh(2, 0)
+    assert stream.getvalue().splitlines() == [
+        "founders 5/144 trials | trials 5 (5 from the journal), 2 of 2 workers busy"
+    ]
 
 
 def test_the_live_table_shows_the_best_cells_with_their_ratios(tmp_path):
