@@ -59,6 +59,20 @@ def test_tasks_and_transformations_are_all_there():
     assert sorted(first_column("transformations.md")) == sorted({*option_names("transformation")} - {"paper"})
 
 
+def test_the_method_has_every_rule_once_and_in_order():
+    rules = re.findall(r"^\| R(\d+)(?:-R(\d+))? \|", text_of("method.md"), re.MULTILINE)
+    numbers = [number for first, last in rules for number in range(int(first), int(last or first) + 1)]
+    assert numbers == list(range(1, 38))
+
+
+def test_what_the_method_calls_a_setting_is_one():
+    known = written_configuration()
+    names = re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)(?:=[^`]*)?`", text_of("method.md"))
+    assert len(names) > 20
+    for name in sorted(set(names) - {"h", *COMMANDS}):
+        assert f"`{name}`" in known or f".{name}`" in known or f"`{name.rpartition('.')[2]}`" in known, name
+
+
 @pytest.mark.parametrize(("experiment", "column"), [("quickstart", 4), ("jozefowicz2015", 5)])
 def test_chance_and_ceiling_are_those_of_the_tasks(experiment, column):
     values = compose_settings("search", parse_words("search", [f"experiment={experiment}"])).values
