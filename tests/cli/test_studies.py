@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from shared_csv_page import columns_on_the_page
 
 from archsearch.cli.tables import leaderboard_table
 from archsearch.graph.catalog import load_cell
@@ -133,6 +134,7 @@ def test_ablate_in_a_run(archsearch, copied_run):
     digest = load_cell("gru").digest
     frame = pd.read_csv(copied_run / "ablate" / f"{digest}.csv")
     assert len(frame) == 25
+    assert list(frame) == list(columns_on_the_page("ablate/CELL.csv", ("xml",)))
     assert frame["ratio"].dropna().is_monotonic_increasing
 
 
@@ -183,7 +185,9 @@ def test_compare_two_runs(archsearch, tiny_run, second_run):
     )
     assert re.search(said, outcome.out), "one run a side shows no spread"
     assert Path("ab.png").read_bytes().startswith(b"\x89PNG")
-    assert set(pd.read_csv("curves.csv")["side"]) == {"a", "b"}
+    curves = pd.read_csv("curves.csv")
+    assert set(curves["side"]) == {"a", "b"}
+    assert list(curves) == list(columns_on_the_page("compare csv=FILE", ()))
     assert archsearch("compare", *words).code == 2, "nothing is overwritten"
 
 
