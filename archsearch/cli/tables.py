@@ -23,14 +23,17 @@ def print_leaderboard(run: Run | EndedRun, top: int) -> None:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
     rows = leaderboard_rows(run.knowledge)
-    console.print(leaderboard_table(run, rows[:top], console.width), end="")
-    if len(rows) > top:
-        console.print(f"… and {len(rows) - top} more", highlight=False)
-    console.print(
-        "fitness: the least ratio. ratio: best validation value, in brackets, against the baseline's; more is better.",
-        "parameters, multiply-adds: of one layer at 128 inputs and units.",
-        highlight=False,
-    )
+    if not rows:
+        print("Nothing is ranked yet: every cell is compared with the first founder, which has no results so far.")
+    else:
+        console.print(leaderboard_table(run, rows[:top], console.width), end="")
+        if len(rows) > top:
+            console.print(f"… and {len(rows) - top} more", highlight=False)
+        console.print(
+            "fitness: the least ratio. ratio: best validation value, in brackets, against the baseline's; more is "
+            "better.\nparameters, multiply-adds: of one layer at 128 inputs and units.",
+            highlight=False,
+        )
     if read_confirmation(RunFolder(run.path)) is not None:
         console.print("confirmed: the fitness of fresh trainings on test data, by archsearch confirm.", highlight=False)
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")

@@ -87,7 +87,7 @@ def _content(run: Run) -> dict[str, Any]:
         "best": knowledge.cells.get(best_found(knowledge)),
         "best_fitness": progress["best_fitness"].iloc[-1] if len(progress) else None,
         "founders": founders,
-        "baseline": next(iter(founders), "the baseline"),
+        "baseline": next(iter(founders), "baseline"),
         "cells": cells,
         "confirmed": confirmed,
         "by_candidates": progress_chart(progress, founders, "candidates", "candidates proposed"),

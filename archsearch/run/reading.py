@@ -187,6 +187,11 @@ class Run:
             ConfigError: The list is shorter.
         """
         listed = self.knowledge.listed
+        if not listed:
+            raise ConfigError(
+                f"{self.path}: expected rank={rank} of the leaderboard, but nothing is ranked before the founders have "
+                f"results. Go on with archsearch resume run={self.path}."
+            )
         if not 1 <= rank <= len(listed):
             raise ConfigError(f"{self.path}: expected rank=1 to {len(listed)}, got {rank}.")
         return listed[rank - 1][1]

@@ -7,11 +7,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from shared_reported_runs import EVIL, EVIL_ERROR, reported_run
-from shared_simulation import make_plan
+from shared_reported_runs import EVIL, EVIL_ERROR, CurveEvaluator, reported_run
+from shared_simulation import SilentObserver, make_plan
 
+from archsearch.errors import SearchStateError
 from archsearch.report.page import render_report, write_report
+from archsearch.run.folder import RunFolder
+from archsearch.run.journal import Journal
 from archsearch.run.reading import load_run
+from archsearch.run.session import run_search
+from archsearch.trials.trial import TrialResult
 
 FIXTURES = sorted((Path(__file__).parents[1] / "run" / "fixtures").glob("journal-*"))
 VOID = {"meta", "link", "input", "br", "img", "path", "circle", "rect", "polygon"}
@@ -120,15 +125,36 @@ def test_a_run_in_which_nothing_was_found(tmp_path):
 
 
 def test_a_run_that_has_only_begun(tmp_path):
-    from archsearch.run.folder import RunFolder
-    from archsearch.run.journal import Journal
-
     folder = RunFolder.create(tmp_path, "run", "test")
     journal = Journal.create(folder.journal_path)
     journal.note("tasks", '["first"]')
     journal.note("list_size", "100")
     journal.close()
-    Elements(render_report(load_run(folder.path)))
+    page = render_report(load_run(folder.path))
+    assert "nothing is ranked: 0 of their trainings have ended." in page
+    assert not {"worth", "progress", "cells"}.intersection(Elements(page).values("id"))
+
+
+class FailingEvaluator(CurveEvaluator):
+    """No training has a result."""
+
+    def evaluate(self, trial):
+        """Returns a failure whose text would like to be HTML."""
+        super().evaluate(trial)
+        return TrialResult("diverged", None, error=EVIL_ERROR, seconds=2.0)
+
+
+def test_a_run_whose_baseline_failed_says_how(tmp_path):
+    plan, folder = make_plan(), RunFolder.create(tmp_path, "run", "test")
+    with pytest.raises(SearchStateError, match="baseline 'gru'"):
+        run_search(plan, folder, FailingEvaluator(), 0, SilentObserver())
+    page = render_report(load_run(folder.path))
+    shown = "".join(Elements(page).texts)
+    num_trials = len(load_run(folder.path).trials())
+    assert num_trials > 0
+    assert f"{num_trials} of their trainings have ended, {num_trials} of these failed" in shown
+    assert EVIL_ERROR.splitlines()[0] in shown
+    assert "<script>alert" not in page
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
