@@ -17,12 +17,11 @@ class Account:
 
     Attributes:
         training_seconds: Spent on each cell, by digest.
-        step_times: How long training steps of the cells take.
     """
 
     def __init__(self) -> None:
         self.training_seconds: dict[str, float] = defaultdict(float)
-        self.step_times = StepTimes()
+        self._step_times = StepTimes()
         self._kinds: Counter[str] = Counter()
         self._stages: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
@@ -36,7 +35,7 @@ class Account:
     def add(self, outcome: StepOutcome) -> None:
         """Counts one more step, which must come in the order of its number."""
         self._kinds[outcome.kind] += 1
-        self.step_times.add(outcome)
+        self._step_times.add(outcome)
         if outcome.kind == "propose":
             self._stages[outcome.stage] += 1
         for entry in outcome.examined:
@@ -61,6 +60,15 @@ class Account:
             num_trials, seconds = self._first[digest]
             self._num_saved += num_trials
             self._seconds_saved += seconds
+
+    def step_milliseconds(self, knowledge: Knowledge) -> dict[str, float]:
+        """Returns the time of a training step of each listed cell of which it is known, by digest.
+
+        Args:
+            knowledge: The fold of the same steps.
+        """
+        times = {digest: self._step_times.milliseconds(digest, knowledge) for _, digest in knowledge.listed}
+        return {digest: time for digest, time in times.items() if time is not None}
 
     def summary(self, knowledge: Knowledge) -> dict[str, Any]:
         """Returns steps, stages, failures by kind, duplicates and what they would have cost.

@@ -90,6 +90,7 @@ class Table:
 
     knowledge: Knowledge
     summary: dict[str, Any]
+    step_milliseconds: dict[str, float]
 
 
 class LiveViews:
@@ -172,7 +173,8 @@ class LiveViews:
             self._try(lambda: self._rebuild(self._files))
         self._trials.close()
         self._candidates.close()
-        return Table(self._evolution.knowledge, self._account.summary(self._evolution.knowledge))
+        knowledge, account = self._evolution.knowledge, self._account
+        return Table(knowledge, account.summary(knowledge), account.step_milliseconds(knowledge))
 
     def _write(self) -> None:
         knowledge = self._evolution.knowledge

@@ -121,6 +121,11 @@ class Run:
         """Returns the content of `summary.json`."""
         return self._account.summary(self.knowledge)
 
+    @property
+    def step_milliseconds(self) -> Mapping[str, float]:
+        """Time of a training step of the listed cells of which it is known, by digest."""
+        return self._account.step_milliseconds(self.knowledge)
+
     def progress(self) -> pd.DataFrame:
         """Returns how the search went, one row per step; see `progress_frame`."""
         return _as_read(progress_frame(self.folds()))

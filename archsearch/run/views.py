@@ -22,10 +22,11 @@ def leaderboard_frame(knowledge: Knowledge, account: Account) -> pd.DataFrame:
         account: Of the same steps.
     """
     columns = {task: f"{knowledge.metrics.get(task, ACCURACY).name}_{task}" for task in knowledge.tasks}
+    milliseconds = account.step_milliseconds(knowledge)
     rows = [
         {
             **_flat(row, columns),
-            "step_milliseconds": _rounded(account.step_times.milliseconds(row.cell, knowledge)),
+            "step_milliseconds": _rounded(milliseconds.get(row.cell)),
             "training_seconds": _rounded(account.training_seconds.get(row.cell, 0.0)),
         }
         for row in leaderboard_rows(knowledge)

@@ -74,6 +74,7 @@ def test_leaderboard(archsearch, tiny_run):
     assert (first["name"] or first["cell"]) in outcome.out
     assert f"{tiny_run / 'leaderboard.csv'}" in outcome.out
     assert "more" in outcome.out
+    assert f"   {first['step_milliseconds']:.2f}   " in outcome.out
 
 
 def test_a_run_without_a_ranked_cell_says_why(archsearch, tiny_words):
