@@ -237,7 +237,7 @@ def _measure_settings(options: argparse.Namespace, file: CsvFile) -> None:
         for setting in settings
     ]
     rows: list[list[object]] = []
-    for padding in (1.0, 1.25, 2.0):
+    for padding in (1.0, 1.25, 3.0):
         groups = group_trials(trials, {"xml": task.interface}, Populations(padding=padding), 32)
         total = 0.0
         for group in groups:
