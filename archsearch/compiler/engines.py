@@ -38,14 +38,10 @@ class Unroll(Protocol):
 
 
 class FastestEngine:
-    """What `engine=auto` stands for in a layer: cuda for tensors on a GPU, native for those on a CPU.
-
-    What these cannot run, the interpreter does, saying so once.
-    """
+    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once."""
 
     def __init__(self, program: CellProgram) -> None:
         self._interpreter = Interpreter(program)
-        self._cuda = VectorizedEngine(program, "cuda", for_second_derivatives=self._interpreter)
         self._native: NativeEngine | None = None
         try:
             self._native = NativeEngine(program, for_second_derivatives=self._interpreter)
@@ -56,12 +52,11 @@ class FastestEngine:
         self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Unrolls the cell over a sequence; see `Unroll`."""
-        engine = self._cuda if x.is_cuda else self._native
-        # torch.compile stops at the exception by which generated code refuses
-        if engine is None or torch.compiler.is_compiling():
+        # torch.compile stops at the exception by which native code refuses
+        if self._native is None or torch.compiler.is_compiling():
             return self._interpreter(x, states, parameters)
         try:
-            return engine(x, states, parameters)
+            return self._native(x, states, parameters)
         except EngineError as error:
             _say_once(str(error))
             return self._interpreter(x, states, parameters)
@@ -90,8 +85,8 @@ def choose_engine(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "engine cuda: expected a GPU that torch can use, found none (torch.cuda.is_available() is False). Use "
-            "engine=auto, which takes the fastest engine for what is here, or look at CUDA_VISIBLE_DEVICES and at "
-            "whether this torch was built for CUDA."
+            "engine=auto, which takes the fastest one on processors, or look at CUDA_VISIBLE_DEVICES and at whether "
+            "this torch was built for CUDA."
         )
     return name
 
