@@ -353,3 +353,20 @@ def test_calibration_tables_find_what_was_put_in(tmp_path, capsys, monkeypatch):
     )
     assert abs(top - 0.5) < 0.02
     assert abs(tau - 300) < 30
+
+
+def test_populations_measures_every_contender_and_counts_groups(tmp_path):
+    _, rows = run(
+        "populations.py",
+        tmp_path,
+        *("--cells", "gru", "--mutants", "1", "--parameters", "2000"),
+        *("--processes", "1", "--seconds", "0.05", "--rounds", "1", "--contenders", "interpreter", "population of 5"),
+    )
+    speed = [row for row in rows if row["part"] == "speed"]
+    assert [row["contender"] for row in speed] == ["interpreter", "population of 5"]
+    assert all(float(row["steps_per_second"]) > 0 for row in speed)
+    groups = [row for row in rows if row["part"] == "groups"]
+    assert {row["cell"] for row in groups} == {"gru", "mutant_01"}
+    assert all(1 <= float(row["groups"]) <= 8 and float(row["work"]) >= 1 for row in groups)
+    widest = [float(row["groups"]) for row in groups if row["padding"] == "3"]
+    assert max(widest) < min(float(row["groups"]) for row in groups if row["padding"] == "1")
