@@ -1,10 +1,10 @@
 """Runs a search of 200,000 simulated trials on 1,000 simulated workers through the real search, driver and journal.
 
-    python benchmarks/scale.py FOLDER [--candidates N] [--at-once N] [--workers N] [--lookahead N]
+    python benchmarks/scale.py FOLDER [--candidates N] [--at-once N] [--workers N] [--lookahead N] [--plot PICTURE]
 
 FOLDER must not exist. Prints the driver's CPU time per trial and its memory from the beginning to the end, with what
 drawing the simulated results took left out; then how long a fresh process takes to resume the finished journal, and
-to print its leaderboard. Writes every sample to FOLDER.csv. Linux only.
+to print its leaderboard. Writes every sample to FOLDER.csv, and draws them into an SVG or PNG on request. Linux only.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scale_plot import fifths, mean_cost, plot_scale
 from simulated_search import SimulatedWorkers, make_plan
 
 from archsearch.mutation import mutate as mutation
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--lookahead", type=int, default=2000)
     parser.add_argument("--at-once", type=int, default=1, help="results that arrive together")
+    parser.add_argument("--plot", type=Path, help="where to draw cost and memory along the run")
     parser.add_argument("--resume", action="store_true", help="only resume a finished run")
     arguments = parser.parse_args()
     if arguments.resume:
@@ -128,12 +130,10 @@ def search(arguments: argparse.Namespace) -> None:
         writer.writeheader()
         writer.writerows(sampler.samples)
     show(sampler.samples)
-    samples = sampler.samples
-    mean = sum(sample["driver_ms_per_trial"] for sample in samples) / len(samples)
-    fifth = len(samples) // 5
-    parts = [samples[part * fifth : (part + 1) * fifth] for part in range(5)]
-    by_part = [sum(sample["driver_ms_per_trial"] for sample in part) / max(1, len(part)) for part in parts]
-    print(f"\ndriver: {mean:.3f} ms of CPU per trial; by fifths {', '.join(f'{cost:.3f}' for cost in by_part)}")
+    if arguments.plot:
+        plot_scale(sampler.samples, arguments.plot)
+    by_part = ", ".join(f"{mean_cost(part):.3f}" for part in fifths(sampler.samples))
+    print(f"\ndriver: {mean_cost(sampler.samples):.3f} ms of CPU per trial; by fifths {by_part}")
     print("The first has the start of all steps in flight at once, the last few proposals: those are under way.")
     print(f"of it mutation with canonical forms: {1e3 * clock.seconds / max(1, clock.calls):.2f} ms per child drawn")
     print(f"memory: at most {peak_mb():.0f} MB; drawing results took {workers.cpu_seconds:.0f} s, not counted")
@@ -153,7 +153,7 @@ def show(samples: list[dict[str, float]]) -> None:
     stride = max(1, len(samples) // 20)
     for start in range(0, len(samples) - stride + 1, stride):
         part = samples[start : start + stride]
-        cost = sum(sample["driver_ms_per_trial"] for sample in part) / len(part)
+        cost = mean_cost(part)
         bar = "#" * round(BAR_WIDTH * cost / most)
         print(f"{part[-1]['trials']:>8.0f} {cost:>9.3f} {part[-1]['memory_mb']:>5.0f} MB   {bar}")
 

@@ -27,7 +27,8 @@ class CurveEvaluator(SimulatedEvaluator):
         if accuracy is None:
             return TrialResult("diverged", None, error=EVIL_ERROR, seconds=seconds, environment=about)
         curve = tuple((10 * n, 1.0 / n, accuracy * n / 10) for n in range(1, 11))
-        return TrialResult("ok", accuracy, curve, 100, seconds, 1000, 12, environment=about)
+        result = TrialResult("ok", accuracy, curve, 100, seconds, 1000, 12, environment=about)
+        return replace(result, step_seconds=0.001 * (0.5 + uniform("step", trial.cell)))
 
 
 def reported_run(results_dir: Path, name: str = "run", plan: SearchPlan | None = None) -> Run:

@@ -1,4 +1,4 @@
-"""The pages that say how to use one's own data, followed word by word."""
+"""README and the pages that say how to use one's own data, followed word by word."""
 
 import os
 import re
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import archsearch
 from archsearch.cli.main import run_command_line
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = "../README.md"
 # what keeps a search short; everything else is as the page says
 SHORT = {
     "search": (
@@ -26,11 +28,30 @@ SHORT = {
     ),
     "task": ("setting.max_parameters=4000", "steps=210"),
 }
+SHORT_README = {
+    "search": (
+        *("budget.candidates=4", "search.num_settings=1", "search.num_baseline_settings=2", "workers=0"),
+        *("screen.accuracy=0", "gate=0", "search.max_steps=30", "screen.search.max_steps=30"),
+    ),
+    "confirm": ("seeds=2", "settings=1"),
+    "ablate": ("seeds=2",),
+    "evaluate": ("steps=30",),
+}
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
     """Returns language and text of each block of code, in order."""
     return re.findall(r"^```(\w*)\n(.*?)^```$", (DOCS / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def shortened(command: str, words: list[str]) -> list[str]:
+    """Returns the words with those in place that keep the command short."""
+    short = SHORT_README.get(command, ())
+    if command == "search" and not any(word.startswith("task=") for word in words):
+        short += tuple(f"task.{task}.validation_size=500" for task in ("arithmetic", "xml", "words"))
+        short += ("task.arithmetic.search.max_steps=30",)
+    keys = {word.partition("=")[0] for word in short}
+    return [*(word for word in words if word.partition("=")[0] not in keys), *short]
 
 
 def follow(page: str) -> None:
@@ -75,3 +96,33 @@ def test_write_a_task(in_a_folder, capsys):
     follow("write_a_task.md")
     assert "the task can be searched on" in capsys.readouterr().out
     assert "accuracy_majority" in (in_a_folder / "results" / "majority" / "leaderboard.csv").read_text()
+
+
+def commands(page: str) -> list[list[str]]:
+    """Returns the command lines of a page without the program's name, in order."""
+    lines = [line for language, text in blocks(page) if not language for line in text.splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("archsearch ")]
+
+
+def test_readme(in_a_folder, capsys):
+    """From the first search to the exported module."""
+    python = [text for language, text in blocks(README) if language == "python"]
+    equations = re.search(r'from_equations\("""\n(.*?)"""', "".join(python), flags=re.DOTALL)
+    Path("mycell.eq").write_text(equations[1])
+    first = shortened("search", ["founders=[gru]"])  # the next ranks are found cells
+    assert run_command_line(["search", *first]) == 0
+    board = archsearch.load_run("results/quickstart-1").leaderboard()
+    found = board["cell"][1]
+    seen = set()
+    for command, *words in commands(README):
+        assert run_command_line([command, *shortened(command, words)]) == 0, (command, words)
+        seen.add(command)
+    assert seen >= {"search", "resume", "leaderboard", "report", "watch", "confirm", "ablate", "compare", "export"}
+    assert Path("results/quickstart-1/report.html").stat().st_size > 50_000
+    assert "not distinguishable" in capsys.readouterr().out
+    names = {"c_436aa42e9676d4f5": found, "Cell436aa42e9676d4f5": f"Cell{found.removeprefix('c_')}"}
+    script = "\n".join(["import archsearch, torch", *python])
+    for name, ours in names.items():
+        script = script.replace(name, ours)
+    environment = {**os.environ, "PYTHONPATH": "exported", "MPLBACKEND": "agg"}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300, env=environment)

@@ -66,7 +66,8 @@ def run(words: list[str]) -> int:
     if not plan.simplifications:
         raise ConfigError(f"cell {chosen.name}: nothing can be taken away from it. Choose a larger cell.")
     path = _folder(root, chosen)
-    print(f"{chosen.name} ({plan.graph.digest}), {len(plan.simplifications)} cells with one thing less:\n")
+    of_graph = "" if chosen.name == plan.graph.digest else f" ({plan.graph.digest})"
+    print(f"{chosen.name}{of_graph}, {len(plan.simplifications)} cells with one thing less:\n")
     print("".join(f"  {line}\n" for line in plan.graph.equations().splitlines()))
     execution = read_execution(Section({**root.values, "workers": _workers(root, chosen)}))
     print_cost(

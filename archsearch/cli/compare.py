@@ -162,10 +162,11 @@ def _where_from(first: Side, second: Side, confidence: float) -> str:
 def _say(first: Side, second: Side, difference: Interval, end: float) -> None:
     """Says which side found fitter cells; of lone runs only what they found, since nothing is known of their spread."""
     if min(len(first.progresses), len(second.progresses)) == 1:
-        print(
-            f"At {end:,.0f} trials the best cell of {first.name} was {difference.estimate:+.4f} fitter than that of "
-            f"{second.name}: of these runs, not of what made them."
-        )
+        ahead, behind = (first, second) if difference.estimate > 0 else (second, first)
+        found = f"the best cell of {ahead.name} was fitter by {abs(difference.estimate):.4f} than that of {behind.name}"
+        if not difference.estimate:
+            found = f"the best cells of {first.name} and {second.name} were equally fit"
+        print(f"At {end:,.0f} trials {found}: of these runs, not of what made them.")
         return
     verdict = f"{first.name} and {second.name} are not distinguishable"
     if difference.low > 0:

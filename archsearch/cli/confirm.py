@@ -97,7 +97,8 @@ def print_confirmation(confirmation: Confirmation, found: Run) -> None:
     )
     print("\n".join(confirmation.sentences()))
     print(f"\nConfirmation: {found.folder.confirmation_path}, and .json beside it with every value")
-    print(f"Next:\n  {program()} leaderboard {shlex.quote(f'run={found.path}')}")
+    named = shlex.quote(f"run={found.path}")
+    print(f"Next:\n  {program()} leaderboard {named}\n  {program()} report {named}")
 
 
 def _table(frame: pd.DataFrame, tasks: list[str]) -> Table:

@@ -1,5 +1,6 @@
 """What to type after an export."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def _module_lines(files: Mapping[str, Path], class_name: str, layer: RecurrentLa
     sizes += ", bidirectional=True" if layer.bidirectional else ""
     lines = [f"Use it where {'nn.GRU' if len(layer.cell.states) == 1 else 'nn.LSTM'} stood:"]
     if "python" in files:
+        lines[0] = f"{lines[0][:-1]}, next to the file or with PYTHONPATH={shlex.quote(str(files['python'].parent))}:"
         lines += [f"  from {files['python'].stem} import {class_name}", f"  layer = {class_name}({sizes})"]
     else:
         others = [name for name in ("CellGraph", "load_cell", "load_run") if f"{name}(" in cell or f"{name}." in cell]

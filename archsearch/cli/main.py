@@ -14,6 +14,7 @@ from archsearch.errors import ArchSearchError, InvalidGraphError
 DEBUG = "ARCHSEARCH_DEBUG"
 HELP = {"--help", "-h", "help"}
 TASK, TASK_CHECK = "task", "task check"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 def main() -> None:
@@ -21,10 +22,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):  # as Ctrl-C, from the first moment on
+    for number in SIGNALS[1:]:  # as Ctrl-C, from the first moment on
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, signal.default_int_handler)
-    sys.exit(run_command_line(sys.argv[1:]))
+    code = run_command_line(sys.argv[1:])
+    if code == INTERRUPTED:
+        for number in SIGNALS:  # one more while Python tidies up would end it with another code
+            signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run_command_line(words: list[str]) -> int:

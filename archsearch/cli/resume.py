@@ -1,5 +1,6 @@
 """`archsearch resume`: continues a run, or extends it."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from archsearch.run.folder import RunFolder
 GUARDS = ("time_limit_seconds", "memory_limit_mb", "max_equal_failures")
 OWN_KEYS = ("run", "budget.candidates", "recorded", "workers", "ray.address", "grace_seconds", *GUARDS)
 _MISSING = object()
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z_./-]*")  # nothing that a shell or Hydra reads otherwise
 
 
 def run(words: list[str]) -> int:
@@ -85,12 +87,28 @@ def _refuse_changes(values: Mapping[str, Any], typed: list[TypedSetting], folder
         if _comparable(setting.key, setting.value) != kept:
             changes.append(f"{setting.key}: {_shown(kept)} → {_shown(setting.value)}")
     if changes:
-        typed_again = " ".join(shlex.quote(f"{setting.sign}{setting.key}={setting.source}") for setting in typed)
         raise ConfigError(
             f"{folder.path}: a run goes on as it began. Changed, kept → typed: {'; '.join(changes)}. Leave these out; "
-            f"or start a new run, which trains nothing again that this one has trained: {program()} search "
-            f"{shlex.quote(f'recorded={folder.path}')} {typed_again}"
+            f"or start a new run, which trains nothing again that this one has trained with the same seed, tasks, "
+            f"recipe and steps: {program()} search {shlex.join(_words_of_new_search(folder, typed))}"
         )
+
+
+def _words_of_new_search(folder: RunFolder, typed: list[TypedSetting]) -> list[str]:
+    """Returns the settings that the run was started with, what was typed now in their place, without a name."""
+    try:
+        first = shlex.split(folder.read_commands().partition("\n")[0])
+    except ValueError:  # somebody has written into the file
+        first = []
+    replaced = {"name", "recorded", *(setting.key for setting in typed)}
+    kept = [word for word in first[2:] if word.lstrip("+~").partition("=")[0] not in replaced]
+    words = [_word(setting) for setting in typed]
+    return [*(kept if first[:2] == ["archsearch", "search"] else ()), f"recorded={folder.path}", *words]
+
+
+def _word(setting: TypedSetting) -> str:
+    plain = isinstance(setting.value, str) and _PLAIN.fullmatch(setting.value)
+    return f"{setting.sign}{setting.key}={setting.value if plain else setting.source}"
 
 
 def _kept_value(values: Mapping[str, Any], key: str, folder: RunFolder) -> object:

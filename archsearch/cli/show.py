@@ -7,7 +7,7 @@ from archsearch.cli.cell_facts import cost_facts, flow_facts, print_facts
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
-from archsearch.drawing.terminal import draw_text
+from archsearch.drawing.terminal import LEGEND, draw_text
 
 
 def run(words: list[str]) -> int:
@@ -16,7 +16,7 @@ def run(words: list[str]) -> int:
     chosen = choose_cell(root)
     graph = chosen.graph
     costs = _with_canonical(cost_facts(graph.structure, root), cost_facts(graph.canonical_form.structure, root))
-    print(f"{chosen.name}\n\n{graph.equations().rstrip()}\n\n{draw_text(graph).rstrip()}\n")
+    print(f"{chosen.name}\n\n{graph.equations().rstrip()}\n\n{draw_text(graph).rstrip()}\n\n{LEGEND}\n")
     print_facts({"id": graph.digest, **flow_facts(graph.structure), **costs, **_in_run(chosen)})
     return 0
 

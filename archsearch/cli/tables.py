@@ -23,14 +23,18 @@ def print_leaderboard(run: Run | EndedRun, top: int) -> None:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH, markup=False)  # a file or a pipe has no edge to wrap at
     rows = leaderboard_rows(run.knowledge)
-    console.print(leaderboard_table(run, rows[:top], console.width), end="")
-    if len(rows) > top:
-        console.print(f"… and {len(rows) - top} more", highlight=False)
-    console.print(
-        "fitness: the least ratio. ratio: best validation value, in brackets, against the baseline's; more is better.",
-        "parameters, multiply-adds: of one layer at 128 inputs and units.",
-        highlight=False,
-    )
+    if not rows:
+        print("Nothing is ranked yet: every cell is compared with the first founder, which has no results so far.")
+    else:
+        console.print(leaderboard_table(run, rows[:top], console.width), end="")
+        if len(rows) > top:
+            console.print(f"… and {len(rows) - top} more", highlight=False)
+        console.print(
+            "fitness: the least ratio. ratio: best validation value, in brackets, against the baseline's; more is "
+            "better.\nparameters, multiply-adds: of one layer at 128 inputs and units. ms: a training step at equal "
+            "parameters, as measured in passing.",
+            highlight=False,
+        )
     if read_confirmation(RunFolder(run.path)) is not None:
         console.print("confirmed: the fitness of fresh trainings on test data, by archsearch confirm.", highlight=False)
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")
@@ -38,7 +42,7 @@ def print_leaderboard(run: Run | EndedRun, top: int) -> None:
 
 def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width: int) -> Table:
     """Lays the rows out; where the terminal is narrow, the columns that matter least are left out."""
-    cells = run.knowledge.cells
+    cells, times = run.knowledge.cells, run.step_milliseconds
     columns: dict[str, list[str]] = {
         "rank": [str(row.rank) for row in rows],
         "cell": [row.name or row.cell for row in rows],
@@ -46,15 +50,18 @@ def leaderboard_table(run: Run | EndedRun, rows: Sequence[LeaderboardRow], width
         **{task: [f"{row.ratios[task]:.3f} ({row.values[task]:.3f})" for row in rows] for task in run.tasks},
         "parameters": [f"{row.parameters:,}" for row in rows],
         "multiply-adds": [f"{row.multiply_adds:,}" for row in rows],
+        "ms": [f"{times[row.cell]:.2f}" if row.cell in times else "" for row in rows],
         "nodes": [str(row.nodes) for row in rows],
         "trials": [str(row.trials) for row in rows],
         "parent": [(cells[row.parent].name or row.parent) if row.parent else "" for row in rows],
     }
+    if not any(columns["ms"]):
+        del columns["ms"]
     confirmed = confirmed_fitness(run)
     if confirmed:
         columns["confirmed"] = [confirmed.get(row.cell, "") for row in rows]
-    for name in ("parent", "multiply-adds", "nodes", "trials", "parameters"):
-        if _width(columns) > width:
+    for name in ("parent", "multiply-adds", "nodes", "trials", "ms", "parameters"):
+        if name in columns and _width(columns) > width:
             del columns[name]
     if _width(columns) > width:
         columns |= {task: [f"{row.ratios[task]:.3f}" for row in rows] for task in run.tasks}

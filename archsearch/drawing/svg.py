@@ -136,6 +136,8 @@ class _Picture:
         height = self._heights[link.source]
         next_left = self._spans[link.target[1]][0]
         end, end_height = self._entry(link)
+        if number_text(height) == number_text(end_height):
+            return f"M{number_text(start)} {number_text(height)}H{number_text(max(end, next_left))}"
         bend = (next_left - right) / 2
         curve = (right + bend, height, next_left - bend, end_height, next_left, end_height)
         path = f"M{number_text(start)} {number_text(height)}H{number_text(right)}C" + " ".join(

@@ -1,17 +1,20 @@
 """A cell drawn with box characters."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from archsearch.drawing.wires import Row, wire
+from archsearch.drawing.wires import Role, Row, wire
 from archsearch.graph.cell_graph import CellGraph
 
 _GAP = 4  # characters from wire to wire
+_BEGINNINGS: Mapping[Role, str] = {"plain": "◆", "gate": "◇", "gated": "⊗"}
+LEGEND = "● reads, ◆ begins a value, ◇ a gate, ⊗ what a gate lets through"
 
 
 def draw_text(cell: CellGraph, highlighted: Collection[str] = ()) -> str:
     """Returns a drawing for a terminal: time runs down, each value is a wire.
 
     `●` reads a wire, `◆` begins a new value (on top of a wire that ends there, it reads that too), `│` and `┼` pass.
+    A gate begins with `◇`, the product of a gate and what it rules with `⊗`.
     What each row computes stands at its right; the new states are named at the bottom of their wires. Rows of the
     highlighted nodes and new states (`h'`) have a `*` before what they compute.
     """
@@ -49,7 +52,7 @@ def _row(row: Row, width: int) -> str:
     for column in range(width):
         inside = first < column < last
         if column == row.result:
-            mark = "◆"
+            mark = _BEGINNINGS[row.role]
         elif column in row.reads:
             mark = "●"
         elif column in row.running:

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+from archsearch.drawing.gates import find_gates
 from archsearch.drawing.labels import SYMBOLS, affine_label
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.equations import parse_equations
@@ -11,6 +13,8 @@ from archsearch.graph.given_names import is_given
 from archsearch.graph.names import printed_names
 from archsearch.graph.number_text import number_text
 from archsearch.graph.structure import INPUT, Node, Structure
+
+Role = Literal["plain", "gate", "gated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Row:
         result: Column of the new value; None where a new state only repeats another value.
         running: Columns in use above this row.
         is_highlighted: Whether it is marked.
+        role: `gate` for a value that says how much of another one passes, `gated` for the product of the two.
     """
 
     label: str
@@ -30,6 +35,7 @@ class Row:
     result: int | None
     running: frozenset[int]
     is_highlighted: bool = False
+    role: Role = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class _Wirer:
     def __init__(self, structure: Structure, highlighted: Collection[str]) -> None:
         self._structure = structure
         self._highlighted = highlighted
+        self._gates = find_gates(structure)
         self._sums, absorbed = _gather_matrices(structure)
         self._order = [name for name in _operands_first(structure) if name not in absorbed]
         self._left = Counter(operand for name in self._order for operand in self._reads(name))
@@ -88,7 +95,7 @@ class _Wirer:
             result = ended[0] if ended else next(free)
             label = self._label(name)
             self._columns[name] = result
-            yield Row(label, reads, result, running, self._is_highlighted(name))
+            yield Row(label, reads, result, running, self._is_highlighted(name), self._role(name))
 
     def _repeated_states(self) -> Iterator[Row]:
         """Yields a row for each new state whose value is `x`, an old state or another new state."""
@@ -102,6 +109,11 @@ class _Wirer:
     def _is_highlighted(self, name: str) -> bool:
         """Tells whether what a row computes is marked: a node, the matrices in its sum, a new state it stands for."""
         return not {name, self._names[name], *self._sums.get(name, ())}.isdisjoint(self._highlighted)
+
+    def _role(self, name: str) -> Role:
+        if name not in self._gates:
+            return "plain"
+        return "gated" if self._structure.nodes[name].primitive == "mul" else "gate"
 
     def _label(self, name: str) -> str:
         node = self._structure.nodes[name]

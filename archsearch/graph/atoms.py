@@ -2,18 +2,22 @@
 
 Atoms are `x`, the old states, activations (equal ones are one atom), linears (each its own atom, its bias included) and
 peepholes (each its own, too). A sum becomes an atom where it is a factor of a product too large to expand, or where
-putting it together with another value gives a number that no node can have: `0.1 * (0.1 * a)` is not `0.01 * a`.
+putting it together with another value gives a number that no node can have: `0.1 * (0.1 * a)` is not `0.01 * a`. A
+cell that is too large as polynomials is read plainly: every sum and product is an atom.
 """
 
 from dataclasses import dataclass, field
 
+from archsearch.graph.effort import Effort, extent_of
 from archsearch.graph.polynomials import (
     Polynomial,
     PolynomialKey,
     atoms_of,
     can_be_written,
+    degree_of,
     key_of,
     polynomial_of_atom,
+    product_of,
     scaled_and_shifted,
     sum_of,
 )
@@ -25,6 +29,9 @@ STATE = "state"
 SUM = "sum"
 LINEAR = "linear"
 PEEPHOLE = "peephole"
+
+# of all values of a cell together; those of the largest known cell come to a tenth of it
+MAX_READING = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,12 @@ class Reading:
     Attributes:
         atoms: Every atom that a new state reaches, `x` and the states included.
         is_exact: Whether every product was expanded, and no number had to stay apart lest it be rounded.
+        work: What the reading cost.
     """
 
     atoms: dict[int, Atom]
     is_exact: bool
+    work: int
 
 
 @dataclass(slots=True)
@@ -63,15 +72,19 @@ class _AtomTable:
 
     Attributes:
         is_strict: Whether every value, and not just what atoms are applied to, must have numbers that nodes can have.
+        is_plain: Whether every value becomes an atom at once.
     """
 
     is_strict: bool
+    is_plain: bool = False
     atoms: list[Atom] = field(default_factory=list)
     shared: dict[tuple[str, PolynomialKey], int] = field(default_factory=dict)
+    effort: Effort = field(default_factory=lambda: Effort(MAX_READING))
     is_exact: bool = True
 
     def own(self, kind: str, name: str, operand: Polynomial) -> int:
         height = 0 if kind in (INPUT, STATE) else 1 + max((self.atoms[a].height for a in atoms_of(operand)), default=0)
+        self.effort.spend(extent_of(operand))
         self.atoms.append(Atom(kind, name, operand, height))
         return len(self.atoms) - 1
 
@@ -82,7 +95,7 @@ class _AtomTable:
         return self.shared[key]
 
     def product(self, factors: Factors) -> Polynomial:
-        polynomial = factors.expanded()
+        polynomial = factors.expanded(self.effort)
         if polynomial is not None and self.allows(polynomial):
             return polynomial
         self.is_exact = False
@@ -105,10 +118,19 @@ class _AtomTable:
 
     def closed(self, polynomial: Polynomial) -> Polynomial:
         """Returns a sum or constant as an atom, a bare product as it is."""
-        if factors_of(polynomial).monomial:
-            return polynomial
+        return polynomial if factors_of(polynomial).monomial else self.as_atom(polynomial)
+
+    def as_atom(self, polynomial: Polynomial) -> Polynomial:
         operand, sign = with_positive_sign(polynomial)
         return {((self.share(SUM, operand), 1),): sign}
+
+    def kept(self, value: Polynomial) -> Polynomial:
+        """Returns a value as its users are to see it, and counts it."""
+        if not self.is_plain:
+            self.effort.spend(len(value))
+            return value
+        is_atom = degree_of(factors_of(value).monomial) == 1
+        return value if is_atom or not value else self.as_atom(value)
 
     def factors(self, polynomial: Polynomial) -> Factors:
         """Opens the sums that an earlier product closed, so that the nesting of products does not matter."""
@@ -126,16 +148,20 @@ def read_atoms(structure: Structure) -> Reading:
     """Reads a structure that breaks no rule of `checks`.
 
     Numbers that no node can have may come and go on the way, as in `(0.1 * a + 0.2 * a) - 0.2 * a`; where they are to
-    stay, the structure is read again without them.
+    stay, the structure is read again without them. What is too large then is read plainly, in time and memory that grow
+    with the number of nodes.
     """
-    reading = _read(structure, is_strict=False)
-    if all(can_be_written(atom.operand) for atom in reading.atoms.values()):
+    reading = _read(structure, _AtomTable(is_strict=False))
+    if reading and all(can_be_written(atom.operand) for atom in reading.atoms.values()):
         return reading
-    return Reading(_read(structure, is_strict=True).atoms, is_exact=False)
+    reading = reading and _read(structure, _AtomTable(is_strict=True))
+    reading = reading or _read(structure, _AtomTable(is_strict=False, is_plain=True))
+    assert reading  # a plain one is never too large
+    return Reading(reading.atoms, is_exact=False, work=reading.work)
 
 
-def _read(structure: Structure, *, is_strict: bool) -> Reading:
-    table = _AtomTable(is_strict)
+def _read(structure: Structure, table: _AtomTable) -> Reading | None:
+    """Returns the reading, or None where it is too large."""
     values: dict[str, Polynomial] = {INPUT: polynomial_of_atom(table.own(INPUT, INPUT, {}))}
     for state in structure.states:
         values[state] = polynomial_of_atom(table.own(STATE, state, {}))
@@ -147,6 +173,8 @@ def _read(structure: Structure, *, is_strict: bool) -> Reading:
             values[name] = table.sum(operands[0], operands[1], 1 if node.primitive == "add" else -1)
         elif node.primitive == "affine":
             values[name] = table.scaled_and_shifted(operands[0], node.scale, node.shift)
+        elif node.primitive == "mul" and table.is_plain:
+            values[name] = product_of(operands[0], operands[1])
         elif node.primitive == "mul":
             left, right = (
                 factors[operand] if operand in factors else table.factors(values[operand]) for operand in node.operands
@@ -160,9 +188,12 @@ def _read(structure: Structure, *, is_strict: bool) -> Reading:
             assert PRIMITIVES[node.primitive].kind == "activation"
             assert not PRIMITIVES[node.primitive].has_weights
             values[name] = polynomial_of_atom(table.share(node.primitive, operands[0]))
+        values[name] = table.kept(values[name])
+        if table.effort.is_used_up and not table.is_plain:
+            return None
     for number, state in enumerate(structure.states, start=1):
         table.atoms[number] = Atom(STATE, state, values[structure.new_states[state]], 0)
-    return Reading(_reached(table.atoms, len(structure.states) + 1), table.is_exact)
+    return Reading(_reached(table.atoms, len(structure.states) + 1), table.is_exact, table.effort.spent)
 
 
 def topological_order(structure: Structure) -> list[str]:

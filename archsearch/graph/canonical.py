@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from archsearch.graph.atoms import LINEAR, PEEPHOLE, STATE, SUM, Atom, read_atoms
 from archsearch.graph.biases import Pool, pool_biases
+from archsearch.graph.effort import Effort
 from archsearch.graph.emission import Emission
 from archsearch.graph.labelling import order_atoms
 from archsearch.graph.polynomials import Polynomial, renumbered
@@ -20,6 +21,8 @@ from archsearch.graph.structure import INPUT, OUTPUT_STATE, Node, Structure
 CANONICAL_VERSION = 1
 # a cell whose reading had to stop short is canonicalized again until it stays; each time is at most as good as the last
 MAX_REPETITIONS = 16
+# of all the times together; what one of them may cost is bounded where the work is done
+MAX_WORK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -51,32 +54,35 @@ def canonicalize(structure: Structure) -> Canonical:
 
     Equal functions of equal weights have equal digests, whatever the names, the order of operands, the nesting and
     distribution of sums, products and numbers, the place of a bias within a sum, and the order of the states other
-    than `h`. Very large products, very symmetric cells and numbers that would have to be rounded may have more than
-    one digest; two cells never share one. The form of a canonical structure is that structure.
+    than `h`. Very large products, cells that are huge as polynomials, very symmetric ones and numbers that would have
+    to be rounded may have more than one digest; two cells never share one. The form of a canonical structure is that
+    structure.
     """
-    canonical = _canonicalize_once(structure)
+    effort = Effort(MAX_WORK)
+    canonical = _canonicalize_once(structure, effort)
     if canonical.is_exact:
         return canonical
     forms = [canonical]
     for _ in range(MAX_REPETITIONS):
-        latest = _canonicalize_once(canonical.structure)
+        latest = _canonicalize_once(canonical.structure, effort)
         canonical = _composed(canonical, latest)
         for index, form in enumerate(forms):
             if form.digest == latest.digest:
                 # forms that lead to one another in a circle: the same one whichever comes first
                 return min([*forms[index + 1 :], canonical], key=lambda form: form.digest)
         forms.append(canonical)
-        if latest.is_exact:
+        if latest.is_exact or effort.is_used_up:
             break
     return canonical
 
 
-def _canonicalize_once(structure: Structure) -> Canonical:
+def _canonicalize_once(structure: Structure, effort: Effort) -> Canonical:
     reading = read_atoms(structure)
     atoms = reading.atoms
     pools = pool_biases(atoms, structure)
     kinds = {number: _kind(number, atom, pools, structure) for number, atom in atoms.items()}
     order = order_atoms(kinds, {number: atom.operand for number, atom in atoms.items()})
+    effort.spend(reading.work + order.work)
     ranks = {number: rank for rank, number in enumerate(order.atoms)}
     ranked = [renumbered(atoms[number].operand, ranks) for number in order.atoms]
     text = "\n".join(

@@ -12,9 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from archsearch.graph.effort import Effort
 from archsearch.graph.polynomials import Coefficient, Monomial, Polynomial
 
 MAX_REFINEMENTS = 400
+# one after another, each of which takes some of Python's stack
+MAX_CHOICES = 400
+# a refinement looks at each atom a few times; one of the largest cells may be all that there is work for
+MAX_LABELLING = 4_000_000
 
 # nested tuples that can be compared with one another
 Signature = tuple[Any, ...]
@@ -30,10 +35,12 @@ class Order:
     Attributes:
         atoms: The atoms, first to last.
         is_exact: Whether the search for the least leaf came to its end.
+        work: What the search cost.
     """
 
     atoms: tuple[int, ...]
     is_exact: bool
+    work: int
 
 
 def order_atoms(kinds: Mapping[int, Signature], polynomials: Mapping[int, Polynomial]) -> Order:
@@ -49,7 +56,7 @@ def order_atoms(kinds: Mapping[int, Signature], polynomials: Mapping[int, Polyno
     search = _Search(_System(kinds, polynomials))
     search.explore(search.system.first_partition(), (), ())
     colours = search.best.colours
-    return Order(tuple(sorted(colours, key=colours.__getitem__)), search.is_exact)
+    return Order(tuple(sorted(colours, key=colours.__getitem__)), search.is_exact, search.system.effort.spent)
 
 
 @dataclass(slots=True)
@@ -58,6 +65,13 @@ class _Partition:
 
     colours: dict[int, int]
     blocks: dict[int, list[int]]
+
+    def without_ties(self) -> "_Partition":
+        """Returns a copy in which the atoms of a block stand in the order of their numbers."""
+        copy = _Partition(dict(self.colours), dict(self.blocks))
+        for colour, block in self.blocks.items():
+            copy.split(colour, [[atom] for atom in sorted(block)])
+        return copy
 
     def split(self, colour: int, parts: Sequence[list[int]]) -> None:
         del self.blocks[colour]
@@ -90,6 +104,12 @@ class _System:
             for coefficient, monomial in terms:
                 for atom, power in monomial:
                     self.uses[atom].append((owner, power, coefficient, monomial))
+        self.work = {
+            atom: sum(1 + len(monomial) for _, monomial in self.terms[atom])
+            + sum(1 + len(monomial) for *_, monomial in self.uses[atom])
+            for atom in kinds
+        }
+        self.effort = Effort(MAX_LABELLING)
 
     def first_partition(self) -> _Partition:
         partition = _Partition(dict.fromkeys(self.kinds, 0), {0: sorted(self.kinds)})
@@ -98,13 +118,19 @@ class _System:
         return partition
 
     def refine(self, partition: _Partition) -> None:
-        """Splits blocks, all atoms of one at a time, upwards and downwards in turn until none splits."""
+        """Splits blocks, all atoms of one at a time, upwards and downwards in turn until none splits.
+
+        Where the effort is used up, it leaves the rest as it is.
+        """
         is_upwards = True
         is_stable = not partition.blocks
         while not is_stable:
             is_stable = True
             for colour in sorted(partition.blocks, reverse=not is_upwards):
+                if self.effort.is_used_up:
+                    return
                 block = partition.blocks[colour]
+                self.effort.spend(sum(map(self.work.__getitem__, block)))
                 parts = _parts(block, {atom: self._signature(atom, partition.colours) for atom in block})
                 if len(parts) > 1:
                     partition.split(colour, parts)
@@ -157,6 +183,11 @@ class _Search:
         trace = (*trace, tuple(sorted(partition.blocks)))
         if self.best.colours and trace > self.best.trace[: len(trace)]:
             return len(path)
+        if partition.blocks and (self.system.effort.is_used_up or len(path) >= MAX_CHOICES):
+            self.is_exact = False
+            if self.best.colours:
+                return len(path)
+            partition = partition.without_ties()
         if not partition.blocks:
             return self._meet(_Leaf(path, trace, self.system.certificate(partition.colours), partition.colours))
         explored: list[int] = []

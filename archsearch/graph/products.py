@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from archsearch.graph.effort import Effort
 from archsearch.graph.polynomials import (
     Monomial,
     Polynomial,
@@ -44,8 +45,8 @@ class Factors:
             sums[key] = sums.get(key, 0) + power
         return Factors(self.sign * other.sign, monomial_product(self.monomial, other.monomial), sums)
 
-    def expanded(self) -> Polynomial | None:
-        """Returns the product as one polynomial, or None where it is too large.
+    def expanded(self, effort: Effort) -> Polynomial | None:
+        """Returns the product as one polynomial, or None where it is too large or the effort is used up.
 
         What counts is the result, which does not depend on the spelling; the bounds on the way there only stop
         products that have next to no chance.
@@ -57,7 +58,8 @@ class Factors:
             if (power > MAX_POWER and len(key) > 1) or _is_too_large(key, power):
                 return None
             for _ in range(power):
-                if len(result) * len(key) > MAX_TERM_PRODUCTS:
+                effort.spend((len(result) + sum(map(len, result))) * len(key))
+                if len(result) * len(key) > MAX_TERM_PRODUCTS or effort.is_used_up:
                     return None
                 result = product_of(result, dict(key))
         return result if len(result) <= MAX_TERMS else None

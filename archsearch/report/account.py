@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archsearch.run.reading import Run
 from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
+from archsearch.trials.trial import TrialResult
 
 MAX_ERRORS = 12
 _NUMBERS = re.compile(r"\d+(\.\d+)?|\b(nan|inf)\b")
@@ -63,7 +64,7 @@ class Failure:
 
 def stages(run: Run) -> list[str]:
     """Returns the tasks in the order in which candidates meet them, the screen first."""
-    tasks = dict.fromkeys(entry.task for outcome in run.outcomes for entry in outcome.examined)
+    tasks = dict.fromkeys(task for task, _ in _results(run))
     return [*(task for task in tasks if task not in run.tasks), *run.tasks]
 
 
@@ -115,10 +116,10 @@ def _is_better(run: Run, outcome: StepOutcome) -> bool:
 
 
 def task_costs(run: Run) -> list[TaskCost]:
-    """Returns what the consumed trials on each task took."""
-    costs = []
+    """Returns what the trials on each task took."""
+    costs, found = [], list(_results(run))
     for task in stages(run):
-        results = [entry.result for outcome in run.outcomes for entry in outcome.examined if entry.task == task]
+        results = [result for name, result in found if name == task]
         failed = sum(result.status != "ok" for result in results)
         costs.append(TaskCost(task, len(results), sum(result.seconds for result in results), failed))
     return costs
@@ -128,15 +129,22 @@ def failures(run: Run) -> list[Failure]:
     """Returns the commonest failures; errors whose first lines differ in numbers alone are one, told by the first."""
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
-    for outcome in run.outcomes:
-        for entry in outcome.examined:
-            if entry.result.status != "ok":
-                error = next(iter(entry.result.error.splitlines()), "")
-                kind = entry.result.status, _NUMBERS.sub("#", error)
-                counts[kind] += 1
-                examples.setdefault(kind, error)
+    for _, result in _results(run):
+        if result.status != "ok":
+            error = next(iter(result.error.splitlines()), "")
+            kind = result.status, _NUMBERS.sub("#", error)
+            counts[kind] += 1
+            examples.setdefault(kind, error)
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return [Failure(kind[0], examples[kind], count) for kind, count in ranked[:MAX_ERRORS]]
+
+
+def _results(run: Run) -> Iterator[tuple[str, TrialResult]]:
+    """Yields task and result of the consumed trials; of all there are if the founders never came to an end."""
+    if not run.outcomes:
+        yield from ((trial.task, trial.result) for trial in run.journaled_trials)
+    for outcome in run.outcomes:
+        yield from ((entry.task, entry.result) for entry in outcome.examined)
 
 
 def num_duplicates(run: Run) -> int:

@@ -42,7 +42,7 @@ class Axis:
         step = self._step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return tuple(number * step for number in range(first, last + 1))
+        return tuple(min(max(number * step, self.low), self.high) for number in range(first, last + 1))
 
     def text(self, value: float) -> str:
         """Returns a tick's value, with as many digits as tell it from its neighbours."""

@@ -1,13 +1,15 @@
 """What the report says of each listed cell."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
 from archsearch.drawing.svg import to_svg
 from archsearch.graph.difference import Difference
-from archsearch.report.curves import LearningCurves, metric_names
+from archsearch.report.curves import LearningCurves
 from archsearch.report.lineage import Ancestry, Generation
 from archsearch.run.reading import Run
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
@@ -28,6 +30,7 @@ class CellView:
         curves: A chart by task.
         best_trials: By task; those that have one.
         scores: Best validation value of what each task measures, by task.
+        step_milliseconds: Time of a training step; None where it was not measured.
         lineage: The founder first, the cell itself last.
         verdict: What a confirmation says of it; empty without one.
     """
@@ -41,6 +44,7 @@ class CellView:
     curves: Mapping[str, Markup]
     best_trials: Mapping[str, Examined]
     scores: Mapping[str, float]
+    step_milliseconds: float | None
     lineage: tuple[Generation, ...]
     verdict: str
 
@@ -53,16 +57,14 @@ def cell_views(run: Run, verdicts: Mapping[str, str]) -> list[CellView]:
         verdicts: What a confirmation says, by cell.
     """
     ancestry, curves = Ancestry(run), LearningCurves(run)
-    measured = run.leaderboard()[[f"{metric}_{task}" for task, metric in metric_names(run).items()]]
-    scores = [dict(zip(run.tasks, map(float, row), strict=True)) for row in measured.to_numpy()]
-    rows = leaderboard_rows(run.knowledge)
-    return [_view(run, *pair, ancestry, curves, verdicts) for pair in zip(rows, scores, strict=True)]
+    pairs = zip(leaderboard_rows(run.knowledge), run.leaderboard().to_dict("records"), strict=True)
+    return [_view(run, row, measured, ancestry, curves, verdicts) for row, measured in pairs]
 
 
 def _view(
     run: Run,
     row: LeaderboardRow,
-    scores: Mapping[str, float],
+    measured: Mapping[Hashable, Any],
     ancestry: Ancestry,
     curves: LearningCurves,
     verdicts: Mapping[str, str],
@@ -71,6 +73,7 @@ def _view(
     equations, drawing, has_marks = _pictured(run, row, difference)
     trials = {task: curves.best_trial(row.cell, task) for task in run.tasks}
     parent = run.knowledge.cells.get(row.parent)
+    milliseconds = float(measured["step_milliseconds"])
     return CellView(
         row=row,
         title=row.name or row.cell,
@@ -80,7 +83,8 @@ def _view(
         has_marks=has_marks,
         curves={task: curves.chart(row.cell, task) for task in run.tasks},
         best_trials={task: trial for task, trial in trials.items() if trial},
-        scores=scores,
+        scores={task: float(measured[f"{metric}_{task}"]) for task, metric in curves.metrics.items()},
+        step_milliseconds=None if math.isnan(milliseconds) else milliseconds,
         lineage=tuple(ancestry.lineage(row.cell)),
         verdict=verdicts.get(row.cell, ""),
     )

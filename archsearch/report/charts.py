@@ -9,6 +9,8 @@ from markupsafe import Markup
 from archsearch.report.axes import Axis
 
 _TOP, _RIGHT, _BOTTOM, _LEFT = 10.0, 14.0, 38.0, 46.0
+_TEXT_HEIGHT, _TEXT_WIDTH = 12.0, 60.0  # of a name beside a dot
+_TEXT_RISE = 5.0  # above its dot, so that it lies on no line
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Chart:
         """Returns the chart as an element of the page; all texts in it are escaped."""
         size = f"0 0 {self.width:g} {self.height:g}"
         parts = [f'<svg class="chart" viewBox="{size}" role="img" aria-label={quoteattr(self.title)}>']
-        parts += [*self._grid(), *map(self._line, self.lines), *map(self._dot, self.dots), "</svg>"]
+        # names before dots: their white edge is to part them from lines, not to hide a dot
+        parts += [*self._grid(), *map(self._line, self.lines), *self._texts(), *map(self._dot, self.dots), "</svg>"]
         return Markup("".join(parts))  # noqa: S704 - every text above went through `escape`
 
     def _x(self, value: float) -> float:
@@ -120,8 +123,17 @@ class Chart:
         )
         if dot.target:
             circle = f"<a href={quoteattr('#' + dot.target)} aria-label={quoteattr(dot.title)}>{circle}</a>"
-        if not dot.text:
-            return circle
-        is_right = x > self.width * 0.7
-        place = f'x="{x - 7 if is_right else x + 7:.1f}" y="{y + 3.5:.1f}"'
-        return circle + f'<text class="beside{" end" if is_right else ""}" {place}>{escape(dot.text)}</text>'
+        return circle
+
+    def _texts(self) -> Iterator[str]:
+        """Yields what is written beside dots, from the top; a text that would lie on another one moves down."""
+        written: list[tuple[float, float]] = []
+        for dot in sorted((dot for dot in self.dots if dot.text), key=lambda dot: -dot.y):
+            x, y = self._x(dot.x), max(self._y(dot.y) - _TEXT_RISE, _TOP)
+            for other_x, other_y in written:
+                if abs(x - other_x) < _TEXT_WIDTH and abs(y - other_y) < _TEXT_HEIGHT:
+                    y = other_y + _TEXT_HEIGHT
+            written.append((x, y))
+            is_right = x > self.width * 0.7
+            place = f'x="{x - 7 if is_right else x + 7:.1f}" y="{y:.1f}"'
+            yield f'<text class="beside{" end" if is_right else ""}" {place}>{escape(dot.text)}</text>'

@@ -4,7 +4,6 @@ import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
-import pandas as pd
 from markupsafe import Markup
 
 from archsearch.report.axes import Axis
@@ -22,10 +21,13 @@ class ConfirmedRow:
         cell: Its digest.
         title: Its name, or its digest.
         verdict: `better`, `worse`, …
-        fitness: Estimate and interval in words; empty for a cell without.
+        fitness: Estimate and interval in words, 1 for the baseline; empty for a cell without.
         picture: The interval drawn; empty likewise.
         ratios: Likewise in words, by task.
         sentence: What may be said.
+        parameters: Of one layer of 128 units; None where the table does not say.
+        step_milliseconds: Of a training step of such a layer; None likewise, or where it could not be measured.
+        limits: Of the fitness, with the estimate between them; None for a cell without.
     """
 
     cell: str
@@ -35,6 +37,9 @@ class ConfirmedRow:
     picture: Markup
     ratios: Mapping[str, str]
     sentence: str
+    parameters: float | None
+    step_milliseconds: float | None
+    limits: tuple[float, float, float] | None
 
 
 def confirmed_rows(run: Run) -> list[ConfirmedRow]:
@@ -54,25 +59,32 @@ def confirmed_rows(run: Run) -> list[ConfirmedRow]:
 
 def _row(row: Mapping[Hashable, object], tasks: tuple[str, ...], axis: Axis) -> ConfirmedRow:
     low, estimate, high = (float(str(row[name])) for name in _LIMITS)
+    is_baseline = row["verdict"] == "baseline"
     has_interval = all(map(math.isfinite, (low, estimate, high)))
     return ConfirmedRow(
         cell=str(row["cell"]),
         title=_text(row.get("name")) or str(row["cell"]),
         verdict=_text(row["verdict"]),
-        fitness=_span(row, "fitness"),
+        fitness="1" if is_baseline else _span(row, "fitness"),
         picture=interval(low, estimate, high, axis) if has_interval else Markup(),
-        ratios={task: _span(row, f"ratio_{task}") for task in tasks},
+        ratios={task: "1" if is_baseline else _span(row, f"ratio_{task}") for task in tasks},
         sentence=_text(row.get("sentence")),
+        parameters=_number(row.get("parameters")),
+        step_milliseconds=_number(row.get("step_milliseconds")),
+        limits=(low, estimate, high) if has_interval else None,
     )
 
 
 def _span(row: Mapping[Hashable, object], name: str) -> str:
     """Returns `1.012 (0.990 to 1.034)`, or nothing where a number is missing."""
-    values = [row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")]
-    numbers = [float(str(value)) for value in values if isinstance(value, int | float) and not pd.isna(value)]
-    if len(numbers) < len(values):
+    estimate, low, high = (_number(row.get(f"{name}{end}")) for end in ("", "_low", "_high"))
+    if estimate is None or low is None or high is None:
         return ""
-    return f"{numbers[0]:.3f} ({numbers[1]:.3f} to {numbers[2]:.3f})"
+    return f"{estimate:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _text(value: object) -> str:

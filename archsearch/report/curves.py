@@ -18,6 +18,10 @@ class LearningCurves:
 
     Args:
         run: The run.
+
+    Attributes:
+        metrics: What each task measures.
+        founders: Whose curves stand beside each cell's.
     """
 
     def __init__(self, run: Run) -> None:
@@ -27,7 +31,7 @@ class LearningCurves:
             for entry in outcome.examined:
                 self._examined.setdefault((entry.cell, entry.task), []).append(entry)
         self.founders = run.knowledge.founders[:MAX_FOUNDERS]
-        self._metrics = metric_names(run)
+        self.metrics = metric_names(run)
         self._axes = {task: self._find_axes(task) for task in run.tasks}
 
     def best_trial(self, digest: str, task: str) -> Examined | None:
@@ -48,7 +52,7 @@ class LearningCurves:
             if founder != digest
         ]
         lines.append(self._line(digest, task, "this"))
-        title = f"{self._metrics[task]} on {task}, validation data, while training"
+        title = f"{self.metrics[task]} on {task}, validation data, while training"
         return Chart(title, x_axis, y_axis, [line for line in lines if line], width=300, height=190).to_svg()
 
     def _line(self, digest: str, task: str, kind: str) -> Line | None:
@@ -65,7 +69,7 @@ class LearningCurves:
         points = [point for digest in dict.fromkeys(shown) for point in self._points(digest, task)]
         return (
             Axis.around("training steps", [x for x, _ in points], from_zero=True, num_ticks=4),
-            Axis.around(self._metrics[task], [y for _, y in points], num_ticks=4),
+            Axis.around(self.metrics[task], [y for _, y in points], num_ticks=4),
         )
 
 

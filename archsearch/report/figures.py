@@ -1,6 +1,6 @@
-"""The charts of a whole run: progress, and fitness against size."""
+"""How a run went, and where an interval lies, as pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 from markupsafe import Markup
@@ -8,8 +8,6 @@ from markupsafe import Markup
 from archsearch.report.axes import Axis
 from archsearch.report.charts import Chart, Dot, Line
 from archsearch.report.curves import MAX_FOUNDERS
-from archsearch.search.leaderboard import LeaderboardRow
-from archsearch.search.pareto import pareto_front
 
 MAX_DOTS = 1500
 _FITNESS = "fitness"
@@ -43,31 +41,6 @@ def progress_chart(progress: pd.DataFrame, founders: Mapping[str, float], agains
         for row in passed.iloc[:: max(1, -(-len(passed) // MAX_DOTS))].to_dict("records")
     ]
     return Chart(f"best fitness against {label}", x_axis, y_axis, lines, dots).to_svg()
-
-
-def pareto_chart(rows: Sequence[LeaderboardRow]) -> Markup:
-    """Draws each listed cell's fitness against its parameters, and the front of those worth their size."""
-    fitnesses, sizes = [row.fitness for row in rows], [float(row.parameters) for row in rows]
-    is_on_front = pareto_front(fitnesses, sizes)
-    front = sorted({(row.parameters, row.fitness) for row, is_on in zip(rows, is_on_front, strict=True) if is_on})
-    dots = [
-        Dot(
-            row.parameters,
-            row.fitness,
-            f"{row.name or row.cell}: {row.parameters:,} parameters, fitness {row.fitness:.3f}",
-            "dot founder" if row.name else "dot on-front" if is_on else "dot",
-            row.cell,
-            row.name,
-        )
-        for row, is_on in zip(rows, is_on_front, strict=True)
-    ]
-    return Chart(
-        "fitness against parameters of the listed cells",
-        Axis.around("parameters of one layer, 128 inputs and units", sizes, num_ticks=4),
-        Axis.around(_FITNESS, fitnesses),
-        [Line(front, "no listed cell is both fitter and smaller", "front", is_stepped=True)],
-        dots,
-    ).to_svg()
 
 
 def interval(low: float, estimate: float, high: float, axis: Axis) -> Markup:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -11,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from archsearch.report.account import environments, failures, funnel, num_duplicates, stages, successes, task_costs
-from archsearch.report.cells import cell_views
-from archsearch.report.confirmed import confirmed_rows
+from archsearch.report.cells import CellView, cell_views
+from archsearch.report.confirmed import ConfirmedRow, confirmed_rows
+from archsearch.report.cost_charts import Priced, cost_chart
 from archsearch.report.curves import metric_names
-from archsearch.report.figures import pareto_chart, progress_chart
+from archsearch.report.figures import progress_chart
 from archsearch.report.texts import FILTERS, headline, time_unit
 from archsearch.run.folder import write_atomically
 from archsearch.run.progress import best_found, founder_fitnesses
@@ -85,12 +87,12 @@ def _content(run: Run) -> dict[str, Any]:
         "best": knowledge.cells.get(best_found(knowledge)),
         "best_fitness": progress["best_fitness"].iloc[-1] if len(progress) else None,
         "founders": founders,
-        "baseline": next(iter(founders), "the baseline"),
+        "baseline": next(iter(founders), "baseline"),
         "cells": cells,
         "confirmed": confirmed,
         "by_candidates": progress_chart(progress, founders, "candidates", "candidates proposed"),
         "by_time": progress_chart(timed, founders, "training_time", f"{unit} of training, all workers together"),
-        "pareto": pareto_chart([cell.row for cell in cells]) if cells else "",
+        **_cost_charts(cells, confirmed),
         "funnel": funnel(run),
         "stages": stages(run),
         "successes": successes(run),
@@ -101,4 +103,28 @@ def _content(run: Run) -> dict[str, Any]:
         "configuration": run.folder.read_config() if run.folder.config_path.is_file() else "",
         "about": run.about,
         "version": version("archsearch"),
+    }
+
+
+def _cost_charts(cells: Sequence[CellView], confirmed: Sequence[ConfirmedRow]) -> dict[str, Markup]:
+    """Returns the charts of fitness against size and against time, of the listed cells and of the confirmed ones."""
+    size, time, unit = "parameters of one layer, 128 inputs and units", "milliseconds of a training step", "ms a step"
+    rows = [cell.row for cell in cells]
+    sizes = [Priced(row.cell, row.name, row.fitness, row.parameters) for row in rows]
+    times = [Priced(cell.row.cell, cell.row.name, cell.row.fitness, cell.step_milliseconds) for cell in cells]
+    sure = [(row, "" if row.title == row.cell else row.title, row.limits) for row in confirmed if row.limits]
+    return {
+        "by_parameters": cost_chart(sizes, size, "parameters"),
+        "by_step_time": cost_chart(times, time, unit, 2),
+        "confirmed_by_parameters": cost_chart(
+            [Priced(row.cell, name, at, row.parameters, (low, high)) for row, name, (low, at, high) in sure],
+            size,
+            "parameters",
+        ),
+        "confirmed_by_step_time": cost_chart(
+            [Priced(row.cell, name, at, row.step_milliseconds, (low, high)) for row, name, (low, at, high) in sure],
+            f"{time}, one layer of 128 units",
+            unit,
+            2,
+        ),
     }

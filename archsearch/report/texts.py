@@ -74,6 +74,11 @@ FILTERS: Mapping[str, Callable[..., str]] = {
 
 def headline(run: Run, confirmed: Sequence[ConfirmedRow]) -> list[str]:
     """Returns what came out, in sentences that claim no more than is known."""
+    if not run.outcomes:
+        trials = run.journaled_trials
+        failed = sum(trial.result.status != "ok" for trial in trials)
+        ended = f"{len(trials)} of their trainings have ended" + (f", {failed} of these failed" if failed else "")
+        return [f"The founders are not done yet, so nothing is ranked: {ended}."]
     knowledge: Any = run.knowledge
     digest = best_found(knowledge)
     if not digest:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from archsearch.mutation.rejections import TESTS
+from archsearch.run.step_times import StepTimes
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import EXHAUSTED, IN_FLIGHT, KNOWN, NO_CHILD, StepOutcome
 from archsearch.trials.trial import NOT_REPRODUCIBLE
@@ -20,6 +21,7 @@ class Account:
 
     def __init__(self) -> None:
         self.training_seconds: dict[str, float] = defaultdict(float)
+        self._step_times = StepTimes()
         self._kinds: Counter[str] = Counter()
         self._stages: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
@@ -33,6 +35,7 @@ class Account:
     def add(self, outcome: StepOutcome) -> None:
         """Counts one more step, which must come in the order of its number."""
         self._kinds[outcome.kind] += 1
+        self._step_times.add(outcome)
         if outcome.kind == "propose":
             self._stages[outcome.stage] += 1
         for entry in outcome.examined:
@@ -57,6 +60,15 @@ class Account:
             num_trials, seconds = self._first[digest]
             self._num_saved += num_trials
             self._seconds_saved += seconds
+
+    def step_milliseconds(self, knowledge: Knowledge) -> dict[str, float]:
+        """Returns the time of a training step of each listed cell of which it is known, by digest.
+
+        Args:
+            knowledge: The fold of the same steps.
+        """
+        times = {digest: self._step_times.milliseconds(digest, knowledge) for _, digest in knowledge.listed}
+        return {digest: time for digest, time in times.items() if time is not None}
 
     def summary(self, knowledge: Knowledge) -> dict[str, Any]:
         """Returns steps, stages, failures by kind, duplicates and what they would have cost.

@@ -8,13 +8,16 @@ from typing import TextIO
 from rich.console import Console, Group
 from rich.live import Live
 
-from archsearch.run.live_table import BestCell, LiveState, best_cells, live_picture
+from archsearch.run.live_table import BestCell, LiveState, best_cells, live_lines, live_picture
 from archsearch.search.evolution import Evolution
-from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
+from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, StepOutcome
 from archsearch.search.plan import SearchPlan
 from archsearch.trials.trial import Trial, TrialResult
 
 SECONDS_BETWEEN_LINES = 15.0
+MAX_SECONDS_BETWEEN_LINES = 300.0
+LINES_AT_A_PACE = 40
+"""After so many lines the next pause is longer: the log of a week should be readable, too."""
 
 
 class Progress:
@@ -104,7 +107,8 @@ class Progress:
             num_duplicates=self.num_duplicates,
             num_out_of_bounds=self.num_dropped - self.num_duplicates,
             num_trials=done,
-            num_recorded=self.num_recorded,
+            num_recorded=self.num_recorded - self.num_copied,
+            num_copied=self.num_copied,
             trials_per_hour=self.trials_per_hour(),
             num_busy=self.num_in_flight,
             num_workers=num_workers,
@@ -114,46 +118,24 @@ class Progress:
             founder_trials=None if self._founders_are_done else (done, self.num_founder_trials),
         )
 
-    def line(self) -> str:
-        """Returns the state in one line."""
-        parts = []
-        if not self._founders_are_done:
-            parts.append(f"founders {self.num_recorded + self.num_computed}/{self.num_founder_trials} trials")
-        else:
-            parts.append(f"candidates {self.num_candidates}/{self._plan.num_candidates}")
-            parts.append(f"trials {self.num_recorded + self.num_computed}")
-        if self.num_recorded > self.num_copied:
-            parts.append(f"{self.num_recorded - self.num_copied} from the journal")
-        if self.num_copied:
-            parts.append(f"{self.num_copied} recorded in other runs")
-        # copies: the live table is drawn by another thread than the one that counts
-        stages, failures = dict(self.stages), dict(self.failures)
-        fallen = [f"{stage} {count}" for stage, count in stages.items() if stage not in {COMPLETED, NOTHING_NEW}]
-        if fallen:
-            parts.append("fell at " + ", ".join(fallen))
-        if COMPLETED in stages:
-            parts.append(f"passed {stages[COMPLETED]}")
-        if self.num_dropped:
-            parts.append(f"duplicates and oversized {self.num_dropped}")
-        parts += [f"{status} {count}" for status, count in sorted(failures.items())]
-        left = self.seconds_left()
-        if left is not None:
-            parts.append(f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left")
-        return " | ".join(parts)
-
 
 class PlainDisplay:
-    """Prints a line now and then, and one for every cell that passed all gates.
+    """Prints a line now and then, ever more seldom, and one for every cell that passed all gates.
+
+    What an earlier sitting left is told in the first line, before anything is computed.
 
     Args:
         plan: The search.
         stream: Where the lines go.
+        num_workers: Trials that can be in flight at once.
     """
 
-    def __init__(self, plan: SearchPlan, stream: TextIO) -> None:
+    def __init__(self, plan: SearchPlan, stream: TextIO, num_workers: int = 1) -> None:
         self._progress = Progress(plan)
+        self._num_workers = num_workers
         self._stream = stream
-        self._printed = time.monotonic()
+        self._begin = time.monotonic()
+        self._due: float | None = None
 
     def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:  # noqa: ARG002
         """Counts the trial."""
@@ -174,16 +156,25 @@ class PlainDisplay:
             self._print(f"step {outcome.number}: {digest} passed every gate, fitness {fitness:.3f}")
 
     def refresh(self, num_in_flight: int, num_waiting: int) -> None:  # noqa: ARG002
-        """Prints the state if the last line is old."""
-        if time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
-            self._print(self._progress.line())
+        """Notes how busy the workers are, and prints the state if the last line is old."""
+        self._progress.num_in_flight = num_in_flight
+        now = time.monotonic()
+        if self._due is None and not self._progress.num_recorded:
+            self._due = self._begin + SECONDS_BETWEEN_LINES
+        if self._due is None or now > self._due:
+            self._print_state()
+            pause = max(SECONDS_BETWEEN_LINES, (now - self._begin) / LINES_AT_A_PACE)
+            self._due = now + min(pause, MAX_SECONDS_BETWEEN_LINES)
 
     def close(self) -> None:
-        """Prints the last state."""
-        self._print(self._progress.line())
+        """Prints the last state, in which nothing is in flight any more."""
+        self._progress.num_in_flight = 0
+        self._print_state()
+
+    def _print_state(self) -> None:
+        self._print(live_lines(self._progress.state((), self._num_workers)))
 
     def _print(self, text: str) -> None:
-        self._printed = time.monotonic()
         print(text, file=self._stream, flush=True)
 
 
@@ -217,7 +208,8 @@ class LiveDisplay:
         self._progress.num_in_flight = num_in_flight
 
     def close(self) -> None:
-        """Leaves the last picture standing."""
+        """Leaves the last picture standing, in which nothing is in flight any more."""
+        self._progress.num_in_flight = 0
         self._live.stop()
 
     def _render(self) -> Group:
@@ -234,4 +226,4 @@ def make_display(plan: SearchPlan, workers: int = 1) -> PlainDisplay | LiveDispl
     console = Console(markup=False)
     if console.is_terminal:
         return LiveDisplay(plan, console, max(1, workers))
-    return PlainDisplay(plan, sys.stdout)
+    return PlainDisplay(plan, sys.stdout, max(1, workers))

@@ -223,7 +223,7 @@ def _finish_in_flight(executor: Executor, answers: _Answers, num_in_flight: int,
     """Gives the trials in flight the grace period to end; what does not is dropped."""
     if num_in_flight and grace_seconds:
         _logger.warning(
-            "stopping: %s trials in flight may end within %g s; stop again to leave at once.",
+            "stopping: trials in flight (%s) may end within %g s; stop again to leave at once.",
             num_in_flight,
             grace_seconds,
         )

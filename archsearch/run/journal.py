@@ -10,7 +10,9 @@ from typing import Any
 
 from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run.journal_file import (
+    abandon,
     check_pages,
+    check_shared_memory,
     create_file,
     damaged,
     explained,
@@ -93,6 +95,10 @@ class Journal:
             SearchStateError: It cannot be opened now.
             FileFormatError: It is damaged.
         """
+        try:
+            check_shared_memory(self._path)
+        except sqlite3.Error as error:
+            raise explained(self._path, error) from error
         with suppress(sqlite3.Error):
             self._connection.close()
         self._connection = open_to_write(self._path)
@@ -101,6 +107,11 @@ class Journal:
     def close(self) -> None:
         """Closes the file; a writer leaves a single file behind, which readers need no right to write to read."""
         if not self._is_read_only:
+            try:
+                check_shared_memory(self._path)
+            except sqlite3.Error:
+                abandon(self._connection)
+                return
             with suppress(sqlite3.Error):  # a reader that is still there; its own end will tidy up
                 self._connection.execute("PRAGMA journal_mode = DELETE")
         with suppress(sqlite3.Error):  # whatever a full disk does not take now is in the file beside it
@@ -239,6 +250,8 @@ class Journal:
 
     def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
+            if not self._is_read_only:
+                check_shared_memory(self._path)
             yield from self._connection.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from bytes that are no text
             raise explained(self._path, error) from error
@@ -250,6 +263,7 @@ class Journal:
         if not rows:
             return
         try:
+            check_shared_memory(self._path)
             with transaction(self._connection):
                 self._connection.executemany(statement, rows)
                 if _identity(self._path) != self._file:  # rows would go to a file that nobody can find any more

@@ -102,18 +102,23 @@ class Keeper:
     def _warn(self, error: JournalWriteError) -> None:
         _logger.warning(
             "archsearch: %s No trial is handed out until the disk takes what has finished, which stays in memory; "
-            "this is tried for %.0f min (%s).",
+            "this is tried for %s (%s).",
             error,
-            _patience_seconds() / 60,
+            _patience(),
             PATIENCE,
         )
 
     def _last_words(self, error: JournalWriteError) -> str:
         lost = f"{len(self._unkept)} finished trials could not be kept and will be computed again. "
         return (
-            f"{error} This was tried for {_patience_seconds():.0f} s. {lost if self._unkept else ''}"
+            f"{error} This was tried for {_patience()}. {lost if self._unkept else ''}"
             f"What is in the journal is whole: when the disk takes files again, resume the run."
         )
+
+
+def _patience() -> str:
+    seconds = _patience_seconds()
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:g} s"
 
 
 def _patience_seconds() -> float:

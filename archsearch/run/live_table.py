@@ -37,6 +37,7 @@ class LiveState:
         num_out_of_bounds: Children drawn that were too large or otherwise unfit.
         num_trials: Trials that have finished.
         num_recorded: Of them, those that an earlier sitting left in the journal.
+        num_copied: Of them, those that were recorded in other runs.
         trials_per_hour: None where there is no saying.
         num_busy: Trials in flight; None where it cannot be seen.
         num_workers: Trials that can be in flight at once; None where it is not known.
@@ -54,6 +55,7 @@ class LiveState:
     num_out_of_bounds: int = 0
     num_trials: int = 0
     num_recorded: int = 0
+    num_copied: int = 0
     trials_per_hour: float | None = None
     num_busy: int | None = None
     num_workers: int | None = None
@@ -87,7 +89,7 @@ def live_picture(state: LiveState) -> Group:
 
 def live_lines(state: LiveState) -> str:
     """Returns the numbers alone in one line, for where nothing can be drawn over."""
-    parts = [progress_line(state), stages_line(state), pace_line(state)]
+    parts = [progress_line(state), *([] if state.founder_trials else [stages_line(state)]), pace_line(state)]
     return " | ".join([*parts, *([failures_line(state)] if state.failures else [])])
 
 
@@ -114,7 +116,9 @@ def stages_line(state: LiveState) -> str:
 
 def pace_line(state: LiveState) -> str:
     """Returns how fast the search is and how busy its workers are."""
-    parts = [f"trials {state.num_trials}" + (f" ({state.num_recorded} from before)" if state.num_recorded else "")]
+    origins = {"from the journal": state.num_recorded, "recorded in other runs": state.num_copied}
+    known = ", ".join(f"{count} {origin}" for origin, count in origins.items() if count)
+    parts = [f"trials {state.num_trials}" + (f" ({known})" if known else "")]
     parts += [] if state.trials_per_hour is None else [f"about {state.trials_per_hour:,.0f} an hour"]
     if state.num_workers is not None:
         of_all = f"{state.num_workers} worker{'s' if state.num_workers != 1 else ''}"

@@ -90,6 +90,7 @@ class Table:
 
     knowledge: Knowledge
     summary: dict[str, Any]
+    step_milliseconds: dict[str, float]
 
 
 class LiveViews:
@@ -172,7 +173,8 @@ class LiveViews:
             self._try(lambda: self._rebuild(self._files))
         self._trials.close()
         self._candidates.close()
-        return Table(self._evolution.knowledge, self._account.summary(self._evolution.knowledge))
+        knowledge, account = self._evolution.knowledge, self._account
+        return Table(knowledge, account.summary(knowledge), account.step_milliseconds(knowledge))
 
     def _write(self) -> None:
         knowledge = self._evolution.knowledge
@@ -230,7 +232,7 @@ def write_views(
         OSError: The disk does not take them.
         SearchStateError: The journal cannot be written.
     """
-    leaderboard = to_csv(leaderboard_frame(knowledge, account.training_seconds))
+    leaderboard = to_csv(leaderboard_frame(knowledge, account))
     summary = json.dumps(account.summary(knowledge), indent=2) + "\n"
     files.replace(
         {

@@ -99,7 +99,7 @@ class Run:
 
     def leaderboard(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `leaderboard.csv`."""
-        return _as_read(leaderboard_frame(self.knowledge, self._account.training_seconds))
+        return _as_read(leaderboard_frame(self.knowledge, self._account))
 
     def trials(self) -> pd.DataFrame:
         """Returns the frame that pandas reads from `trials.csv`."""
@@ -120,6 +120,11 @@ class Run:
     def summary(self) -> dict[str, object]:
         """Returns the content of `summary.json`."""
         return self._account.summary(self.knowledge)
+
+    @property
+    def step_milliseconds(self) -> Mapping[str, float]:
+        """Time of a training step of the listed cells of which it is known, by digest."""
+        return self._account.step_milliseconds(self.knowledge)
 
     def progress(self) -> pd.DataFrame:
         """Returns how the search went, one row per step; see `progress_frame`."""
@@ -187,6 +192,11 @@ class Run:
             ConfigError: The list is shorter.
         """
         listed = self.knowledge.listed
+        if not listed:
+            raise ConfigError(
+                f"{self.path}: expected rank={rank} of the leaderboard, but nothing is ranked before the founders have "
+                f"results. Go on with archsearch resume run={self.path}."
+            )
         if not 1 <= rank <= len(listed):
             raise ConfigError(f"{self.path}: expected rank=1 to {len(listed)}, got {rank}.")
         return listed[rank - 1][1]

@@ -34,12 +34,14 @@ class EndedRun:
         tasks: Names of the tasks that count for fitness.
         knowledge: The fold of all steps.
         summary: The content of `summary.json`.
+        step_milliseconds: Time of a training step of the listed cells of which it is known.
     """
 
     path: Path
     tasks: tuple[str, ...]
     knowledge: Knowledge
     summary: Mapping[str, Any]
+    step_milliseconds: Mapping[str, float]
 
 
 class Stopped(ArchSearchError):  # noqa: N818 - the user asked for it
@@ -117,7 +119,8 @@ def _drive(
             with interrupts.ignored():
                 executor.close()
                 table = views.close()
-    return EndedRun(folder.path, tuple(task.name for task in plan.tasks), table.knowledge, table.summary)
+    tasks = tuple(task.name for task in plan.tasks)
+    return EndedRun(folder.path, tasks, table.knowledge, table.summary, table.step_milliseconds)
 
 
 def make_executor(evaluator: TrialEvaluator, execution: Execution) -> Executor:

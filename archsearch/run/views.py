@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from archsearch.run.account import Account
 from archsearch.run.journal import JournaledTrial
 from archsearch.run.spreadsheets import without_formulas
 from archsearch.search.knowledge import Knowledge
@@ -13,20 +14,38 @@ from archsearch.search.outcome import StepOutcome
 from archsearch.trials.metric import ACCURACY
 
 
-def leaderboard_frame(knowledge: Knowledge, training_seconds: Mapping[str, float]) -> pd.DataFrame:
-    """Returns the listed cells, best first; the clock column comes last."""
+def leaderboard_frame(knowledge: Knowledge, account: Account) -> pd.DataFrame:
+    """Returns the listed cells, best first; clock columns come last.
+
+    Args:
+        knowledge: The fold of the steps.
+        account: Of the same steps.
+    """
     columns = {task: f"{knowledge.metrics.get(task, ACCURACY).name}_{task}" for task in knowledge.tasks}
-    rows = [_flat(row, columns, training_seconds.get(row.cell, 0.0)) for row in leaderboard_rows(knowledge)]
+    milliseconds = account.step_milliseconds(knowledge)
+    rows = [
+        {
+            **_flat(row, columns),
+            "step_milliseconds": _rounded(milliseconds.get(row.cell)),
+            "training_seconds": _rounded(account.training_seconds.get(row.cell, 0.0)),
+        }
+        for row in leaderboard_rows(knowledge)
+    ]
     return pd.DataFrame(rows, columns=_leaderboard_columns(columns))
 
 
 def _leaderboard_columns(value_columns: Mapping[str, str]) -> list[str]:
     of_tasks = [name for task, value_column in value_columns.items() for name in (f"ratio_{task}", value_column)]
     of_cell = ["parameters", "multiply_adds", "nodes", "states", "parent", "transformations", "step", "trials"]
-    return ["rank", "cell", "name", "fitness", *of_tasks, *of_cell, "settings_best", "equations", "training_seconds"]
+    of_clock = ["step_milliseconds", "training_seconds"]
+    return ["rank", "cell", "name", "fitness", *of_tasks, *of_cell, "settings_best", "equations", *of_clock]
 
 
-def _flat(row: LeaderboardRow, value_columns: Mapping[str, str], seconds: float) -> dict[str, Any]:
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _flat(row: LeaderboardRow, value_columns: Mapping[str, str]) -> dict[str, Any]:
     flat: dict[str, Any] = {"rank": row.rank, "cell": row.cell, "name": row.name, "fitness": row.fitness}
     for task, value_column in value_columns.items():
         flat[f"ratio_{task}"] = row.ratios[task]
@@ -38,7 +57,6 @@ def _flat(row: LeaderboardRow, value_columns: Mapping[str, str], seconds: float)
     flat["trials"] = row.trials
     flat["settings_best"] = " ".join(f"{task}:{key}" for task, key in row.settings_best.items())
     flat["equations"] = row.equations
-    flat["training_seconds"] = round(seconds, 3)
     return flat
 
 
@@ -66,7 +84,7 @@ def in_order(
 _TRIAL_COLUMNS = [
     *("step", "cell", "task", "init_scale", "learning_rate", "max_gradient_norm", "num_layers", "max_parameters"),
     *("replicate", "max_steps", "status", "metric", "value", "training_steps", "parameters", "hidden_size", "error"),
-    *("key", "training_seconds"),
+    *("key", "step_milliseconds", "training_seconds"),
 ]
 
 
@@ -89,6 +107,7 @@ def _trial_row(trial: JournaledTrial, step: int | None) -> dict[str, Any]:
         "hidden_size": result.hidden_size,
         "error": result.error,
         "key": trial.key,
+        "step_milliseconds": None if result.step_seconds is None else round(1000 * result.step_seconds, 3),
         "training_seconds": round(result.seconds, 3),
     }
 

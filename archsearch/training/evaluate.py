@@ -209,6 +209,7 @@ class Evaluator:
             environment=describe_environment(self.engine),
             metric=task.metric.name,
             cause=cause_of(status, error, self.time_limit_seconds),
+            step_seconds=trainer.step_seconds if trainer else None,
         )
         return result, trainer
 

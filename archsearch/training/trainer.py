@@ -4,6 +4,7 @@ Source: Jozefowicz 2015, sec. 3.5; R21, R22, R27-R29.
 """
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,7 @@ class Trainer:
         steps: Training steps taken.
         curve: One point per validation.
         best_weights: `[P]` copy of the weights at the first of the best validations, or None.
+        step_seconds: Wall-clock time of a step, its data included, in the fastest epoch so far; None before one ended.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Trainer:
         self.steps = 0
         self.curve: list[CurvePoint] = []
         self.best_weights: Tensor | None = None
+        self.step_seconds: float | None = None
         self.learning_rate = setting.learning_rate
         self._task = task
         self._setting = setting
@@ -116,12 +119,15 @@ class Trainer:
         epoch_steps = self._epoch_steps
         if self.curve and self._has_ended():  # goes on from where another training stood
             return
+        began, first = time.perf_counter(), self.steps
         while self.steps < max_steps:
             self._deadline.check()
             self.step()
             is_epoch_end = self.steps % epoch_steps == 0
             if not is_epoch_end and self.steps < max_steps:
                 continue
+            seconds = (time.perf_counter() - began) / (self.steps - first)
+            self.step_seconds = min(seconds, self.step_seconds or seconds)
             point = self.validate()
             if progress is not None:
                 progress(point)
@@ -129,6 +135,7 @@ class Trainer:
                 self._loss_sum, self._num_scored = 0.0, 0
                 if self._has_ended():
                     return
+            began, first = time.perf_counter(), self.steps
 
     def step(self) -> None:
         """Takes one training step.

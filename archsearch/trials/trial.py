@@ -164,6 +164,8 @@ class TrialResult:
         metric: Name of the metric, one of `METRICS`.
         test_value: Of the metric on test data, with the weights of the best validation; None for a trial that was to
             see none, which every trial of a search is.
+        step_seconds: Wall-clock time of a training step, its data included: the mean of the fastest epoch, since
+            whatever else runs on the machine only adds. None where no epoch was timed.
     """
 
     status: Status
@@ -178,6 +180,7 @@ class TrialResult:
     metric: str = ACCURACY.name
     test_value: float | None = None
     cause: Mapping[str, str | float] = field(default_factory=dict, compare=False)
+    step_seconds: float | None = field(default=None, compare=False)
 
     @property
     def quality(self) -> float | None:
@@ -190,12 +193,10 @@ class TrialResult:
         return str(self.environment.get(RECORDED_IN, ""))
 
     def to_record(self) -> dict[str, Any]:
-        """Returns the result as plain values for JSON; a test value only where there is one."""
+        """Returns the result as plain values for JSON; a test value and the time of a step only where there is one."""
         mappings = {"environment": dict(self.environment), "cause": dict(self.cause)}
         record = vars(self) | {"curve": [list(point) for point in self.curve]} | mappings
-        if self.test_value is None:
-            del record["test_value"]
-        return record
+        return {name: value for name, value in record.items() if value is not None or name not in _LEFT_OUT}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "TrialResult":
@@ -222,8 +223,11 @@ class TrialResult:
             raise FileFormatError(f"trial result: expected the fields of TrialResult, got {error}") from error
 
 
+_LEFT_OUT = frozenset({"test_value", "step_seconds"})
+"""Fields that a record has only where there is something to say: older records have none of them."""
+
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("value", "test_value"), (int, float, type(None))),
+    **dict.fromkeys(("value", "test_value", "step_seconds"), (int, float, type(None))),
     **dict.fromkeys(("steps", "parameters", "hidden_size"), (int,)),
     "seconds": (int, float),
     "error": (str,),

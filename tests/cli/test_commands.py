@@ -74,6 +74,21 @@ def test_leaderboard(archsearch, tiny_run):
     assert (first["name"] or first["cell"]) in outcome.out
     assert f"{tiny_run / 'leaderboard.csv'}" in outcome.out
     assert "more" in outcome.out
+    assert f"   {first['step_milliseconds']:.2f}   " in outcome.out
+
+
+def test_a_run_without_a_ranked_cell_says_why(archsearch, tiny_words):
+    outcome = archsearch("search", *tiny_words, "name=none", "search.space.learning_rates=[1e30]", "search.max_steps=9")
+    assert outcome.code == 1
+    assert "baseline 'gru'" in outcome.err
+    outcome = archsearch("leaderboard", "run=results/none")
+    assert outcome.code == 0
+    assert "Nothing is ranked yet" in outcome.out
+    for command in ("show", "export", "ablate", "diff"):
+        outcome = archsearch(command, "run=results/none", "rank=1")
+        assert outcome.code == 2
+        assert "nothing is ranked before the founders have results" in outcome.err
+    assert archsearch("report", "run=results/none").code == 0
 
 
 def test_show_of_the_zoo_and_of_a_run(archsearch, tiny_run):

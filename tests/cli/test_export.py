@@ -1,6 +1,7 @@
 """`archsearch export`: every combination that a person types, on a run of a second."""
 
 import importlib.util
+import os
 import resource
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def test_exported_files_fit_together(archsearch, tiny_run, tmp_path):
     assert layer(torch.zeros(2, 1, 3))[0].shape == (2, 1, 6)
     for line in ("from mut1 import Mut1", "layer = Mut1(input_size=3, hidden_size=6, num_layers=1)"):
         assert line in outcome.out
+
+
+def test_what_is_said_after_an_export_works_as_it_stands(archsearch):
+    outcome = archsearch("export", "cell=mut1", "format=[python,safetensors]", "hidden_size=6", "out=my cells")
+    assert "next to the file or with PYTHONPATH='my cells':" in outcome.out
+    said = outcome.out.partition("Use it where")[2].splitlines()[1:]
+    lines = [line.strip() for line in said if line.startswith("  ")]
+    subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], check=True, env={**os.environ, "PYTHONPATH": "my cells"}, timeout=120
+    )
 
 
 def test_exported_trained_weights_are_those_of_the_best_trial(archsearch, tiny_run):

@@ -1,5 +1,6 @@
 """`recorded=OLD`: equal trials of other runs are not trained again, and the new run stands alone."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -125,4 +126,21 @@ def test_a_change_is_shown_with_the_way_to_reuse_the_trials(archsearch, copied_r
     assert "seed: 1 → 2" in outcome.err
     assert "gate: 0 → 0.25" in outcome.err
     assert "recipe:" not in outcome.err, "the same recipe is no change"
-    assert f"search recorded={copied_run} seed=2 gate=0.25" in outcome.err
+    assert f" recorded={copied_run} seed=2 gate=0.25 recipe=jozefowicz2015" in outcome.err
+
+
+def test_the_way_to_reuse_the_trials_is_a_command_that_works(archsearch, tiny_words, copied_run, trained):
+    refused = archsearch("resume", f"run={copied_run}", "gate=0.5", "name=again")
+    command = shlex.split(refused.err[refused.err.index(" search ") :])
+    assert set(tiny_words) - set(command) == {word for word in tiny_words if word.startswith("gate=")}
+    trained.clear()
+    again = archsearch(*command, f"results_dir={copied_run.parent}")
+    assert again.code == 0, again.err
+    assert not trained, "all that the old run trained is taken from it"
+
+
+def test_a_list_of_commands_that_somebody_has_edited_is_no_obstacle(archsearch, copied_run):
+    (copied_run / "commands.txt").write_text("archsearch search 'unfinished\n")
+    outcome = archsearch("resume", f"run={copied_run}", "seed=2")
+    assert outcome.code == 2
+    assert f"search recorded={copied_run} seed=2" in outcome.err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.configuration_files import option_names
+from archsearch.cli.configuration_files import is_group, option_names
 from archsearch.cli.construction import build_object
 from archsearch.cli.help import COMMANDS
 from archsearch.cli.words import parse_words
@@ -57,6 +57,21 @@ def test_every_setting_of_a_search_has_a_meaning():
 def test_tasks_and_transformations_are_all_there():
     assert sorted(first_column("tasks.md")) == list(option_names("task"))
     assert sorted(first_column("transformations.md")) == sorted({*option_names("transformation")} - {"paper"})
+
+
+def test_the_method_has_every_rule_once_and_in_order():
+    rules = re.findall(r"^\| R(\d+)(?:-R(\d+))? \|", text_of("method.md"), re.MULTILINE)
+    numbers = [number for first, last in rules for number in range(int(first), int(last or first) + 1)]
+    assert numbers == list(range(1, 38))
+
+
+def test_what_the_method_calls_a_setting_is_one():
+    known = written_configuration()
+    names = re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)(?:=[^`]*)?`", text_of("method.md"))
+    assert len(names) > 20
+    for name in sorted(set(names) - {"h", *COMMANDS}):
+        shown = (f"`{name}`", f".{name}`", f"`{name.rpartition('.')[2]}`")
+        assert is_group(name) or any(text in known for text in shown), name
 
 
 @pytest.mark.parametrize(("experiment", "column"), [("quickstart", 4), ("jozefowicz2015", 5)])

@@ -1,6 +1,7 @@
 """The command `replay`."""
 
 import pandas as pd
+from shared_csv_page import columns_on_the_page
 
 SMALL = ("seeds=2", "budget.candidates=1", "search.num_settings=2", "search.num_baseline_settings=2", "tasks=[xml]")
 
@@ -13,6 +14,7 @@ def test_strategies_are_compared_without_training(archsearch, tmp_path):
     frame = pd.read_csv(tmp_path / "traces.csv")
     assert set(frame["strategy"]) == {"jozefowicz2015", "halving"}
     assert set(frame["seed"]) == {1, 2}
+    assert list(frame) == list(columns_on_the_page("replay out=FILE", ()))
     again = archsearch("replay", "recorded=synthetic", *SMALL, "out=traces.csv")
     assert again.code == 2
     assert "traces.csv" in again.err

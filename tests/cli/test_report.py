@@ -28,6 +28,13 @@ def test_the_report_in_the_runs_folder_is_replaced(archsearch, tmp_path, tiny_wo
     assert (tmp_path / "results" / "one" / "report.html").is_file()
 
 
+def test_a_folder_that_cannot_be_written_to_is_named_with_the_way_out(archsearch, tiny_run, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    outcome = archsearch("report", f"run={tiny_run}")
+    assert outcome.code == 2
+    assert f"{tiny_run}: no page can be written into this folder. Name another file: out=" in outcome.err
+
+
 @pytest.mark.parametrize("command", ["report", "watch"])
 def test_a_folder_that_is_no_run_is_named(archsearch, command):
     outcome = archsearch(command, "run=nowhere")

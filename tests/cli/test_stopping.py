@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,18 @@ def test_a_signal_ends_with_the_command_that_goes_on(tiny_words, tmp_path, numbe
     assert process.returncode == 130, err
     assert "resume run=results/run" in out
     assert "Traceback" not in err
+
+
+def test_signals_after_the_last_word_change_nothing(tiny_words, tmp_path):
+    with searching(tmp_path, *tiny_words, *LONG, "grace_seconds=0") as (process, mark):
+        await_first_trial(process, mark)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        assert any("resume run=results/run" in line for line in process.stdout)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)  # else they arrive faster than they can be handled
+    assert process.returncode == 130
 
 
 def test_a_second_signal_says_it_too(tiny_words, tmp_path):

@@ -1,12 +1,14 @@
 """`confirm`, `ablate` and `compare` as a person uses them, on runs of a second."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from shared_csv_page import columns_on_the_page
 
 from archsearch.cli.tables import leaderboard_table
 from archsearch.graph.catalog import load_cell
@@ -128,9 +130,11 @@ def test_ablate_in_a_run(archsearch, copied_run):
     outcome = archsearch("ablate", f"run={copied_run}", "cell=gru", "seeds=2")
     assert outcome.code == 0, outcome.err
     assert outcome.out.index("This ablation takes") < outcome.out.index("effect")
+    assert outcome.out.startswith("gru (c_3cdc2cfc3bfb9f12), 25 cells with one thing less:")
     digest = load_cell("gru").digest
     frame = pd.read_csv(copied_run / "ablate" / f"{digest}.csv")
     assert len(frame) == 25
+    assert list(frame) == list(columns_on_the_page("ablate/CELL.csv", ("xml",)))
     assert frame["ratio"].dropna().is_monotonic_increasing
 
 
@@ -176,9 +180,14 @@ def test_compare_two_runs(archsearch, tiny_run, second_run):
     outcome = archsearch("compare", *words)
     assert outcome.code == 0, outcome.err
     assert "training steps" in outcome.out
-    assert "of these runs, not of what made them" in outcome.out, "one run a side shows no spread"
+    said = (
+        r"the best cells? of .* (was fitter by \d\.\d+ than|were equally fit).*: of these runs, not of what made them"
+    )
+    assert re.search(said, outcome.out), "one run a side shows no spread"
     assert Path("ab.png").read_bytes().startswith(b"\x89PNG")
-    assert set(pd.read_csv("curves.csv")["side"]) == {"a", "b"}
+    curves = pd.read_csv("curves.csv")
+    assert set(curves["side"]) == {"a", "b"}
+    assert list(curves) == list(columns_on_the_page("compare csv=FILE", ()))
     assert archsearch("compare", *words).code == 2, "nothing is overwritten"
 
 

@@ -79,7 +79,8 @@ def ends_of_wires(picture: str) -> list[tuple[float, float]]:
         if "wire" in path.get("class", "").split() and "dot" not in path.get("class", ""):
             for piece in path.get("d", "").split("M")[1:]:
                 numbers = [float(number) for number in re.findall(r"-?[\d.]+", piece)]
-                ends.append((numbers[-1], numbers[-2]) if "H" in piece.split("C")[1] else (numbers[-2], numbers[-1]))
+                is_level = "H" in piece.rpartition("C")[2]  # at its end, or as a whole
+                ends.append((numbers[-1], numbers[-2]) if is_level else (numbers[-2], numbers[-1]))
     return ends
 
 

@@ -16,14 +16,14 @@ GRU = """\
 x   h
 │   │
 ●───●───◆   v1 = linear(x, h)
-│   │   ◆   r = sigmoid(v1)
-│   ●───◆   v2 = r * h
+│   │   ◇   r = sigmoid(v1)
+│   ●───⊗   v2 = r * h
 ●───┼───◆   v3 = linear(x, v2)
 │   │   ◆   n = tanh(v3)
 ◆───●   │   v4 = linear(x, h)
-◆   │   │   z = sigmoid(v4)
+◇   │   │   z = sigmoid(v4)
 │   ◆───●   v5 = h - n
-◆───●   │   v6 = z * v5
+⊗───●   │   v6 = z * v5
 ◆───────●   h' = n + v6
 h'
 """
@@ -31,6 +31,16 @@ h'
 
 def test_gru():
     assert draw_text(zoo_cell("gru")) == GRU
+
+
+def test_gates_and_what_they_rule_are_told_from_other_values():
+    text = draw_text(
+        CellGraph.from_equations("z = sigmoid(linear(x, h))\ns = sigmoid(linear(h))\nh' = (1 - z) * h + tanh(s)")
+    )
+    begins = {line.split(" = ")[0].split()[-1]: {*line} & {*"◆◇⊗"} for line in text.splitlines() if " = " in line}
+    assert begins["z"] == {"◇"}
+    assert begins["s"] == {"◆"}, "a sigmoid that multiplies nothing is no gate"
+    assert [line.split(" = ")[1] for line in text.splitlines() if "⊗" in line] == ["v2 * h"]
 
 
 def test_names_are_those_of_the_equations():

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-import signal
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from faults.tables import kept_keys
 UNWATCHED = ("workers=0", "time_limit_seconds=null", "memory_limit_mb=null")
 
 
-def _refused(place: Place, *says: object, **order: object) -> str:
+def _refused(place: Place, *says: object, words: Sequence[str] = (), **order: object) -> str:
     before = kept_keys(place.run)
-    ended = place.resume(**order).ends_with(2).says(*says)  # type: ignore[arg-type]
+    ended = place.resume(*words, **order).ends_with(2).says(*says)  # type: ignore[arg-type]
     expect(kept_keys(place.run) == before, "the journal was changed")
     return f"exit 2: {' '.join(ended.text.split())[-220:]}"
 
@@ -81,8 +81,7 @@ def folder_moved(place: Place) -> str:
     moved.parent.mkdir()
     place.run.rename(moved)
     place.run = moved
-    place.resume().ends_with(0)
-    place.expect_same_end("command")
+    place.resume_to_the_same_end()
     return "exit 0; all tables equal"
 
 
@@ -98,8 +97,7 @@ def configuration_edited(place: Place) -> str:
     path.write_text(text.replace("seed: 1", "seed: 2"))
     seen = _refused(place, "config.yaml")
     path.write_text(text)
-    place.resume().ends_with(0)
-    place.expect_same_end("command")
+    place.resume_to_the_same_end()
     return f"{seen}; restored: all tables equal"
 
 
@@ -125,11 +123,7 @@ def configuration_of_noise(place: Place) -> str:
 )
 def setting_typed(place: Place) -> str:
     place.stop_half_way()
-    before = kept_keys(place.run)
-    ended = place.resume("seed=2").ends_with(2).says("seed: 1 → 2")
-    expect(kept_keys(place.run) == before, "the journal was changed")
-    expect("recorded=" in ended.text, f"recorded= is not named: {ended.text[-400:]}")
-    return f"exit 2: {' '.join(ended.text.split())[-220:]}"
+    return _refused(place, "seed: 1 → 2", "recorded=", words=("seed=2",))
 
 
 @fault(
@@ -141,10 +135,7 @@ def task_data_changed(place: Place) -> str:
     data = place.folder / "data.txt"
     data.write_text("the first data\n")
     environment = {DATA: str(data)}
-    sitting = place.search("task.xml._target_=faults.own_task.OwnTask", seconds=0.1, environment=environment)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 8, "8 trials were kept")
-    sitting.send(signal.SIGTERM)
-    sitting.ends_with(130)
+    place.stop_half_way("task.xml._target_=faults.own_task.OwnTask", kept=8, environment=environment)
     kept = kept_keys(place.run)
     data.write_text("other data\n")
     seen = _refused(place, "task", environment=environment)
@@ -164,8 +155,7 @@ def task_data_changed(place: Place) -> str:
 def task_code_changed(place: Place) -> str:
     place.stop_half_way()
     seen = _refused(place, "code", changes={"task_version": 99})
-    place.resume().ends_with(0)
-    place.expect_same_end("command")
+    place.resume_to_the_same_end()
     return f"{seen}; restored: all tables equal"
 
 
@@ -197,11 +187,8 @@ def shortened(place: Place) -> str:
     "said once; each trial's environment is in the journal; the run goes on",
 )
 def another_torch(place: Place) -> str:
-    words = ("search", *TRAINED, "budget.candidates=4", f"results_dir={place.folder}", "name=run", *UNWATCHED)
-    sitting = place.command(*words, simulated=False, seconds=0.3)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 4, "4 trials were kept")
-    sitting.send(signal.SIGTERM)
-    sitting.ends_with(130)
+    words = ("budget.candidates=4", *UNWATCHED)
+    place.stop_half_way(*words, kept=4, base=TRAINED, simulated=False, seconds=0.3)
     ended = place.resume(simulated=False, changes={"torch_version": "9.9"}).ends_with(0)
     num_warnings = ended.text.count("another environment")
     expect(num_warnings == 1, f"it was said {num_warnings} times: {ended.text[-500:]}")

@@ -17,13 +17,16 @@ WAITS = "it says the path and the need, hands out no trial and keeps what has fi
 GIVES_UP = f"{WAITS}; exit 1 after its patience with the journal whole; resumed, it ends as if never stopped"
 
 
-def _some_kept(place: Place, sitting: Sitting, number: int = 8) -> None:
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= number, f"{number} trials were kept")
-
-
 def _await_complaint(place: Place, sitting: Sitting) -> None:
     sitting.await_text("No trial is handed out")
     expect(str(place.run) in sitting.text, f"the path is not named: {sitting.text[-500:]}")
+
+
+def _let_no_file_grow(place: Place, sitting: Sitting) -> None:
+    """Keeps the files of the journal as long as they are, until the search complains."""
+    largest = max(path.stat().st_size for path in place.run.glob("archsearch.db*"))
+    resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+    _await_complaint(place, sitting)
 
 
 def _administer(*words: str) -> None:
@@ -66,8 +69,7 @@ def _fill(ballast: Path) -> None:
 )
 def disk_full_for_a_while(place: Place) -> str:
     ballast = _small_disk(place)
-    sitting = place.simulate(seconds=0.02)
-    _some_kept(place, sitting)
+    sitting = place.simulate_until(8, seconds=0.02)
     _fill(ballast)
     _await_complaint(place, sitting)
     begun = len(place.begun)
@@ -82,16 +84,14 @@ def disk_full_for_a_while(place: Place) -> str:
 @fault("disk-full-for-good", "the disk is full and stays so", GIVES_UP)
 def disk_full_for_good(place: Place) -> str:
     ballast = _small_disk(place)
-    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
-    _some_kept(place, sitting)
+    sitting = place.simulate_until(8, seconds=0.02, environment={PATIENCE: "3"})
     _fill(ballast)
     sitting.ends_with(1).says(place.run, "space", "resume the run")
     problem = journal_problem(place.run / "archsearch.db")
     expect(not problem, problem)
     kept, begun = len(kept_keys(place.run)), len(place.begun)
     ballast.unlink()
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     repeated = place.num_repeated
     expect(repeated <= 1, f"{repeated} trials were repeated, of {begun} begun before")
     return f"exit 1 with {kept} trials kept, journal whole; resumed, {repeated} repeated, all tables equal"
@@ -118,11 +118,8 @@ def disk_full_at_the_start(place: Place) -> str:
     fast=True,
 )
 def quota(place: Place) -> str:
-    sitting = place.simulate(seconds=0.02)
-    _some_kept(place, sitting)
-    largest = max(path.stat().st_size for path in place.run.glob("archsearch.db*"))
-    resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
-    _await_complaint(place, sitting)
+    sitting = place.simulate_until(8, seconds=0.02)
+    _let_no_file_grow(place, sitting)
     begun = len(place.begun)
     resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     sitting.ends_with(0).says("takes results again")
@@ -136,16 +133,12 @@ def quota(place: Place) -> str:
     "exit 130 at once, journal whole; resumed, the same end",
 )
 def stopped_while_the_disk_is_full(place: Place) -> str:
-    sitting = place.simulate(seconds=0.02)
-    _some_kept(place, sitting)
-    largest = max(path.stat().st_size for path in place.run.glob("archsearch.db*"))
-    resource.prlimit(sitting.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
-    _await_complaint(place, sitting)
+    sitting = place.simulate_until(8, seconds=0.02)
+    _let_no_file_grow(place, sitting)
     sitting.process.terminate()
     ended = sitting.ends_with(130)
     expect(ended.seconds < 15, f"it took {ended.seconds:.1f} s")
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     return f"exit 130 after {ended.seconds:.1f} s; resumed, all tables equal"
 
 
@@ -158,31 +151,44 @@ def _immutable(paths: list[Path], sign: str = "+") -> None:
     _administer("chattr", f"{sign}i", *map(str, paths))
 
 
+def _close(place: Place, folder: Path) -> None:
+    """Takes the right to write in a folder away; the administrator may write everywhere, but for this."""
+    place.at_end(lambda: _immutable([folder], "-"))
+    if os.geteuid() == 0:
+        _immutable([folder])
+    else:
+        folder.chmod(0o500)
+
+
+def _open(folder: Path) -> None:
+    if os.geteuid() == 0:
+        _immutable([folder], "-")
+    else:
+        folder.chmod(0o700)
+
+
 @fault("read-only-mid-run", "the folder and its files become read-only in mid-run (immutable)", GIVES_UP)
 def read_only_mid_run(place: Place) -> str:
-    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
-    _some_kept(place, sitting)
-    # not the memory that WAL shares: a touch of it would be a SIGBUS, see the next row
+    sitting = place.simulate_until(8, seconds=0.02, environment={PATIENCE: "3"})
+    # not the memory that WAL shares, see the next row
     paths = [place.run, place.run / "archsearch.db", place.run / "archsearch.db-wal"]
     place.at_end(lambda: _immutable(paths, "-"))
     _immutable(paths)
     sitting.ends_with(1).says(place.run, "right to write", "resume the run")
     kept = len(kept_keys(place.run))
     _immutable(paths, "-")
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     return f"exit 1 with {kept} trials kept; resumed, all tables equal"
 
 
 @fault(
     "read-only-shared-memory",
     "the same, and the file that WAL maps into memory cannot be written either",
-    "exit 1 as above, or the kernel ends the search at once with SIGBUS; "
+    "exit 1 as above, or, where it strikes in the midst of a commit, the kernel ends the search with SIGBUS; "
     "either way the journal is whole; resumed, it ends as if never stopped",
 )
 def read_only_shared_memory(place: Place) -> str:
-    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
-    _some_kept(place, sitting)
+    sitting = place.simulate_until(8, seconds=0.02, environment={PATIENCE: "3"})
     paths = [place.run, *place.run.glob("archsearch.db*")]
     place.at_end(lambda: _immutable(paths, "-"))
     _immutable(paths)
@@ -190,8 +196,7 @@ def read_only_shared_memory(place: Place) -> str:
     expect(ended.code in {1, -signal.SIGBUS}, f"exit code {ended.code}: {ended.text[-500:]}")
     _immutable(paths, "-")
     kept = len(kept_keys(place.run))
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     return f"exit {ended.code} with {kept} trials kept; resumed, all tables equal"
 
 
@@ -201,22 +206,13 @@ def read_only_shared_memory(place: Place) -> str:
     "the search goes on or waits, and comes to the same end",
 )
 def permission_lost(place: Place) -> str:
-    sitting = place.simulate(seconds=0.05)
-    _some_kept(place, sitting)
-    paths = [place.run]
-    place.at_end(lambda: _immutable(paths, "-"))
-    if os.geteuid() == 0:  # the administrator may write everywhere, but for this
-        _immutable(paths)
-    else:
-        place.run.chmod(0o500)
+    sitting = place.simulate_until(8, seconds=0.05)
+    _close(place, place.run)
     begun = len(place.begun)
     sitting.await_that(
         lambda: len(place.begun) > begun + 10 or "handed out" in sitting.text, "the search went on or waited"
     )
-    if os.geteuid() == 0:
-        _immutable(paths, "-")
-    else:
-        place.run.chmod(0o700)
+    _open(place.run)
     ended = sitting.ends_with(0)
     place.expect_same_end()
     waited = "waited" if "handed out" in ended.text else "went on, since the journal was open"
@@ -231,11 +227,7 @@ def permission_lost(place: Place) -> str:
 def results_not_writable(place: Place) -> str:
     folder = place.folder / "closed"
     folder.mkdir()
-    place.at_end(lambda: _immutable([folder], "-"))
-    if os.geteuid() == 0:
-        _immutable([folder])
-    else:
-        folder.chmod(0o500)
+    _close(place, folder)
     ended = place.command("search", *SMALL_SEARCH, *WATCHED, f"results_dir={folder}", "name=first").ends_with(2)
     ended.says(folder, "results_dir")
     return f"exit 2: {' '.join(ended.text.split())[-120:]}"
@@ -247,8 +239,7 @@ def results_not_writable(place: Place) -> str:
     "it stops with exit 1 after its patience and names the path: it does not pretend to have kept anything",
 )
 def folder_removed(place: Place) -> str:
-    sitting = place.simulate(seconds=0.02, environment={PATIENCE: "3"})
-    _some_kept(place, sitting)
+    sitting = place.simulate_until(8, seconds=0.02, environment={PATIENCE: "3"})
     shutil.rmtree(place.run)
     ended = sitting.end()
     expect(ended.code == 1, f"exit code {ended.code}; the folder exists: {place.run.exists()}; {ended.text[-600:]}")

@@ -6,7 +6,6 @@ import sys
 
 from faults.place import Place
 from faults.promises import expect, fault
-from faults.tables import kept_keys
 
 
 @fault(
@@ -16,7 +15,7 @@ from faults.tables import kept_keys
 )
 def second_driver(place: Place) -> str:
     sitting = place.search(seconds=0.3)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
+    place.await_kept(sitting, 2)
     with place.held(sitting):
         ended = place.resume().ends_with(2)
         ended.says(place.run, f"pid {sitting.pid} on", "since")
@@ -52,8 +51,7 @@ def two_drivers_race(place: Place) -> str:
     fast=True,
 )
 def stale_lock(place: Place) -> str:
-    sitting = place.simulate(seconds=0.05)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 3, "trials were kept")
+    sitting = place.simulate_until(3, seconds=0.05)
     sitting.kill()
     lock = place.run / "archsearch.lock"
     record = json.loads(lock.read_text())
@@ -68,8 +66,7 @@ def stale_lock(place: Place) -> str:
 def lock_of_noise(place: Place) -> str:
     place.run.mkdir()
     (place.run / "archsearch.lock").write_bytes(bytes(range(128, 256)) * 3)
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     return "exit 0; all tables equal"
 
 
@@ -80,7 +77,7 @@ def lock_of_noise(place: Place) -> str:
 )
 def readers(place: Place) -> str:
     sitting = place.search(seconds=0.2)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 8, "trials were kept")
+    place.await_kept(sitting, 8)
     script = (
         "import sqlite3, sys; c = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True); c.execute('BEGIN'); "
         "c.execute('SELECT count(*) FROM trials').fetchone(); print('reading', flush=True); "
@@ -104,12 +101,10 @@ def readers(place: Place) -> str:
     "exit 130; the lock is free afterwards",
 )
 def refused_then_stopped(place: Place) -> str:
-    sitting = place.simulate(seconds=0.1)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 2, "trials were kept")
+    sitting = place.simulate_until(2, seconds=0.1)
     with place.held(sitting):
         place.simulate().ends_with(1).says("is working on this run")
         sitting.send(signal.SIGTERM)
     sitting.ends_with(130)
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     return "refused, stopped, continued; all tables equal"

@@ -51,13 +51,14 @@ def _repaired(place: Place, journal: Path, content: Callable[[Path], object] = P
     problem = journal_problem(journal)
     expect(not problem, f"repaired, but {problem}")
     num_kept = len(kept_keys(place.run))
-    _resumed(place)
+    place.resume_to_the_same_end()
     return f"refused with exit 2; {num_kept} trials repaired, {kept[0].name} kept; resumed, all tables equal"
 
 
-def _resumed(place: Place) -> None:
-    place.resume().ends_with(0)
-    place.expect_same_end("command")
+def _rewrite(journal: Path, statement: str, *values: object) -> None:
+    """Changes rows, as another program would."""
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute(statement, values)
 
 
 def _overwrite(journal: Path, position: int, content: bytes) -> None:
@@ -135,9 +136,7 @@ def journal_missing(place: Place) -> str:
 )
 def journal_newer(place: Place) -> str:
     journal = _stopped_half_way(place)
-    with closing(sqlite3.connect(journal)) as connection:
-        connection.execute("UPDATE about SET value = '99' WHERE name = 'schema'")
-        connection.commit()
+    _rewrite(journal, "UPDATE about SET value = '99' WHERE name = 'schema'")
     _refused(place, journal, "99", "newer archsearch")
     place.command("repair", f"run={place.run}").ends_with(2).says("99", "newer archsearch")
     return "refused by resume and by repair with exit 2"
@@ -157,10 +156,9 @@ def journals_of_old_versions(place: Place) -> str:
         shutil.copytree(source, run)
         with closing(sqlite3.connect(run / "archsearch.db")) as connection:
             ((version,),) = connection.execute("SELECT value FROM about WHERE name = 'schema'")
-            # the plan of that time, described as plans are today
-            identity = make_plan(**changes).identity
-            connection.execute("UPDATE about SET value = ? WHERE name = 'plan'", (identity,))
-            connection.commit()
+        # the plan of that time, described as plans are today
+        identity = make_plan(**changes).identity
+        _rewrite(run / "archsearch.db", "UPDATE about SET value = ? WHERE name = 'plan'", identity)
         kept, begun = kept_keys(run), len(place.begun)
         place.simulate(plan="whole", changes=changes, run=str(run)).ends_with(0)
         again = kept.intersection(place.begun[begun:])
@@ -172,17 +170,14 @@ def journals_of_old_versions(place: Place) -> str:
 
 
 def _killed_half_way(place: Place) -> Path:
-    sitting = place.simulate(seconds=0.02)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 25, "25 trials were kept")
-    sitting.kill()
+    place.simulate_until(25, seconds=0.02).kill()
     journal = place.run / "archsearch.db"
     expect(journal.with_name("archsearch.db-wal").stat().st_size > 0, "there was nothing in the WAL")
     return journal
 
 
 def _ends_as_simulated(place: Place) -> str:
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     return f"{place.num_repeated} trials computed again; all tables equal"
 
 
@@ -219,8 +214,7 @@ def wal_torn(place: Place) -> str:
     fast=True,
 )
 def journal_held_by_others(place: Place) -> str:
-    sitting = place.simulate(seconds=0.02)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 5, "5 trials were kept")
+    sitting = place.simulate_until(5, seconds=0.02)
     script = (
         "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30); "
         "c.execute('BEGIN IMMEDIATE'); time.sleep(3); c.execute('ROLLBACK'); print('held')"
@@ -243,13 +237,9 @@ def steps_contradict(place: Place) -> str:
     journal = _stopped_half_way(place)
     with closing(sqlite3.connect(journal)) as connection:
         ((number, text),) = connection.execute("SELECT number, record FROM steps ORDER BY number DESC LIMIT 1")
-        record = json.loads(text)
-        record["stage"] = "somewhere else"
-        text = json.dumps(record)
-        connection.execute(
-            "UPDATE steps SET record = ?, checksum = ? WHERE number = ?", (text, checksum(number, text), number)
-        )
-        connection.commit()
+    text = json.dumps({**json.loads(text), "stage": "somewhere else"})
+    statement = "UPDATE steps SET record = ?, checksum = ? WHERE number = ?"
+    _rewrite(journal, statement, text, checksum(number, text), number)
     ended = place.resume().end()
     expect(ended.code in {1, 2}, f"exit code {ended.code}: {ended.text[-400:]}")
     ended.says(f"step {number}", "stage", "version")

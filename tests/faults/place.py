@@ -156,12 +156,32 @@ class Place:
         """Continues the row's run by the command line."""
         return self.command("resume", f"run={self.run}", *words, **order)
 
-    def stop_half_way(self, *words: str, **order: Any) -> None:
-        """Searches by the command line until 12 trials are kept, and stops in good order."""
-        sitting = self.search(*words, seconds=0.1, **order)
-        sitting.await_that(lambda: len(kept_keys(self.run)) >= 12, "12 trials were kept")
+    def await_kept(self, sitting: Sitting, number: int) -> None:
+        """Waits until the row's run has kept so many trials."""
+        sitting.await_that(lambda: len(kept_keys(self.run)) >= number, f"{number} trials were kept")
+
+    def simulate_until(self, number: int, **options: Any) -> Sitting:
+        """Starts a simulated search and waits until it has kept so many trials; see `simulate`."""
+        sitting = self.simulate(**options)
+        self.await_kept(sitting, number)
+        return sitting
+
+    def stop_half_way(self, *words: str, kept: int = 12, **order: Any) -> None:
+        """Searches by the command line until some trials are kept, and stops in good order."""
+        sitting = self.search(*words, **{"seconds": 0.1, **order})
+        self.await_kept(sitting, kept)
         sitting.send(signal.SIGTERM)
         sitting.ends_with(130)
+
+    def simulate_to_the_same_end(self) -> None:
+        """Continues a simulated search, and compares; see `expect_same_end`."""
+        self.simulate().ends_with(0)
+        self.expect_same_end()
+
+    def resume_to_the_same_end(self, *words: str) -> None:
+        """Continues a search of the command line, and compares; see `expect_same_end`."""
+        self.resume(*words).ends_with(0)
+        self.expect_same_end("command")
 
     def whole(self, name: str = "small", **changes: object) -> Path:
         """Returns a run to compare with: of the simulation (`small`, `whole`), or one of `SEARCHES`."""
@@ -211,6 +231,15 @@ class Place:
     def processes(self) -> dict[int, str]:
         """Returns the running processes of this row, with their command lines."""
         return marked_processes(self._mark)
+
+    def await_no_processes(self) -> None:
+        """Waits until none of the row's processes is left, as long as Ray gives its own.
+
+        Raises:
+            BrokenPromiseError: One stays.
+        """
+        left = await_no_process(self._mark)
+        expect(not left, f"processes were left behind: {left}")
 
     def check_aftermath(self) -> None:
         """Looks at what is left when a row has ended.

@@ -4,12 +4,8 @@ import signal
 
 from faults.place import SMALL_SEARCH, Place
 from faults.promises import expect, fault
-from faults.sitting import Sitting, kill
+from faults.sitting import kill
 from faults.tables import kept_keys
-
-
-def _await_kept(place: Place, sitting: Sitting, number: int) -> None:
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= number, f"{number} trials were kept")
 
 
 @fault(
@@ -20,8 +16,7 @@ def _await_kept(place: Place, sitting: Sitting, number: int) -> None:
 )
 def workers_1_4_2_0(place: Place) -> str:
     for workers, number in ((1, 20), (4, 45), (2, 65)):
-        sitting = place.simulate(workers=workers, seconds=0.1)
-        _await_kept(place, sitting, number)
+        sitting = place.simulate_until(number, workers=workers, seconds=0.1)
         sitting.send(signal.SIGTERM)
         sitting.ends_with(130)
     place.simulate(workers=0).ends_with(0)
@@ -41,7 +36,7 @@ def workers_1_4_2_0(place: Place) -> str:
 def ray_worker_killed(place: Place) -> str:
     sitting = place.simulate(workers=2, seconds=0.1)
     for number in (10, 40):
-        _await_kept(place, sitting, number)
+        place.await_kept(sitting, number)
         sitting.await_that(lambda: bool(sitting.workers("ray::_compute")), "a worker of Ray trained")
         killed = [pid for pid in sitting.workers("ray::_compute")[:1] if kill(pid)]
         expect(bool(killed), "there was no worker of Ray")
@@ -53,15 +48,14 @@ def ray_worker_killed(place: Place) -> str:
 @fault(
     "ray-driver-killed",
     "kill -9 of the driver of two workers, twice, each time resumed",
-    "every process of Ray's ends; at most the trials in flight are repeated; the same tables",
+    "every process of Ray's ends within three minutes; at most the trials in flight are repeated; the same tables",
     ray=True,
 )
 def ray_driver_killed(place: Place) -> str:
     for number in (20, 50):
-        sitting = place.simulate(workers=2, seconds=0.1)
-        _await_kept(place, sitting, number)
+        sitting = place.simulate_until(number, workers=2, seconds=0.1)
         sitting.kill()
-        sitting.await_gone(place.processes)
+        place.await_no_processes()
     place.simulate().ends_with(0)
     repeated = place.num_repeated
     expect(repeated <= 4, f"{repeated} trials were repeated, four were in flight")
@@ -78,11 +72,10 @@ def ray_driver_killed(place: Place) -> str:
 def raylet_killed(place: Place) -> str:
     words = ("search", *SMALL_SEARCH, "workers=2", f"results_dir={place.folder}", "name=run")
     sitting = place.command(*words, seconds=0.3)
-    _await_kept(place, sitting, 6)
+    place.await_kept(sitting, 6)
     killed = [pid for pid in sitting.workers("raylet/raylet") if kill(pid)]
     expect(bool(killed), "there was no raylet")
     ended = sitting.ends_with(1).says("Ray", f"archsearch resume run={place.run}")
     kept = len(kept_keys(place.run))
-    place.resume("workers=0").ends_with(0)
-    place.expect_same_end("command")
+    place.resume_to_the_same_end("workers=0")
     return f"exit 1 with {kept} trials kept: {' '.join(ended.text.split())[-160:]}; resumed, all tables equal"

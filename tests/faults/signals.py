@@ -96,8 +96,7 @@ def grace_period_over(place: Place) -> str:
     seconds = time.monotonic() - begin
     expect(seconds < 20, f"it took {seconds:.1f} s")
     expect(not kept_keys(place.run), "a trial that did not end was kept")
-    place.simulate().ends_with(0)
-    place.expect_same_end()
+    place.simulate_to_the_same_end()
     repeated = place.num_repeated
     expect(repeated == 1, f"{repeated} trials were repeated")
     return f"ended {seconds:.1f} s after the signal; the one trial in flight was repeated; all tables equal"

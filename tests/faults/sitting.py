@@ -113,17 +113,6 @@ class Sitting:
             self.process.kill()
         self.process.wait()
 
-    def await_gone(self, processes: Callable[[], Mapping[int, str]]) -> None:
-        """Waits until none of some processes is left, after this one has ended.
-
-        Raises:
-            BrokenPromiseError: One stays.
-        """
-        end = time.monotonic() + PATIENCE_SECONDS / 4
-        while (left := processes()) and time.monotonic() < end:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        expect(not left, f"processes were left behind: {left}")
-
     def end(self) -> Ended:
         """Waits until it ends.
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 from faults.place import Place
@@ -117,10 +116,7 @@ def recorded_is_damaged(place: Place) -> str:
 def founder_named_like_a_formula(place: Place) -> str:
     founder = place.folder / "=1+1.eq"
     founder.write_text("h' = tanh(linear(x, h))\n")
-    sitting = place.search(f"founders=[gru,'{founder}']", seconds=0.1)
-    sitting.await_that(lambda: len(kept_keys(place.run)) >= 6, "6 trials were kept")
-    sitting.send(signal.SIGTERM)
-    sitting.ends_with(130)
+    place.stop_half_way(f"founders=[gru,'{founder}']", kept=6)
     founder.unlink()
     place.resume().ends_with(0)
     names = [row["name"] for row in read_rows(place.run, "leaderboard")]

@@ -1,6 +1,7 @@
 """Axes and charts: everything has its place."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,17 @@ def test_a_stepped_line_holds_its_value_until_the_next():
     chart = Chart("t", Axis("x", 0, 4), Axis("y", 0, 1), [Line([(1, 0.2), (3, 0.8)], "best", "this", is_stepped=True)])
     (drawn,) = re.findall(r'line this" d="([^"]+)"', chart.to_svg())
     assert re.fullmatch(r"M[\d.]+ [\d.]+H[\d.]+V[\d.]+", drawn)
+
+
+def test_texts_beside_dots_do_not_lie_on_each_other():
+    dots = [Dot(0, value, str(value), text=f"cell{n}") for n, value in enumerate((0.5, 0.51, 0.49, 0.9))]
+    dots.append(Dot(10, 0.5, "far", text="far"))
+    picture = Chart("t", Axis("x", 0, 10), Axis("y", 0, 1), dots=dots).to_svg()
+    heights = {name: float(y) for y, name in re.findall(r'<text class="beside[^>]* y="([\d.]+)">(\w+)', picture)}
+    near = sorted(heights[f"cell{n}"] for n in range(4))
+    assert all(below - above >= 11.9 for above, below in pairwise(near))
+    assert heights["cell1"] < heights["cell0"] < heights["cell2"], "in the order of their dots"
+    assert heights["far"] == pytest.approx(10 + 0.5 * 212 - 5, abs=0.1), "where its dot is"
 
 
 def test_texts_are_escaped():

@@ -23,10 +23,12 @@ def confirmed(tmp_path_factory):
         {
             "cell": [cell, run.knowledge.founders[0]],
             "name": ["", EVIL],
-            "verdict": ["not distinguishable", "baseline"],
+            "verdict": ["not_distinguishable", "baseline"],
             **columns,
             **missing,
             "sentence": sentences,
+            "parameters": [150_000, 98_688],
+            "step_milliseconds": [2.5, None],
         }
     )
     frame.to_csv(run.folder.confirmation_path, index=False)
@@ -39,6 +41,9 @@ def test_rows_have_interval_verdict_and_sentence(confirmed):
     assert first.fitness == first.ratios["first"] == "0.970 (0.930 to 1.010)"
     assert first.ratios["second"] == ""
     assert "<svg" in first.picture
+    assert (first.parameters, first.step_milliseconds, first.limits) == (150_000, 2.5, (0.93, 0.97, 1.01))
+    assert second.step_milliseconds is None
+    assert (second.fitness, second.ratios) == ("1", {"first": "1", "second": "1"})
     assert (second.title, second.verdict, second.sentence) == (EVIL, "baseline", "")
 
 
@@ -46,8 +51,19 @@ def test_the_page_says_what_was_confirmed_instead_of_a_warning(confirmed):
     page = render_report(confirmed)
     assert 'id="confirmation"' in page
     assert page.count("is not distinguishable from &lt;script&gt;") == 2
+    assert '<span class="verdict ">not distinguishable</span>' in page
     assert "take ratios near 1 as ties" not in page
     assert "<script>alert" not in page
+
+
+def test_confirmed_cells_stand_against_size_and_time_with_their_intervals(confirmed):
+    page = render_report(confirmed)
+    section = page.split('id="confirmation"')[1].split("<section")[0]
+    sizes, times = (part.split("</svg>")[0] for part in section.split('<svg class="chart"')[1:])
+    assert (sizes.count("<circle"), sizes.count("line whisker")) == (2, 2)
+    assert (times.count("<circle"), times.count("line whisker")) == (1, 1)
+    assert "150,000 parameters" in sizes
+    assert "2.50 ms a step" in times
 
 
 def test_a_run_without_a_confirmation_says_nothing_of_it(run):

@@ -1,15 +1,24 @@
 """The page as text: complete, escaped, and loading nothing."""
 
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
-from shared_reported_runs import EVIL, EVIL_ERROR, reported_run
-from shared_simulation import make_plan
+from shared_reported_runs import EVIL, EVIL_ERROR, CurveEvaluator, reported_run
+from shared_simulation import SilentObserver, make_plan
 
+from archsearch.errors import SearchStateError
 from archsearch.report.page import render_report, write_report
+from archsearch.run.folder import RunFolder
+from archsearch.run.journal import Journal
+from archsearch.run.reading import load_run
+from archsearch.run.session import run_search
+from archsearch.trials.trial import TrialResult
 
+FIXTURES = sorted((Path(__file__).parents[1] / "run" / "fixtures").glob("journal-*"))
 VOID = {"meta", "link", "input", "br", "img", "path", "circle", "rect", "polygon"}
 
 
@@ -91,7 +100,7 @@ def test_every_listed_cell_has_a_row_and_a_card_with_a_drawing(run, page, elemen
     for cell, fitness in zip(board["cell"], board["fitness"], strict=True):
         assert f'data-fitness="{fitness}"' in text
         assert f'href="#{cell}"' in text
-    assert text.count('class="chart"') == 3 + len(board) * len(run.tasks)
+    assert text.count('class="chart"') == 4 + len(board) * len(run.tasks)
 
 
 def test_what_the_page_says_of_the_run(run, elements):
@@ -116,16 +125,46 @@ def test_a_run_in_which_nothing_was_found(tmp_path):
 
 
 def test_a_run_that_has_only_begun(tmp_path):
-    from archsearch.run.folder import RunFolder
-    from archsearch.run.journal import Journal
-    from archsearch.run.reading import load_run
-
     folder = RunFolder.create(tmp_path, "run", "test")
     journal = Journal.create(folder.journal_path)
     journal.note("tasks", '["first"]')
     journal.note("list_size", "100")
     journal.close()
-    Elements(render_report(load_run(folder.path)))
+    page = render_report(load_run(folder.path))
+    assert "nothing is ranked: 0 of their trainings have ended." in page
+    assert not {"worth", "progress", "cells"}.intersection(Elements(page).values("id"))
+
+
+class FailingEvaluator(CurveEvaluator):
+    """No training has a result."""
+
+    def evaluate(self, trial):
+        """Returns a failure whose text would like to be HTML."""
+        super().evaluate(trial)
+        return TrialResult("diverged", None, error=EVIL_ERROR, seconds=2.0)
+
+
+def test_a_run_whose_baseline_failed_says_how(tmp_path):
+    plan, folder = make_plan(), RunFolder.create(tmp_path, "run", "test")
+    with pytest.raises(SearchStateError, match="baseline 'gru'"):
+        run_search(plan, folder, FailingEvaluator(), 0, SilentObserver())
+    page = render_report(load_run(folder.path))
+    shown = "".join(Elements(page).texts)
+    num_trials = len(load_run(folder.path).trials())
+    assert num_trials > 0
+    assert f"{num_trials} of their trainings have ended, {num_trials} of these failed" in shown
+    assert EVIL_ERROR.splitlines()[0] in shown
+    assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
+def test_a_run_of_an_older_version_has_its_page_but_no_times_of_steps(fixture, tmp_path):
+    run = load_run(shutil.copytree(fixture, tmp_path / "run"))
+    page = render_report(run)
+    elements = Elements(page)
+    assert set(run.leaderboard()["cell"]) <= set(elements.values("id"))
+    assert "did not time their steps" in page
+    assert "ms a step" not in page
 
 
 def test_the_same_run_gives_the_same_page(run):

@@ -10,8 +10,10 @@ from shared_simulation import SimulatedEvaluator, make_plan
 from archsearch.run import display as module
 from archsearch.run.display import LiveDisplay, PlainDisplay, Progress
 from archsearch.run.folder import RunFolder
+from archsearch.run.live_table import live_lines
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped, run_search
+from archsearch.trials.trial import TrialResult
 
 
 def test_plain_lines_tell_of_founders_gates_and_the_end(tmp_path):
@@ -24,8 +26,55 @@ def test_plain_lines_tell_of_founders_gates_and_the_end(tmp_path):
     assert lines[0].startswith("founders done, the baseline's best: first 0.")
     passed = run.candidates().query("kind == 'propose' and stage == 'completed'")
     assert sum("passed every gate" in line for line in lines) == len(passed) > 0
-    assert f"candidates 12/12 | trials {len(run.trials())}" in lines[-1]
-    assert f"passed {len(passed)}" in lines[-1]
+    assert lines[-1].startswith("candidates 12/12 | proposed 12, ")
+    assert f"admitted {len(passed)} | trials {len(run.trials())}, about " in lines[-1]
+    assert " an hour, 0 of 1 worker busy" in lines[-1]
+
+
+def test_a_plain_line_tells_pace_workers_and_time_left(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    stream, plan = io.StringIO(), make_plan()
+    display = PlainDisplay(plan, stream, num_workers=4)
+    for clock[0] in range(1, 11):
+        display.trial_answered(None, TrialResult("ok", 0.5), recorded=False)
+    clock[0] = 36.0
+    display.refresh(3, 0)
+    display.refresh(3, 0)
+    (line,) = stream.getvalue().splitlines()
+    planned = 2 * 2 * 36
+    assert line == (
+        f"founders 10/{planned} trials, about 8 min left | trials 10, about 1,000 an hour, 3 of 4 workers busy"
+    )
+
+
+def test_lines_come_every_quarter_minute_and_after_days_every_five_minutes(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    display = PlainDisplay(make_plan(), stream)
+    printed = []
+    for clock[0] in range(200_000):
+        before = stream.tell()
+        display.refresh(1, 0)
+        if stream.tell() > before:
+            printed.append(clock[0])
+    assert printed[:3] == [16, 32, 48]
+    assert printed[-1] - printed[-2] == 301
+    assert len(printed) < 900
+
+
+def test_a_resume_says_at_once_what_the_journal_held(monkeypatch):
+    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    stream = io.StringIO()
+    display = PlainDisplay(make_plan(), stream, num_workers=2)
+    for _ in range(5):
+        display.trial_answered(None, TrialResult("ok", 0.5), recorded=True)
+    for _ in range(3):
+        display.refresh(2, 0)
+    assert stream.getvalue().splitlines() == [
+        "founders 5/144 trials | trials 5 (5 from the journal), 2 of 2 workers busy"
+    ]
 
 
 def test_the_live_table_shows_the_best_cells_with_their_ratios(tmp_path):
@@ -67,11 +116,10 @@ def test_time_left_follows_the_pace_of_what_was_computed_not_of_what_was_read(tm
 
 def test_failures_are_counted_by_kind():
     progress = Progress(make_plan())
-    from archsearch.trials.trial import TrialResult
 
     for status in ("ok", "diverged", "diverged", "worker_lost"):
         progress.count_trial(TrialResult(status, None), recorded=False)
-    assert "diverged 2 | worker_lost 1" in progress.line()
+    assert "failed: diverged 2, worker_lost 1" in live_lines(progress.state((), 1))
 
 
 def test_a_resume_does_not_tell_again_what_the_journal_held(tmp_path):

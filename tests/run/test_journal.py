@@ -9,7 +9,7 @@ import pytest
 from shared_simulation import answer, make_plan, simulate
 
 from archsearch.errors import FileFormatError, SearchStateError
-from archsearch.run.journal import Journal
+from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.journal_file import explained
 
 
@@ -184,3 +184,31 @@ def test_a_journal_that_cannot_be_had_just_now_is_not_called_damaged(tmp_path, c
     explanation = explained(tmp_path / "archsearch.db", error)
     assert isinstance(explanation, SearchStateError)
     assert "just now (not now)" in str(explanation)
+
+
+def test_shared_memory_that_cannot_be_written_is_never_touched(journal, search, monkeypatch):
+    """Else the kernel ends the process with SIGBUS."""
+    first, second, *_ = search.trials
+    journal.add_trial(first, answer(first))
+    with monkeypatch.context() as closed:
+        closed.setattr("os.access", lambda path, _: not str(path).endswith("-shm"))
+        with pytest.raises(JournalWriteError, match=r"archsearch\.db-shm cannot be written.*right to write"):
+            journal.add_trial(second, answer(second))
+        for touch in (journal.reopen, journal.num_trials):
+            with pytest.raises(SearchStateError, match="cannot be used just now"):
+                touch()
+    journal.reopen()
+    journal.add_trial(second, answer(second))
+    assert journal.num_trials() == 2
+
+
+def test_a_journal_whose_shared_memory_cannot_be_written_is_left_open(search, tmp_path, monkeypatch):
+    journal, trial = Journal.create(tmp_path / "archsearch.db"), search.trials[0]
+    journal.add_trial(trial, answer(trial))
+    with monkeypatch.context() as closed:
+        closed.setattr("os.access", lambda path, _: not str(path).endswith("-shm"))
+        journal.close()
+    assert (tmp_path / "archsearch.db-wal").stat().st_size > 0
+    again = Journal.open(tmp_path / "archsearch.db")
+    assert again.result(trial.key) == answer(trial)
+    again.close()

@@ -120,7 +120,7 @@ def test_a_search_gives_up_in_the_end_and_goes_on_later(tmp_path, monkeypatch, c
     disk = FullDisk(monkeypatch)
     evaluator = Filling(disk, 50)
     with pytest.raises(
-        SearchStateError, match=r"tried for 1800 s. 1 finished trials could not be kept.*resume the run"
+        SearchStateError, match=r"tried for 30 min. 1 finished trials could not be kept.*resume the run"
     ):
         search(tmp_path, "run", evaluator)
     assert len(evaluator.keys) == 50

@@ -134,7 +134,7 @@ def test_a_second_signal_leaves_at_once_and_touches_nobody_else(tmp_path):
         with driving(tmp_path, seconds=3600, grace=3600) as driver:
             driver.read_until("busy")
             driver.process.send_signal(signal.SIGINT)
-            driver.read_until("stopping: 1 trials in flight")
+            driver.read_until("stopping: trials in flight (1)")
             driver.process.send_signal(signal.SIGINT)
             assert driver.end() == 130
         assert "stopped" not in driver.seen

@@ -135,7 +135,7 @@ def test_the_picture_has_stages_pace_workers_time_left_and_failures(tmp_path):
         "candidates 15/40, about 10 min left",
         "proposed 15, duplicates 3, out of bounds 1, nothing new 1, ",
         "fell at memorization 8, fell at second 2, admitted 4",
-        "trials 120 (20 from before), about 1,234 an hour, 3 of 4 workers busy",
+        "trials 120 (20 from the journal), about 1,234 an hour, 3 of 4 workers busy",
         "failed: diverged 5, worker_lost 1",
         *(cell.title for cell in best),
     ):

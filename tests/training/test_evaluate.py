@@ -64,7 +64,8 @@ def test_test_data_are_scored_for_some_replicates_only(evaluator, recall_task, m
 
 
 def test_records_hold_a_test_value_only_where_there_is_one():
-    assert "test_value" not in TrialResult("ok", 0.5).to_record()
+    assert {"test_value", "step_seconds"}.isdisjoint(TrialResult("ok", 0.5).to_record())
+    assert TrialResult.from_record(TrialResult("ok", 0.5, step_seconds=0.2).to_record()).step_seconds == 0.2
     result = TrialResult("ok", 0.5, test_value=0.4)
     assert TrialResult.from_record(result.to_record()) == result
 

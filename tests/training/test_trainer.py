@@ -146,6 +146,29 @@ def test_curve_has_a_point_per_epoch_and_one_at_the_end(recall_task, setting):
     assert seen == trainer.curve
 
 
+def test_the_time_of_a_step_is_that_of_the_fastest_epoch_without_its_validation(recall_task, setting, monkeypatch):
+    now = 0.0
+    seconds = iter([9.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 1.0, 5.0, 6.0])
+
+    def step(trainer):
+        nonlocal now
+        trainer.steps += 1
+        now += next(seconds)
+
+    def measure(*_):
+        nonlocal now
+        now += 100
+        return (0.5,)
+
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(trainer_module, "measure", measure)
+    monkeypatch.setattr(Trainer, "step", step)
+    trainer = Trainer(make_model("gru", setting), recall_task, setting, RECIPE, data_seed=5)
+    assert trainer.step_seconds is None
+    trainer.run(10)
+    assert trainer.step_seconds == 2.0
+
+
 def test_no_steps_are_no_training(recall_task, setting):
     trainer = Trainer(make_model("gru", setting), recall_task, setting, RECIPE, data_seed=5)
     trainer.run(0)

@@ -68,7 +68,7 @@
   });
   openTarget();
   for (const [id, open] of [["open-all", true], ["close-all", false]]) {
-    document.getElementById(id).addEventListener("click", () => cards.forEach((card) => (card.open = open)));
+    document.getElementById(id)?.addEventListener("click", () => cards.forEach((card) => (card.open = open)));
   }
   const best = document.querySelector("tr:not(.founder)[data-fitness] a.id");
   if (best && !location.hash) document.getElementById(best.getAttribute("href").slice(1)).open = true;
