@@ -4,7 +4,7 @@ import gc
 import importlib.util
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -152,6 +152,7 @@ class PopulationEvaluator:
         for number, (trial, report) in enumerate(zip(trials, trainer.reports, strict=True)):
             status: Status = "diverged" if report.error else "ok" if report.has_ended else "time_limit"
             result = self._result(trial, report, status, report.error or late, seconds / len(trials))
+            result = replace(result, step_seconds=trainer.step_seconds)
             model = trainer.best_model(number, self.engine) if self.keeps_best_weights else None
             trained.append(Trained(result, model))
         return trained

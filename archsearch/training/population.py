@@ -1,5 +1,6 @@
 """Plain gradient descent on a task, for many models of one cell at once: what `Trainer` does for each of them."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,8 @@ class PopulationTrainer:
     Attributes:
         reports: One per member.
         steps: Training steps taken.
+        step_seconds: A member's share of a step's time, its data included, in the fastest epoch so far; None before one
+            ended.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class PopulationTrainer:
     ) -> None:
         self.reports = [MemberReport() for _ in members]
         self.steps = 0
+        self.step_seconds: float | None = None
         self._cell, self._task, self._recipe, self._members = cell, task, recipe, tuple(members)
         self._interface = task.interface
         self._place = place
@@ -151,13 +155,18 @@ class PopulationTrainer:
             UnequalStreamsError: The members' training data cannot be read side by side.
         """
         epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
+        began, first = time.perf_counter(), self.steps
         while self.steps < max_steps and not all(report.has_ended for report in self.reports):
             self._deadline.check()
             self.take_steps(min(max_steps, (self.steps // epoch_steps + 1) * epoch_steps) - self.steps)
             is_epoch_end = self.steps % epoch_steps == 0
             if is_epoch_end or self.steps == max_steps:
+                self.note_divergences()  # waits until the steps are taken
+                seconds = (time.perf_counter() - began) / (self.steps - first) / len(self._rows)
+                self.step_seconds = min(seconds, self.step_seconds or seconds)
                 self.validate(progress)
                 self._begin_epoch(is_epoch_end, is_last=self.steps == max_steps)
+                began, first = time.perf_counter(), self.steps
 
     @torch.no_grad()
     def take_steps(self, most: int) -> int:

@@ -154,6 +154,7 @@ def test_results_are_those_of_training_alone(recall_task, make_trials, cell):
         assert_equal_results(mine, other)
         assert mine.environment["engine"] == "vectorized"
         assert mine.seconds > 0
+        assert 0 < mine.step_seconds < mine.seconds
 
 
 def test_a_population_of_one_is_a_trial(recall_task, make_trials):
