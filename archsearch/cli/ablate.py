@@ -69,7 +69,9 @@ def run(words: list[str]) -> int:
     of_graph = "" if chosen.name == plan.graph.digest else f" ({plan.graph.digest})"
     print(f"{chosen.name}{of_graph}, {len(plan.simplifications)} cells with one thing less:\n")
     print("".join(f"  {line}\n" for line in plan.graph.equations().splitlines()))
-    execution = read_execution(Section({**root.values, "workers": _workers(root, chosen)}))
+    first = trainings[0].evaluator
+    own = {"workers": _workers(root, chosen), "engine": first.engine}  # of the run, if the cell is of one
+    execution = read_execution(Section({**root.values, **own}))
     print_cost(
         "ablation",
         plan.all_trials(),
@@ -85,7 +87,6 @@ def run(words: list[str]) -> int:
         print_ablation(ablation, path)
 
     tasks = {training.trial.task: training.task for training in trainings}
-    first = trainings[0].evaluator
     evaluator = Evaluator(tasks, first.engine, first.time_limit_seconds, populations=first.populations)
     return sit(path, evaluator, execution, ["ablate", *words], study)
 
