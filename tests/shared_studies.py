@@ -9,6 +9,7 @@ from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import Run, load_run
 from archsearch.run.session import run_search
+from archsearch.run.unit import TrialEvaluator
 from archsearch.studies.confirm import ConfirmationPlan
 from archsearch.studies.contestants import choose_contestants
 from archsearch.studies.replicates import CONFIRMING_REPLICATE
@@ -71,7 +72,7 @@ def confirmation_plan(run: Run, top: int = 3, num_settings: int = 4, num_seeds: 
     return ConfirmationPlan(PLAN, choose_contestants(run, PLAN.baseline, top), num_settings, num_seeds, 0.95)
 
 
-def sit_down(path: Path, evaluator: StudyEvaluator, study: Callable[[Sitting], object]) -> object:
+def sit_down(path: Path, evaluator: TrialEvaluator, study: Callable[[Sitting], object]) -> object:
     """Runs a study in this process and returns what it returns."""
     with open_sitting(path, evaluator, Execution(), SilentStudyObserver(), ["archsearch", "study"]) as sitting:
         return study(sitting)

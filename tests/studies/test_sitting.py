@@ -1,14 +1,18 @@
 """Studies are interrupted and gone on with, and leave the search alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shared_simulation import make_plan
 from shared_studies import SilentStudyObserver, StudyEvaluator, confirmation_plan, noisy, simulated_run, sit_down
+from shared_units import GroupingEvaluator, group
 
 from archsearch.errors import SearchStateError
 from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import Stopped
+from archsearch.search.evolution import Evolution
 from archsearch.studies.confirm import confirm
 from archsearch.studies.confirmation import judge_all
 from archsearch.studies.sitting import open_sitting, recorded_results
@@ -34,6 +38,23 @@ def test_an_interrupted_study_goes_on_where_it_was(tmp_path):
     assert frame(run, tmp_path / "parts", evaluator).equals(whole)
     seen += [trial.key for trial in evaluator.trials]
     assert len(seen) == len(set(seen)) == len(whole_evaluator.trials)
+
+
+def test_an_interrupted_study_trains_the_same_trials_together(tmp_path):
+    """Results tell in their last digits who trained with whom; what is known of a group stays as it is."""
+    trials = [trial for _, trial in Evolution(make_plan()).ask()]
+    whole = sit_down(tmp_path / "whole", GroupingEvaluator(tmp_path), lambda sitting: sitting.results("all", trials))
+    (tmp_path / "sittings").mkdir()
+    evaluator = GroupingEvaluator(tmp_path / "sittings", interrupt_after=3)
+    with pytest.raises(Stopped):
+        sit_down(tmp_path / "parts", evaluator, lambda sitting: sitting.results("all", trials))
+    known = sit_down(
+        tmp_path / "parts", StudyEvaluator(lambda _: 0.5), lambda sitting: sitting.results("one", trials[-1:])
+    )
+    evaluator = replace(evaluator, interrupt_after=None)
+    parts = sit_down(tmp_path / "parts", evaluator, lambda sitting: sitting.results("all", trials))
+    assert parts == {**whole, **known}
+    assert sorted(evaluator.units) == sorted([trial.key for trial in unit] for unit in group(trials))
 
 
 def test_a_finished_study_trains_nothing(tmp_path):
