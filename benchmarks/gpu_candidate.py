@@ -1,7 +1,7 @@
 """Measures one candidate of the paper's size on a GPU: 20 settings drawn from R20-R24 on each task, for some steps.
 
-Trials are grouped and trained as a search does it, set-up and validation included. How long whole trainings take follows
-from their number of steps, which the schedule (R29) decides; the time of a step is given apart from that of the set-up.
+Trials are grouped and trained as a search does it, set-up and validation included. How long whole trainings take
+follows from their number of steps, which the schedule (R29) decides; the time of a step is given apart from set-up.
 """
 
 import argparse

@@ -18,7 +18,7 @@ def run(words: list[str]) -> int:
     out = Path(root.text("out")) if "out" in root else None
     if out is not None:
         check_writable(out)
-    loaded = load_run(root.text("run"))
+    loaded = load_run(root.text("run"), curves=False)  # the page reads those that it draws
     if out is None and not os.access(root.text("run"), os.W_OK):
         raise ConfigError(f"{root.text('run')}: no page can be written into this folder. Name another file: out=….")
     path = write_report(loaded, out)

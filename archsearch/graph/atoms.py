@@ -58,7 +58,7 @@ class Reading:
     Attributes:
         atoms: Every atom that a new state reaches, `x` and the states included.
         is_exact: Whether every product was expanded, and no number had to stay apart lest it be rounded.
-        work: What the reading cost.
+        work: What the reading cost, with those tried before it.
     """
 
     atoms: dict[int, Atom]
@@ -151,13 +151,18 @@ def read_atoms(structure: Structure) -> Reading:
     stay, the structure is read again without them. What is too large then is read plainly, in time and memory that grow
     with the number of nodes.
     """
-    reading = _read(structure, _AtomTable(is_strict=False))
+    tables = [_AtomTable(is_strict=False)]
+    reading = _read(structure, tables[0])
     if reading and all(can_be_written(atom.operand) for atom in reading.atoms.values()):
         return reading
-    reading = reading and _read(structure, _AtomTable(is_strict=True))
-    reading = reading or _read(structure, _AtomTable(is_strict=False, is_plain=True))
+    if reading:
+        tables.append(_AtomTable(is_strict=True))
+        reading = _read(structure, tables[-1])
+    if not reading:
+        tables.append(_AtomTable(is_strict=False, is_plain=True))
+        reading = _read(structure, tables[-1])
     assert reading  # a plain one is never too large
-    return Reading(reading.atoms, is_exact=False, work=reading.work)
+    return Reading(reading.atoms, is_exact=False, work=sum(table.effort.spent for table in tables))
 
 
 def _read(structure: Structure, table: _AtomTable) -> Reading | None:

@@ -51,7 +51,6 @@ def confirmed_rows(run: Run) -> list[ConfirmedRow]:
     frame = run.confirmation()
     if frame is None:
         return []
-    frame = frame.astype(dict.fromkeys(_LIMITS, "float64"))
     values = [*frame[list(_LIMITS)].to_numpy().ravel(), 1.0]
     axis = Axis.around("fitness", [float(value) for value in values])
     return [_row(row, run.tasks, axis) for row in frame.to_dict("records")]

@@ -32,6 +32,7 @@ class LearningCurves:
                 self._examined.setdefault((entry.cell, entry.task), []).append(entry)
         self.founders = run.knowledge.founders[:MAX_FOUNDERS]
         self.metrics = metric_names(run)
+        self._curves = run.curves(self._keys())
         self._axes = {task: self._find_axes(task) for task in run.tasks}
 
     def best_trial(self, digest: str, task: str) -> Examined | None:
@@ -62,11 +63,19 @@ class LearningCurves:
 
     def _points(self, digest: str, task: str) -> list[tuple[float, float]]:
         trial = self.best_trial(digest, task)
-        return [] if trial is None else thinned([(float(step), score) for step, _, score in trial.result.curve])
+        curve = self._curves.get(trial.key, ()) if trial else ()
+        return thinned([(float(step), score) for step, _, score in curve])
+
+    def _shown(self) -> list[str]:
+        listed = (digest for _, digest in self._run.knowledge.listed)
+        return list(dict.fromkeys([*self.founders, *listed]))
+
+    def _keys(self) -> list[str]:
+        best = [self.best_trial(digest, task) for digest in self._shown() for task in self._run.tasks]
+        return [trial.key for trial in best if trial]
 
     def _find_axes(self, task: str) -> tuple[Axis, Axis]:
-        shown = [*self.founders, *(digest for _, digest in self._run.knowledge.listed)]
-        points = [point for digest in dict.fromkeys(shown) for point in self._points(digest, task)]
+        points = [point for digest in self._shown() for point in self._points(digest, task)]
         return (
             Axis.around("training steps", [x for x, _ in points], from_zero=True, num_ticks=4),
             Axis.around(self.metrics[task], [y for _, y in points], num_ticks=4),

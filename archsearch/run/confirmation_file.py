@@ -5,7 +5,8 @@ import pandas as pd
 from archsearch.errors import FileFormatError
 from archsearch.run.folder import RunFolder
 
-_NEEDED = {"cell", "verdict", "fitness", "fitness_low", "fitness_high"}
+_LIMITS = ("fitness_low", "fitness", "fitness_high")
+_NEEDED = {"cell", "verdict", *_LIMITS}
 
 
 def read_confirmation(folder: RunFolder) -> pd.DataFrame | None:
@@ -23,4 +24,7 @@ def read_confirmation(folder: RunFolder) -> pd.DataFrame | None:
         raise FileFormatError(f"{path}: expected the table of a confirmation, got {error}.") from error
     if missing := _NEEDED.difference(frame.columns):
         raise FileFormatError(f"{path}: expected the table of a confirmation, found no {', '.join(missing)}.")
-    return frame
+    try:
+        return frame.astype(dict.fromkeys(_LIMITS, "float64"))
+    except ValueError as error:
+        raise FileFormatError(f"{path}: expected numbers or nothing as fitness and its limits, got {error}.") from error

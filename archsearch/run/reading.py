@@ -4,7 +4,7 @@ import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _logger = logging.getLogger(__name__)
+
+Curve = tuple[tuple[int, float, float], ...]
+"""Step, mean training loss, validation value; see `TrialResult`."""
 
 
 class Run:
@@ -140,6 +143,16 @@ class Run:
         from archsearch.run.progress_plot import plot_progress  # matplotlib is slow to load
 
         return plot_progress(self.progress(), founder_fitnesses(self.knowledge), against, axes)
+
+    def curves(self, keys: Iterable[str]) -> dict[str, Curve]:
+        """Returns the learning curves of trials by key, from the journal: most readers of a run want a few of them.
+
+        Raises:
+            FileFormatError: The journal is damaged.
+        """
+        with closing(Journal.open(self.folder.journal_path, read_only=True)) as journal:
+            results = {key: journal.result(key) for key in keys}
+        return {key: result.curve for key, result in results.items() if result is not None}
 
     def draw(self, cell: str | int) -> Picture:
         """Returns a picture of a cell, what differs from its parent marked; notebooks show it by themselves.

@@ -71,8 +71,18 @@ def test_a_run_without_a_confirmation_says_nothing_of_it(run):
     assert 'id="confirmation"' not in render_report(run)
 
 
-def test_a_damaged_confirmation_is_named(tmp_path):
-    run = reported_run(tmp_path, plan=make_plan(num_candidates=1))
-    run.folder.confirmation_path.write_text("cell,verdict\nc_1,better\n", encoding="utf-8")
-    with pytest.raises(FileFormatError, match=r"confirmation\.csv: expected the table"):
-        render_report(run)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cell,verdict\nc_1,better\n", "expected the table"),
+        ("", "expected the table"),
+        ("cell,verdict,fitness,fitness_low,fitness_high\nc_1,better,one,1,1\n", "expected numbers .* 'one'"),
+    ],
+)
+def test_a_damaged_confirmation_is_named(confirmed, text, message):
+    path = confirmed.folder.confirmation_path
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(FileFormatError, match=rf"confirmation\.csv: {message}"):
+        render_report(confirmed)
+    path.write_text(kept, encoding="utf-8")

@@ -167,6 +167,14 @@ def test_a_run_of_an_older_version_has_its_page_but_no_times_of_steps(fixture, t
     assert "ms a step" not in page
 
 
+def test_a_run_read_without_curves_gives_the_same_page(run, page):
+    without = load_run(run.path, curves=False)
+    assert not any(trial.result.curve for trial in without.journaled_trials)
+    text = render_report(without)
+    assert text == page.read_text(encoding="utf-8")
+    assert text.count('class="line this"') == 2 + len(run.leaderboard()) * len(run.tasks)
+
+
 def test_the_same_run_gives_the_same_page(run):
     assert render_report(run) == render_report(run)
 

@@ -52,6 +52,6 @@ class Replay:
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_CALLS):
                 self._work()
+                for tensor, value in zip(self._changed, before, strict=True):
+                    tensor.copy_(value)  # at once: a number of the next minibatch must not run beyond the last one
         torch.cuda.current_stream().wait_stream(stream)
-        for tensor, value in zip(self._changed, before, strict=True):
-            tensor.copy_(value)

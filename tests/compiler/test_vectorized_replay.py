@@ -1,0 +1,62 @@
+"""What is done before work is recorded on a GPU, with torch's streams and graphs replaced."""
+
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from archsearch.compiler.vectorized.replay import WARM_UP_CALLS, Replay
+
+
+class FakeStream:
+    """Orders nothing."""
+
+    def wait_stream(self, other):
+        pass
+
+
+class FakeGraph:
+    """Replays by doing the work."""
+
+    work = staticmethod(lambda: None)
+
+    def replay(self):
+        self.work()
+
+
+@pytest.fixture
+def _gpu(monkeypatch):
+    @contextmanager
+    def recorded(graph, pool=None):  # what is recorded is not done, which a processor cannot imitate
+        yield
+
+    @contextmanager
+    def on_stream(stream):
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "stream", on_stream)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "graph", recorded)
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_the_calls_before_recording_leave_no_trace_and_never_go_on():
+    """A number of the next minibatch that went on during them ran beyond the last one: an assertion on the device."""
+    number, total, seen = torch.zeros((), dtype=torch.int64), torch.zeros(()), []
+
+    def work():
+        seen.append(int(number))
+        number.add_(1)
+        total.add_(number)
+
+    replay = Replay(work, (number, total), torch.device("cuda"))
+    replay()
+    assert seen == [0] * (WARM_UP_CALLS + 1)  # and once while it is recorded
+
+
+def test_a_processor_does_the_work_once():
+    number = torch.zeros(())
+    Replay(lambda: number.add_(1), (number,), torch.device("cpu"))()
+    assert float(number) == 1
