@@ -21,6 +21,9 @@ MAX_LOSSES = 5
 """Ray's workers that may be lost under one trial, alone or with their machine, before it is given up."""
 
 WATCH_SECONDS = 60.0
+SILENCE_MS = 30_000
+"""After which a machine of a cluster is asked whether it is there, and again what it gets to answer."""
+
 _NODE = re.compile(r"[Nn]ode IP: ([0-9a-fA-F.:]*[0-9a-fA-F])")  # in what Ray says of a machine that died
 _logger = logging.getLogger(__name__)
 
@@ -32,6 +35,11 @@ def load_ray(*, is_private: bool) -> Any:
     if is_private:
         # Ray's own switch against clusters, which it uses on desktop systems: every address becomes 127.0.0.1
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    else:
+        # Ray asks after five minutes whether a silent machine is still there, and waits two more: one whose network is
+        # cut off says nothing, and the search would wait for its trials although Ray knows that it is gone
+        os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", str(SILENCE_MS))
+        os.environ.setdefault("RAY_grpc_client_keepalive_timeout_ms", str(SILENCE_MS))
     import ray
 
     return ray
@@ -61,6 +69,7 @@ class RayExecutor:
         self._overdue_at: dict[Any, float] = {}
         self._longest_seconds = longest_seconds(execution.limits)
         self._losses: Counter[str] = Counter()
+        self._has_raylet = True
         try:
             if execution.address is not None:
                 join(ray, execution.address)
@@ -126,11 +135,16 @@ class RayExecutor:
         return [(trial, result) for trial, result in results if result is not None]
 
     def close(self) -> None:
-        """Ends the workers; of a Ray that others started, only what it does for us."""
-        for reference in self._in_flight:
-            self._ray.cancel(reference, force=True)
+        """Ends the workers; of a Ray that others started, only what it does for us.
+
+        Without the raylet there is nothing to end in order: Ray's library may end this process as soon as it asks for
+        it, before anything is said. Ray's own last act at the end of the process takes care of the rest.
+        """
+        if self._has_raylet:
+            for reference in self._in_flight:
+                self._ray.cancel(reference, force=True)
+            self._ray.shutdown()
         self._in_flight.clear()
-        self._ray.shutdown()
         if self._folder is not None:
             self._folder.remove()
 
@@ -149,6 +163,7 @@ class RayExecutor:
         except exceptions.RayTaskError as error:
             raise error.cause from error
         except exceptions.LocalRayletDiedError as error:
+            self._has_raylet = False
             raise SearchStateError(
                 "Ray's own process on this machine has ended; every finished trial is kept."
             ) from error
