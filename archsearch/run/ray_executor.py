@@ -11,7 +11,7 @@ from typing import Any
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.executor import TrialEvaluator
-from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, start_private
+from archsearch.run.ray_cluster import Machines, Places, check_nodes, differences, join, noted_place, start_private
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.supervisor import Supervisor, longest_seconds
 from archsearch.run.trial_worker import here
@@ -21,9 +21,6 @@ MAX_LOSSES = 5
 """Ray's workers that may be lost under one trial, alone or with their machine, before it is given up."""
 
 WATCH_SECONDS = 60.0
-SILENCE_MS = 30_000
-"""After which a machine of a cluster is asked whether it is there, and again what it gets to answer."""
-
 _NODE = re.compile(r"[Nn]ode IP: ([0-9a-fA-F.:]*[0-9a-fA-F])")  # in what Ray says of a machine that died
 _logger = logging.getLogger(__name__)
 
@@ -35,11 +32,6 @@ def load_ray(*, is_private: bool) -> Any:
     if is_private:
         # Ray's own switch against clusters, which it uses on desktop systems: every address becomes 127.0.0.1
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    else:
-        # Ray asks after five minutes whether a silent machine is still there, and waits two more: one whose network is
-        # cut off says nothing, and the search would wait for its trials although Ray knows that it is gone
-        os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", str(SILENCE_MS))
-        os.environ.setdefault("RAY_grpc_client_keepalive_timeout_ms", str(SILENCE_MS))
     import ray
 
     return ray
@@ -76,6 +68,7 @@ class RayExecutor:
             elif self._folder is not None:
                 start_private(ray, execution.workers or 1, self._folder.path)
             self._machines = Machines(ray, execution.workers)
+            self._places = Places(ray)
             self._evaluator = ray.put(evaluator)
             self._limits = execution.limits
             self._own = here(evaluator)
@@ -95,8 +88,10 @@ class RayExecutor:
     def submit(self, trial: Trial) -> None:
         """Hands a trial to a worker."""
         task = self._compute.options(**self._machines.options())
-        reference = task.remote(self._evaluator, self._limits, self._own, trial)
+        note = self._places.new_note() if self._folder is None else ""  # a private Ray has one machine
+        reference = task.remote(self._evaluator, self._limits, self._own, trial, note)
         self._in_flight[reference] = trial
+        self._places.expect(reference, note)
         if self._longest_seconds is not None:
             self._overdue_at[reference] = time.monotonic() + self._longest_seconds
 
@@ -111,10 +106,12 @@ class RayExecutor:
         if not self._in_flight:
             time.sleep(timeout_seconds)
             return []
+        self._check_raylet()
         ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout_seconds)
         if not ready:
             self._cancel_overdue()
-        finished = []
+        finished = self._give_up_silent() if self._folder is None else []
+        ready = [reference for reference in ready if reference in self._in_flight]
         for reference in ready:
             trial = self._in_flight[reference]
             result = self._result_of(reference, trial)
@@ -148,6 +145,38 @@ class RayExecutor:
         if self._folder is not None:
             self._folder.remove()
 
+    def _give_up_silent(self) -> list[tuple[Trial, TrialResult]]:
+        """Hands out again what computes on a machine that has gone without a word, its connections open.
+
+        Returns:
+            The trials for which that was once too often.
+        """
+        finished = []
+        for reference, node in self._places.on_lost_machines(self._in_flight, self._machines):
+            trial = self._in_flight.pop(reference)
+            self._overdue_at.pop(reference, None)
+            self._ray.cancel(reference)
+            result = self._after_loss(trial, "node_lost", RuntimeError(f"{node} fell silent")) if node else None
+            if result is not None:
+                finished.append((trial, result))
+            else:
+                self.submit(trial)
+        return finished
+
+    def _check_raylet(self) -> None:
+        """Looks whether Ray's own process still runs: its library would miss it for half a minute, then end ours.
+
+        Raises:
+            SearchStateError: It does not.
+        """
+        node = self._ray._private.worker._global_node if self._folder is not None else None
+        if node is not None and any(kind == "raylet" for kind, _ in node.dead_processes()):
+            raise self._without_raylet()
+
+    def _without_raylet(self) -> SearchStateError:
+        self._has_raylet = False
+        return SearchStateError("Ray's own process on this machine has ended; every finished trial is kept.")
+
     def _cancel_overdue(self) -> None:
         """Ends workers that do not watch over their trials any more, as when they are stopped by a signal."""
         now = time.monotonic()
@@ -163,10 +192,7 @@ class RayExecutor:
         except exceptions.RayTaskError as error:
             raise error.cause from error
         except exceptions.LocalRayletDiedError as error:
-            self._has_raylet = False
-            raise SearchStateError(
-                "Ray's own process on this machine has ended; every finished trial is kept."
-            ) from error
+            raise self._without_raylet() from error
         except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.TaskUnschedulableError) as error:
             return self._after_loss(trial, "node_lost", error)
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.TaskCancelledError) as error:
@@ -199,8 +225,19 @@ _supervisor: Supervisor | None = None
 """Of a worker process, for as long as it lives."""
 
 
-def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], trial: Trial) -> dict[str, Any]:
+def _compute(
+    evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], trial: Trial, note: str
+) -> dict[str, Any]:
     """Runs in a worker; plain values travel back, so that no class of ours needs to be found to read them."""
+    if not note:
+        return _computed(evaluator, limits, own, trial)
+    import ray
+
+    with noted_place(ray, note):
+        return _computed(evaluator, limits, own, trial)
+
+
+def _computed(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], trial: Trial) -> dict[str, Any]:
     supervisor = _supervisor_of(evaluator, limits)
     refused = _refusal(supervisor, own)
     if refused:
