@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from archsearch.errors import ConfigError
-from archsearch.trials.csv_table import check_columns, read_csv
+from archsearch.trials.csv_table import MAX_NUMBER, check_columns, read_csv
 from archsearch.trials.examples import Example, Numbers
 from archsearch.trials.interface import Interface
 from archsearch.trials.problems import Split, split_of
@@ -327,8 +327,10 @@ def _encode_numbers(
                 raise ConfigError(
                     f"task {task}, {file.name}, {row.place}: expected {size} numbers at every step, got {step!r}."
                 )
-            if not np.isfinite(step).all():
-                raise ConfigError(f"task {task}, {file.name}, {row.place}: expected finite numbers, got {step!r}.")
+            if not all(abs(number) <= MAX_NUMBER for number in step):  # nor is that so of NaN
+                raise ConfigError(
+                    f"task {task}, {file.name}, {row.place}: expected numbers up to {MAX_NUMBER:g}, got {step!r}."
+                )
     learned = np.array([step for row in of_split["training"] for step in row.steps], np.float64)
     means, scales = learned.mean(axis=0), learned.std(axis=0)
     constant = scales <= 1e-12 * np.maximum(1.0, np.abs(means))

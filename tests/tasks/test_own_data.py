@@ -77,6 +77,7 @@ SERIES_FAULTS = {
     "no such column": (rows(200), {"targets": ["wind"]}, "which has time, wave; got 'wind'"),
     "no such time": (rows(200), {"time": "when"}, "which has time, wave; got 'when'"),
     "text among numbers": (rows(200, lambda t: "n/v" if t == 7 else t % 3), {}, "got 'n/v' in line 9 and 0 more"),
+    "numbers too large to be squared": (rows(200, lambda t: "-1e308" if t == 7 else t), {}, "got '-1e308' in line 9"),
     "all missing": (rows(200, lambda _: ""), {}, "all cells are missing"),
     "constant": (rows(200, lambda _: 3), {}, "expected a target that changes, got 'wave', which is 3"),
     "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
@@ -111,6 +112,10 @@ LABELLED_FAULTS = {
     "no label": ([*labelled_lines(), '{"sequence": "01"}'], "line 301: expected an object"),
     "one label": ([line[:-2] + "0}" for line in labelled_lines()], "at least two different labels, got ['0']"),
     "labels of another number": (['{"sequence": "abc", "label": [1, 2]}'], "a label for each of 3 steps, got 2"),
+    "no number": (
+        [json.dumps({"sequence": [[n / 7 if n else math.nan]], "label": n % 2}) for n in range(300)],
+        "line 1: expected numbers up to 1e+100, got [nan]",
+    ),
     "too few": (labelled_lines(2), "expected sequences for all three parts"),
 }
 
