@@ -187,7 +187,7 @@ def _train(trial: Trial, task: Task, evaluator: Evaluator) -> RecurrentLayer:
     assert value is not None  # there are weights, so they were validated
     simple = SimplePredictors.of_task(task)
     print(f"validation {metric} {value:.4f}, test {metric} {evaluation.test_value:.4f}")
-    print(f"no networks have on the same validation data: {simple}. {simple.warning(value)}".rstrip())
+    print(f"what is no network, on the same validation data: {simple}. {simple.warning(value)}".rstrip())
     return evaluation.model.layers
 
 
