@@ -111,6 +111,11 @@ class Labelled(SequenceSetTask):
         """
         return self._content.digest
 
+    def identity_fields(self) -> dict[str, Any]:
+        """Returns the fields that determine the data; without a column for sequences, those of earlier versions."""
+        fields = super().identity_fields()
+        return fields if self.sequence_column else {name: fields[name] for name in fields if name != "sequence_column"}
+
     def notes(self) -> tuple[str, ...]:
         """Returns what was left out or replaced."""
         return self._content.notes

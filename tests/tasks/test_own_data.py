@@ -99,6 +99,12 @@ def labelled_lines(count: int = 300) -> list[str]:
     return [json.dumps({"sequence": f"{n:b}", "label": n % 2}) for n in range(count)]
 
 
+def test_a_run_on_labelled_data_begun_before_rows_of_steps_could_be_read_is_the_same_task(tmp_path):
+    path = write(tmp_path, "data.jsonl", "\n".join(labelled_lines()))
+    assert "sequence_column" not in Labelled("labelled", path=path).identity_fields()
+    assert "sequence_column" in Labelled("labelled", path=path, sequence_column="id").identity_fields()
+
+
 def foreign_label() -> list[str]:
     held_out = next(n for n in range(300) if split_of(json.dumps(list(f"{n:b}")).encode()) == "test")
     lines = labelled_lines()
