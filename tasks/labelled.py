@@ -12,9 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from archsearch.errors import ConfigError
-from archsearch.trials.csv_table import check_columns, read_csv
+from archsearch.trials.csv_table import MAX_NUMBER, check_columns, read_csv
 from archsearch.trials.examples import Example, Numbers
 from archsearch.trials.interface import Interface
+from archsearch.trials.long_table import sequences_of_rows
 from archsearch.trials.problems import Split, split_of
 from archsearch.trials.sequence_sets import SequenceSetTask
 from archsearch.trials.text_units import UNITS, UNKNOWN
@@ -33,6 +34,11 @@ class Labelled(SequenceSetTask):
         {"sequence": ["the", "dog"], "label": ["DET", "N"]}  a label for each step
         {"sequence": [[0.1, 2.5], [0.3, 2.4]], "label": 1}   numbers, equally many at each step
 
+    A CSV file may also have a row for each step, in the order of time, as sensors write it: `sequence_column` is then
+    the column that tells the sequences apart, and `sequence` the column of symbols, or the columns of numbers with
+    commas between their names. With `per_step=true` each row has its own label, otherwise all rows of a sequence have
+    the same.
+
     A label that is a list is one for each step (in a CSV file, with `per_step=true`, words with blanks between them);
     any other one is asked for at the last step. Sequences are read whole, whatever the recipe's `unroll`. The hash of a
     sequence tells its split, 8 of 10 for training and 1 each held out, so that equal sequences are never in two.
@@ -43,6 +49,7 @@ class Labelled(SequenceSetTask):
         path: The file, *.csv, *.jsonl or *.json.
         sequence: Name of the column or key of the sequences.
         label: Of the labels.
+        sequence_column: Of a CSV file with a row for each step: what tells the sequences apart.
         unit: How a text is read: by `characters` or `words`.
         per_step: Whether the labels of a CSV file are lists of words, one for each step.
         max_length: Longer sequences are left out, and that is said.
@@ -54,6 +61,7 @@ class Labelled(SequenceSetTask):
     path: str | None = None
     sequence: str = "sequence"
     label: str = "label"
+    sequence_column: str | None = None
     unit: str = "characters"
     per_step: bool = False
     max_length: int = 2_000
@@ -89,7 +97,7 @@ class Labelled(SequenceSetTask):
 
     @property
     def _content(self) -> "Content":
-        columns = (self.sequence, self.label)
+        columns = (self.sequence, self.label, self.sequence_column)
         files = tuple(find_files(self.name, self.path, (".csv", ".jsonl", ".json")))
         return _read(
             self.name, files, stamps(files), columns, self.unit, self.per_step, self.max_length, self.max_megabytes
@@ -168,7 +176,7 @@ def _read(
     task: str,
     files: tuple[Path, ...],
     when: tuple[tuple[str, int, int], ...],  # noqa: ARG001 - part of what the memory is of
-    columns: tuple[str, str],
+    columns: tuple[str, str, str | None],
     unit: str,
     per_step: bool,
     max_length: int,
@@ -196,6 +204,7 @@ def _read(
             raise ConfigError(
                 f"task {task}, {file.name}: expected sequences for all three parts, got none of {len(kept)} for "
                 f"{split}. Their hashes tell the parts; bring more different sequences, some hundred at least."
+                + "".join(f" Note: {note}." for note in notes)
             )
     labels = _labels(task, file, of_split)
     numbers = {label: number for number, label in enumerate(labels)}
@@ -212,12 +221,22 @@ def _read(
 
 
 def _csv_rows(
-    task: str, file: Path, columns: tuple[str, str], unit: str, per_step: bool, max_megabytes: int
+    task: str, file: Path, columns: tuple[str, str, str | None], unit: str, per_step: bool, max_megabytes: int
 ) -> tuple[list[_Row], list[str]]:
     frame, _, notes = read_csv(task, str(file), max_megabytes)
-    check_columns(task, file, frame, columns, "sequence and label")
-    sequence, label = columns
+    sequence, label, sequence_column = columns
     rows = []
+    if sequence_column is not None:
+        names_of = [name.strip() for name in sequence.split(",")]
+        for place, steps, names in sequences_of_rows(task, file, frame, sequence_column, names_of, label):
+            if not per_step and len(set(names)) > 1:
+                raise ConfigError(
+                    f"task {task}, {file.name}, {place}: expected one label for all its rows, got {names[0]!r} and "
+                    f"others. Set task.{task}.per_step=true if each step has its own."
+                )
+            rows.append(_row(task, file, place, steps, names if per_step else names[:1], per_step))
+        return rows, notes
+    check_columns(task, file, frame, (sequence, label), "sequence and label")
     for number, (text, name) in enumerate(zip(frame[sequence], frame[label], strict=True)):
         place = f"line {number + 2}"
         if not isinstance(name, str):
@@ -228,9 +247,13 @@ def _csv_rows(
     return rows, notes
 
 
-def _json_rows(task: str, file: Path, columns: tuple[str, str], unit: str, max_megabytes: int) -> list[_Row]:
+def _json_rows(
+    task: str, file: Path, columns: tuple[str, str, str | None], unit: str, max_megabytes: int
+) -> list[_Row]:
     (text,) = read_texts(task, [file], max_megabytes)
-    sequence, label = columns
+    sequence, label, sequence_column = columns
+    if sequence_column is not None:
+        raise ConfigError(f"task {task}, {file.name}: expected a CSV file, as task.{task}.sequence_column is given.")
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -239,7 +262,7 @@ def _json_rows(task: str, file: Path, columns: tuple[str, str], unit: str, max_m
         try:
             entry = json.loads(line)
             steps, names = entry[sequence], entry[label]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(
                 f"task {task}, {file.name}, {place}: expected an object with {sequence!r} and {label!r}, got "
                 f"{line[:60]!r} ({error!r})."
@@ -249,6 +272,8 @@ def _json_rows(task: str, file: Path, columns: tuple[str, str], unit: str, max_m
         if not isinstance(steps, list):
             raise ConfigError(f"task {task}, {file.name}, {place}: expected a text or a list, got {steps!r}.")
         per_step = isinstance(names, list)
+        if names is None or (per_step and None in names):
+            raise ConfigError(f"task {task}, {file.name}, {place}: expected a label for {label!r}, got none (null).")
         named = [str(name) for name in names] if per_step else [str(names)]
         rows.append(_row(task, file, place, [_plain(step) for step in steps], named, per_step))
     return rows
@@ -327,8 +352,10 @@ def _encode_numbers(
                 raise ConfigError(
                     f"task {task}, {file.name}, {row.place}: expected {size} numbers at every step, got {step!r}."
                 )
-            if not np.isfinite(step).all():
-                raise ConfigError(f"task {task}, {file.name}, {row.place}: expected finite numbers, got {step!r}.")
+            if not all(abs(number) <= MAX_NUMBER for number in step):  # nor is that so of NaN
+                raise ConfigError(
+                    f"task {task}, {file.name}, {row.place}: expected numbers up to {MAX_NUMBER:g}, got {step!r}."
+                )
     learned = np.array([step for row in of_split["training"] for step in row.steps], np.float64)
     means, scales = learned.mean(axis=0), learned.std(axis=0)
     constant = scales <= 1e-12 * np.maximum(1.0, np.abs(means))

@@ -78,6 +78,8 @@ def test_own_data(in_a_folder, capsys):
     follow("own_data.md")
     out = capsys.readouterr().out
     assert "persistence" in out
+    assert "on series; what is no network: persistence" in out  # the leaderboard
+    assert "on text; what is no network: best n-gram" in out
     assert "seasonal naive" in out
     assert (
         (in_a_folder / "results" / "sensors" / "leaderboard.csv")
@@ -88,13 +90,21 @@ def test_own_data(in_a_folder, capsys):
     assert list((in_a_folder / "exported").glob("*.py"))
 
 
-def test_write_a_task(in_a_folder, capsys):
+def test_write_a_task(in_a_folder, capsys, monkeypatch):
     python, yaml = (next(t for name, t in blocks("write_a_task.md") if name == kind) for kind in ("python", "yaml"))
     (in_a_folder / "my_tasks" / "task").mkdir(parents=True)
     (in_a_folder / "my_tasks" / "majority.py").write_text(python)
     (in_a_folder / "my_tasks" / "task" / "majority.yaml").write_text(yaml)
     follow("write_a_task.md")
-    assert "the task can be searched on" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "the task can be searched on" in out
+    named = f"--config-dir={in_a_folder / 'my_tasks'}"  # what is said to be typed next finds the task again
+    assert re.search(rf"{re.escape(named)} resume run=results/majority budget\.candidates=2$", out, flags=re.MULTILINE)
+    assert named in (in_a_folder / "results" / "majority" / "commands.txt").read_text()
+    del sys.modules["majority"]  # as in a new process
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(in_a_folder / "my_tasks")])
+    assert run_command_line(["resume", "run=results/majority"]) == 2
+    assert "Is it in a folder of yours? Name that with --config-dir FOLDER." in capsys.readouterr().err
     assert "accuracy_majority" in (in_a_folder / "results" / "majority" / "leaderboard.csv").read_text()
 
 

@@ -47,6 +47,11 @@ def own_folder() -> Path | None:
     return _own_folders[0] if _own_folders else None
 
 
+def own_folder_words() -> list[str]:
+    """Returns the words that name it again; none if it was not named."""
+    return [f"{CONFIG_FOLDER}={folder}" for folder in _own_folders]
+
+
 @cache
 def option_names(group: str) -> tuple[str, ...]:
     """Returns the files of a group of settings (`task`, `experiment`, …), sorted; none if there is no such group."""

@@ -8,7 +8,7 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any, TypeVar
 
-from archsearch.cli.configuration_files import did_you_mean
+from archsearch.cli.configuration_files import CONFIG_FOLDER, did_you_mean, own_folder
 from archsearch.errors import ConfigError
 
 TARGET = "_target_"
@@ -63,7 +63,8 @@ def _resolve(target: object, base: type[T], where: str) -> type[T]:
     try:
         found = getattr(import_module(module), name)
     except Exception as error:  # a module that is no part of archsearch may raise anything when it is imported
-        raise ConfigError(f"{expected} Importing it says: {type(error).__name__}: {error}.") from error
+        hint = f" Is it in a folder of yours? Name that with {CONFIG_FOLDER} FOLDER." if own_folder() is None else ""
+        raise ConfigError(f"{expected} Importing it says: {type(error).__name__}: {error}.{hint}") from error
     if not (isinstance(found, type) and issubclass(found, base)) or inspect.isabstract(found):
         raise ConfigError(f"{expected} {no_subclass}")
     return found

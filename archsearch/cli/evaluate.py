@@ -16,6 +16,7 @@ from archsearch.errors import ArchSearchError
 from archsearch.export.weights import save_weights, texts_of_cell
 from archsearch.training.evaluate import Evaluation
 from archsearch.training.trainer import CurvePoint
+from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
 
@@ -30,20 +31,20 @@ def run(words: list[str]) -> int:
     target = Path(root.text("save")) if "save" in root else None
     if target:
         check_writable(target)
-    chance, ceiling = task.chance(), task.ceiling()
+    simple, ceiling = SimplePredictors.of_task(task), task.ceiling()
     print(f"{chosen.name} ({trial.cell}) on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}")
     print(
-        f"{task.metric}; chance {chance:.4f}, ceiling {'not known' if ceiling is None else f'{ceiling:.4f}'}",
+        f"{task.metric}; {simple}, ceiling {'not known' if ceiling is None else f'{ceiling:.4f}'}",
         flush=True,
     )
     for note in task.notes():
         print(f"note: {note}", flush=True)
     evaluation = evaluator.evaluate_keeping_model(trial, print_point)
-    print_result(evaluation, trial, task, chance)
+    print_result(evaluation, trial, task, simple)
     if evaluation.model is None:
         return FAILED
     if target:
-        _save(evaluation, trial, task, target)
+        _save(evaluation, trial, task, simple, target)
     return 0
 
 
@@ -52,7 +53,7 @@ def print_point(point: CurvePoint) -> None:
     print(f"step {point.step:>7,}  loss {point.loss:.4f}  validation {point.value:.4f}", flush=True)
 
 
-def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float) -> None:
+def print_result(evaluation: Evaluation, trial: Trial, task: Task, simple: SimplePredictors) -> None:
     """Prints what came of a training."""
     result, ceiling = evaluation.result, task.ceiling()
     print(
@@ -64,15 +65,19 @@ def print_result(evaluation: Evaluation, trial: Trial, task: Task, chance: float
     if result.value is None:
         return
     line = f"best validation {result.metric} {result.value:.4f}"
-    if ceiling is not None and ceiling != chance:
+    if ceiling is not None and ceiling != (chance := _chance(task, simple)):
         line += f", {max(0.0, (result.value - chance) / (ceiling - chance)):.0%} of the way from chance to ceiling"
-    print(line)
+    print(f"{line}. {simple.warning(result.value)}" if simple.better_than(result.value) else line)
     if evaluation.test_value is not None:
         others = [f"{name} {value:.4f}" for name, value in evaluation.test_values.items() if name != result.metric]
         print(f"test {result.metric} of those weights {evaluation.test_value:.4f}" + "".join(f", {o}" for o in others))
 
 
-def _save(evaluation: Evaluation, trial: Trial, task: Task, target: Path) -> None:
+def _chance(task: Task, simple: SimplePredictors) -> float:
+    return simple.values["chance"] if "chance" in simple.values else task.chance()
+
+
+def _save(evaluation: Evaluation, trial: Trial, task: Task, simple: SimplePredictors, target: Path) -> None:
     """Writes the model's weights and what they are of; the cell as `save_weights` does for a layer."""
     assert evaluation.model is not None  # the caller has looked
     metadata = {
@@ -81,7 +86,7 @@ def _save(evaluation: Evaluation, trial: Trial, task: Task, target: Path) -> Non
         "setting": trial.setting.key,
         "model": json.dumps({"num_layers": trial.setting.num_layers, "interface": asdict(task.interface)}),
         "reader": json.dumps(task.reader()),
-        "baselines": json.dumps(task.baselines()),
+        "baselines": json.dumps(simple.values),
         "steps": str(evaluation.result.steps),
         "metric": evaluation.result.metric,
         "validation_value": str(evaluation.result.value),

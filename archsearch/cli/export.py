@@ -24,6 +24,8 @@ from archsearch.export.python_source import export_python
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.cost import count_parameters
 from archsearch.training.evaluate import Evaluator
+from archsearch.trials.simple_predictors import SimplePredictors
+from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
 
 ALL = "all"
@@ -156,7 +158,7 @@ def _refuse_fresh(typed: list[TypedSetting]) -> None:
         )
 
 
-def _plan_training(chosen: ChosenCell, root: Section) -> tuple[Trial, Evaluator]:
+def _plan_training(chosen: ChosenCell, root: Section) -> tuple[Trial, Task, Evaluator]:
     """Returns the trial of the run in which the cell did best on the task.
 
     Raises:
@@ -170,11 +172,10 @@ def _plan_training(chosen: ChosenCell, root: Section) -> tuple[Trial, Evaluator]
     tasks = list(root.section("task").values) if "task" in root else list(chosen.run.tasks)
     if len(tasks) != 1:
         raise ConfigError(f"trained=yes: expected task=…, one of the run's: {', '.join(chosen.run.tasks)}.")
-    trial, _, evaluator = plan_trial(values_of_run(chosen.run, chosen.graph.digest, tasks[0]), chosen)
-    return trial, evaluator
+    return plan_trial(values_of_run(chosen.run, chosen.graph.digest, tasks[0]), chosen)
 
 
-def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
+def _train(trial: Trial, task: Task, evaluator: Evaluator) -> RecurrentLayer:
     """Trains and returns the layers as they were at the best validation."""
     print(f"training {trial.cell} on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}", flush=True)
     evaluation = evaluator.evaluate_keeping_model(trial, print_point)
@@ -182,8 +183,11 @@ def _train(trial: Trial, evaluator: Evaluator) -> RecurrentLayer:
         raise LateError(
             f"trained=yes: the training gave no weights: {evaluation.result.status} {evaluation.result.error}"
         )
-    metric = evaluation.result.metric
-    print(f"validation {metric} {evaluation.result.value:.4f}, test {metric} {evaluation.test_value:.4f}")
+    metric, value = evaluation.result.metric, evaluation.result.value
+    assert value is not None  # there are weights, so they were validated
+    simple = SimplePredictors.of_task(task)
+    print(f"validation {metric} {value:.4f}, test {metric} {evaluation.test_value:.4f}")
+    print(f"what is no network, on the same validation data: {simple}. {simple.warning(value)}".rstrip())
     return evaluation.model.layers
 
 

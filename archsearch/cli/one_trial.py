@@ -10,11 +10,12 @@ from archsearch.cli.planning import build_task, read_recipe
 from archsearch.cli.run_configuration import chosen_tasks, from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting
-from archsearch.compiler.engines import check_precision, choose_engine_for
+from archsearch.compiler.engines import choose_engine_for
 from archsearch.compiler.lower import lower
 from archsearch.errors import ConfigError
 from archsearch.run.reading import Run
 from archsearch.training.evaluate import Evaluator
+from archsearch.training.evaluate_population import check_recipe
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import Setting
 from archsearch.trials.task import Task
@@ -93,7 +94,7 @@ def plan_trial(values: Mapping[str, Any], chosen: ChosenCell) -> tuple[Trial, Ta
     # for this cell alone: a search settles on one engine for all its cells
     engine = choose_engine_for(lower(graph.structure), root.text("engine"))
     evaluator = Evaluator({name: task}, engine, time_limit)
-    check_precision(evaluator.engine, trial.recipe.precision)
+    check_recipe(evaluator.engine, trial.recipe)
     return trial, task, evaluator
 
 

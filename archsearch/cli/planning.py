@@ -9,7 +9,6 @@ from typing import Any, cast, get_args
 from archsearch.cli.construction import TARGET, build_object
 from archsearch.cli.run_configuration import SEARCH_KEYS, founder_graph
 from archsearch.cli.section import Section
-from archsearch.compiler.engines import check_precision
 from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
@@ -21,6 +20,7 @@ from archsearch.search.strategy import Strategy
 from archsearch.training.checkpoint_cache import CheckpointCache, default_folder
 from archsearch.training.environment import num_gpus
 from archsearch.training.evaluate import Evaluator
+from archsearch.training.evaluate_population import check_recipe
 from archsearch.training.grouping import Populations
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.metric import ACCURACY
@@ -89,7 +89,7 @@ def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
     evaluator = Evaluator(
         tasks, root.text("engine"), execution.limits.seconds, _checkpoints(root, plan), read_populations(root)
     )
-    check_precision(evaluator.engine, plan.recipe.precision)
+    check_recipe(evaluator.engine, plan.recipe)
     return PlannedSearch(plan, tasks, evaluator, execution)
 
 

@@ -33,12 +33,9 @@ def run(words: list[str]) -> int:
 
 def _how_well(predictor: Predictor) -> str:
     """Returns the model's values beside those of simple predictors, and a warning where it loses to one of them."""
-    metric, value = predictor.quality["metric"], float(predictor.quality["validation_value"])
-    simple = ", ".join(f"{name} {number:.4f}" for name, number in predictor.baselines.items())
-    line = f"{metric} {value:.4f} on its validation data; {simple}"
-    less_is_better = metric != "accuracy"
-    lost = [name for name, number in predictor.baselines.items() if (number < value) == less_is_better]
-    return line + (f". It loses to: {', '.join(lost)}. Rather use that." if lost else "")
+    simple = predictor.simple
+    value = float(predictor.quality["validation_value"])
+    return f"{simple.metric} {value:.4f} on its validation data; {simple}. {simple.warning(value)}".rstrip()
 
 
 def _forecast(predictor: Predictor, root: Section) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.configuration_files import did_you_mean, is_group
+from archsearch.cli.configuration_files import CONFIG_FOLDER, did_you_mean, is_group, own_folder_words
 from archsearch.cli.planning import plan_search
 from archsearch.cli.recording import recorded_folders, with_recorded
 from archsearch.cli.run_configuration import founder_graph, from_yaml, to_yaml
@@ -42,7 +42,7 @@ def run(words: list[str]) -> int:
     def begin() -> None:
         if extended != values:
             folder.write_config(to_yaml(extended))
-        folder.note_command(["archsearch", "resume", *words])
+        folder.note_command(["archsearch", "resume", *own_folder_words(), *words])
 
     return run_to_end(planned, folder, says_cost=False, begin=begin)
 
@@ -100,7 +100,7 @@ def _words_of_new_search(folder: RunFolder, typed: list[TypedSetting]) -> list[s
         first = shlex.split(folder.read_commands().partition("\n")[0])
     except ValueError:  # somebody has written into the file
         first = []
-    replaced = {"name", "recorded", *(setting.key for setting in typed)}
+    replaced = {"name", "recorded", CONFIG_FOLDER, *(setting.key for setting in typed)}
     kept = [word for word in first[2:] if word.lstrip("+~").partition("=")[0] not in replaced]
     words = [_word(setting) for setting in typed]
     return [*(kept if first[:2] == ["archsearch", "search"] else ()), f"recorded={folder.path}", *words]

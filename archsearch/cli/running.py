@@ -6,8 +6,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
+from archsearch.cli.configuration_files import own_folder, own_folder_words
 from archsearch.cli.exits import DONE, INTERRUPTED, LateError
 from archsearch.cli.planning import PlannedSearch
 from archsearch.cli.tables import print_leaderboard
@@ -17,6 +19,7 @@ from archsearch.run.driver import Observer
 from archsearch.run.estimate import estimate_cost
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import EndedRun, Stopped, run_search
+from archsearch.run.simple_predictors_file import keep_simple_predictors
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
 from archsearch.search.plan import TaskPlan
@@ -79,7 +82,7 @@ def run_to_end(
     try:
         if says_cost:
             print_cost(planned)
-        run = _run_with_display(planned, folder, begin)
+        run = _run_with_display(planned, folder, partial(_begin, planned, folder, begin))
     except (Stopped, KeyboardInterrupt):  # the latter before the search could begin
         print(f"Stopped; every finished trial is kept. Go on with:\n  {resume_command(folder)}")
         return INTERRUPTED
@@ -90,6 +93,11 @@ def run_to_end(
         ) from error
     print_end(run, planned.plan.num_candidates)
     return DONE
+
+
+def _begin(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> None:
+    begin()
+    keep_simple_predictors(folder, planned.tasks)
 
 
 def _run_with_display(planned: PlannedSearch, folder: RunFolder, begin: Callable[[], None]) -> EndedRun:
@@ -120,8 +128,12 @@ def resume_command(folder: RunFolder) -> str:
 
 
 def program() -> str:
-    """Returns how to call this tool from where the user stands: by its name only if the shell would find it."""
-    return "archsearch" if shutil.which("archsearch") else shlex.quote(sys.argv[0])
+    """Returns how to call this tool from where the user stands: by its name only if the shell would find it.
+
+    A folder of tasks that was named is named again.
+    """
+    name = "archsearch" if shutil.which("archsearch") else shlex.quote(sys.argv[0])
+    return shlex.join([name, *own_folder_words()]) if own_folder() else name
 
 
 def print_end(run: EndedRun, num_candidates: int) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from archsearch.cli.composition import compose_settings
+from archsearch.cli.configuration_files import own_folder_words
 from archsearch.cli.planning import plan_search
 from archsearch.cli.recording import with_recorded
 from archsearch.cli.run_configuration import settle, to_yaml
@@ -28,7 +29,7 @@ def run(words: list[str]) -> int:
     results_dir = Path(root.text("results_dir"))
     folder = RunFolder.create(results_dir, root.text("name") if "name" in root else None, values["experiment"])
     folder.write_config(to_yaml({**values, "engine": choose_engine(values["engine"])}))
-    folder.note_command(["archsearch", "search", *words])
+    folder.note_command(["archsearch", "search", *own_folder_words(), *words])
     print(f"Run folder: {folder.path}")
     warn_of_short_lookahead(planned)
     return run_to_end(planned, folder, says_cost=True)

@@ -11,6 +11,7 @@ from archsearch.run.confirmation_file import read_confirmation
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import Run
 from archsearch.run.session import EndedRun
+from archsearch.run.simple_predictors_file import beside_simple_predictors
 from archsearch.search.leaderboard import LeaderboardRow, leaderboard_rows
 
 PLAIN_WIDTH = 160
@@ -35,6 +36,8 @@ def print_leaderboard(run: Run | EndedRun, top: int) -> None:
             "parameters, as measured in passing.",
             highlight=False,
         )
+        for line in beside_simple_predictors(RunFolder(run.path), rows[0]):
+            console.print(line, highlight=False)
     if read_confirmation(RunFolder(run.path)) is not None:
         console.print("confirmed: the fitness of fresh trainings on test data, by archsearch confirm.", highlight=False)
     print(f"Leaderboard: {run.path / 'leaderboard.csv'}")

@@ -13,6 +13,7 @@ from archsearch.cli.one_trial import plan_trial, typed_values
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.errors import ConfigError
+from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Batch, Task
 from archsearch.trials.trial import Recipe
 
@@ -37,7 +38,8 @@ def run(words: list[str]) -> int:
         print(f"vocabulary of {len(task.symbols):,}: {shown}{' …' if len(task.symbols) > 40 else ''}")
     _print_sizes(task, trial.recipe)
     _print_example(task, trial.recipe)
-    for name, value in task.baselines().items():
+    simple = SimplePredictors.of_task(task)
+    for name, value in simple.values.items():
         print(f"{name}: {task.metric.name} {value:.4f} on validation data")
     ceiling = task.ceiling()
     print(f"ceiling: {'not known' if ceiling is None else f'{ceiling:.4f}'}")
@@ -48,14 +50,23 @@ def run(words: list[str]) -> int:
     if result.steps:
         step = 1000 * result.seconds / result.steps
         print(f"making a batch takes {milliseconds:.2f} ms; a step with its share of validation {step:.2f} ms")
-    return _verdict(result.status, result.error, [loss for _, loss, _ in result.curve])
+    code = _verdict(result.status, result.error, [loss for _, loss, _ in result.curve])
+    if result.value is not None and (better := simple.better_than(result.value)):
+        print(
+            f"But {', '.join(better)} did better than its best validation, {result.value:.4f}: try more steps=… or "
+            "another setting.learning_rate before a search is spent on it."
+        )
+    return code
 
 
 def _verdict(status: str, error: str, losses: list[float]) -> int:
     if status != "ok":
         print(f"The training ended early: {status} {error}. Try a smaller setting.learning_rate.")
         return FAILED
-    if len(losses) < 2 or not losses[-1] < losses[0]:
+    if len(losses) < 2:
+        print("One validation shows no fall of the loss. Take more steps=…, twice those between validations at least.")
+        return FAILED
+    if not losses[-1] < losses[0]:
         print(
             "The training loss did not fall. Try more steps=…, another setting.learning_rate, or look at the example "
             "above: can anybody tell what is asked for?"

@@ -133,9 +133,13 @@ def check_precision(name: str, precision: str) -> None:
     if precision not in ("full", "float32", "float64", "bfloat16", "tf32"):
         raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16, tf32.")
     if name == "cuda":
+        if precision == "bfloat16" and torch.__version__ < "2.8":
+            raise ConfigError(f"engine cuda: precision=bfloat16 needs torch 2.8 or newer, this is {torch.__version__}.")
         return
     if precision == "tf32":
-        raise ConfigError(f"engine {name}: it has no precision=tf32, which only GPUs have. Use precision=float32.")
+        raise ConfigError(
+            f"engine {name}: it has no precision=tf32, which only GPUs have. Use engine=cuda or precision=float32."
+        )
     if precision == "bfloat16":
         if name in ("interpreter", "vectorized"):
             raise ConfigError(f"engine {name}: it has no precision=bfloat16. Use engine=native or precision=float32.")

@@ -64,7 +64,8 @@ class RecurrentLayer(nn.Module):
         bidirectional: Whether each layer also has weights that read the sequences from their ends, `D` 2 rather
             than 1; the outputs of both directions stand side by side, `2 * H` features.
         engine: What runs the cell: `auto`, or a name in `ENGINES`.
-        precision: `full`, or `bfloat16`, which rounds the factors of the large products (engine native only).
+        precision: `full`; `bfloat16`, which rounds the factors of the large products (engines native and cuda); or
+            `tf32` (engine cuda).
         device: Where the weights are made; torch's default if None.
         dtype: Their type; torch's default if None.
 

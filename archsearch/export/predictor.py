@@ -18,6 +18,8 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.model import SequenceModel
 from archsearch.trials.csv_table import check_columns, number_column, read_csv, sort_by_time
 from archsearch.trials.interface import Interface
+from archsearch.trials.metric import ACCURACY
+from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.text_units import join_units, numbers_of, split_units
 
 MAX_MEGABYTES = 2_000
@@ -59,6 +61,12 @@ class Predictor:
         self.quality = dict(quality)
         self.baselines = dict(baselines)
         self._reader = reader
+
+    @property
+    def simple(self) -> SimplePredictors:
+        """What simple predictors did on the same validation data, for comparison."""
+        metric = self.quality["metric"]
+        return SimplePredictors(metric, metric == ACCURACY.name, self.baselines)
 
     @torch.inference_mode()
     def forecast(self, path: str | Path) -> Forecast:

@@ -21,6 +21,8 @@ from archsearch.report.texts import FILTERS, headline, time_unit
 from archsearch.run.folder import write_atomically
 from archsearch.run.progress import best_found, founder_fitnesses
 from archsearch.run.reading import Run
+from archsearch.run.simple_predictors_file import beside_simple_predictors
+from archsearch.search.leaderboard import leaderboard_rows
 
 FILE_NAME = "report.html"
 
@@ -33,7 +35,7 @@ def write_report(run: Run, path: Path | None = None) -> Path:
         path: Where it goes; None for the run's folder, where it replaces an older one.
 
     Raises:
-        FileFormatError: A confirmation in the folder is damaged.
+        FileFormatError: A confirmation, or what simple predictors reach, is damaged in the folder.
         OSError: The file cannot be written.
     """
     path = path or run.path / FILE_NAME
@@ -45,7 +47,7 @@ def render_report(run: Run) -> str:
     """Returns the page of a run: everything is inside, nothing is loaded, every text is escaped.
 
     Raises:
-        FileFormatError: A confirmation in the folder is damaged.
+        FileFormatError: A confirmation, or what simple predictors reach, is damaged in the folder.
     """
     environment = Environment(
         loader=PackageLoader("archsearch.report", "page"),
@@ -83,7 +85,7 @@ def _content(run: Run) -> dict[str, Any]:
         "metrics": metric_names(run),
         "summary": run.summary(),
         "duplicates": num_duplicates(run),
-        "headline": headline(run, confirmed),
+        "headline": [*headline(run, confirmed), *_beside_simple_predictors(run)],
         "best": knowledge.cells.get(best_found(knowledge)),
         "best_fitness": progress["best_fitness"].iloc[-1] if len(progress) else None,
         "founders": founders,
@@ -104,6 +106,11 @@ def _content(run: Run) -> dict[str, Any]:
         "about": run.about,
         "version": version("archsearch"),
     }
+
+
+def _beside_simple_predictors(run: Run) -> list[str]:
+    rows = leaderboard_rows(run.knowledge) if run.outcomes else []
+    return beside_simple_predictors(run.folder, rows[0]) if rows else []
 
 
 def _cost_charts(cells: Sequence[CellView], confirmed: Sequence[ConfirmedRow]) -> dict[str, Markup]:

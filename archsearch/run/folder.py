@@ -102,6 +102,11 @@ class RunFolder:
         """Where the table of `confirm` is, once there is one."""
         return self.path / "confirmation.csv"
 
+    @property
+    def simple_predictors_path(self) -> Path:
+        """Where it stands what simple predictors reach on data of the user's own."""
+        return self.path / "simple_predictors.json"
+
     def write_config(self, text: str) -> None:
         """Keeps the configuration.
 
@@ -110,6 +115,15 @@ class RunFolder:
         """
         with _writable(self.path):
             write_atomically(self.config_path, text)
+
+    def write_simple_predictors(self, text: str) -> None:
+        """Keeps what simple predictors reach.
+
+        Raises:
+            SearchStateError: Nothing can be written there.
+        """
+        with _writable(self.path):
+            write_atomically(self.simple_predictors_path, text)
 
     def read_config(self) -> str:
         """Returns the configuration.

@@ -5,7 +5,9 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,64 @@ def _at(ray: Any, node: Mapping[str, Any]) -> Any:
     return ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
 
 
+@contextmanager
+def noted_place(ray: Any, note: str) -> Iterator[None]:
+    """Notes on which machine a worker computes, where the search can read it."""
+    table = ray.experimental.internal_kv
+    table._internal_kv_put(note, ray.get_runtime_context().get_node_id(), overwrite=True)
+    try:
+        yield
+    finally:
+        table._internal_kv_del(note)
+
+
+class Places:
+    """Knows where trials compute, by a note that the worker leaves in the cluster's own table.
+
+    Ray declares a machine dead that has been silent for half a minute, but waits seven for an answer of its workers if
+    their connections stay open, as when a network is cut.
+
+    Args:
+        ray: The module.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._notes: dict[Any, str] = {}
+        self._due = 0.0
+
+    def new_note(self) -> str:
+        """Returns the name of a note that nobody has used."""
+        return f"archsearch-{uuid.uuid4().hex}"
+
+    def expect(self, reference: Any, note: str) -> None:
+        """Remembers under which name the worker of a task will leave its note."""
+        self._notes[reference] = note
+
+    def on_lost_machines(self, in_flight: Mapping[Any, object], machines: "Machines") -> list[tuple[Any, str]]:
+        """Returns those of the tasks in flight whose machine is dead, each with the machine's name.
+
+        When a machine has just died, those that no machine has begun are among them, without a name: Ray may have asked
+        the dead one to take them, and would wait for its answer. No later task is offered to it.
+        """
+        self._notes = {reference: note for reference, note in self._notes.items() if reference in in_flight}
+        if time.monotonic() < self._due:
+            return []
+        self._due = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        dead = {node["NodeID"]: name_of(node) for node in self._ray.nodes() if not node["Alive"]}
+        has_news = not machines.lost.issuperset(dead)
+        machines.lost.update(dead)
+        if not dead:
+            return []
+        read = self._ray.experimental.internal_kv._internal_kv_get
+        places = {reference: (read(note) or b"").decode() for reference, note in self._notes.items()}
+        return [
+            (reference, dead.get(place, ""))
+            for reference, place in places.items()
+            if place in dead or (has_news and not place)
+        ]
+
+
 class Machines:
     """The machines of a joined cluster: how many trials they can run at once, and which of them may not.
 
@@ -204,6 +264,7 @@ class Machines:
 
     def __init__(self, ray: Any, most: int | None, workers_per_gpu: int | None = None) -> None:
         self.refused: dict[str, str] = {}
+        self.lost: set[str] = set()
         self._ray = ray
         self._most = most
         self._workers_per_gpu = workers_per_gpu
@@ -242,5 +303,6 @@ class Machines:
         return text
 
     def options(self) -> dict[str, Any]:
-        """Returns what keeps a trial away from the refused machines."""
-        return {"label_selector": {"ray.io/node-id": f"!in({','.join(sorted(self.refused))})"}} if self.refused else {}
+        """Returns what keeps a trial away from the refused machines, and from those that are lost."""
+        shunned = sorted(self.lost.union(self.refused))
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(shunned)})"}} if shunned else {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from archsearch.errors import ArchSearchError, SearchStateError
 from archsearch.run.execution import Execution, Limits
-from archsearch.run.ray_cluster import Machines, check_nodes, differences, join, start_private
+from archsearch.run.ray_cluster import Machines, Places, check_nodes, differences, join, noted_place, start_private
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.supervisor import Supervisor, longest_seconds
 from archsearch.run.trial_worker import here
@@ -60,12 +60,14 @@ class RayExecutor:
         self._in_flight: dict[Any, Unit] = {}
         self._overdue_at: dict[Any, float] = {}
         self._losses: Counter[Unit] = Counter()
+        self._has_raylet = True
         try:
             if execution.address is not None:
                 join(ray, execution.address)
             elif self._folder is not None:
                 start_private(ray, execution.workers or 1, self._folder.path, execution.num_gpus)
             self._machines = Machines(ray, execution.workers, execution.workers_per_gpu)
+            self._places = Places(ray)
             self._evaluator = ray.put(evaluator)
             self._limits = execution.limits
             self._own = here(evaluator)
@@ -86,8 +88,10 @@ class RayExecutor:
     def submit(self, unit: Unit) -> None:
         """Hands a unit to a worker."""
         task = self._compute.options(**self._machines.options())
-        reference = task.remote(self._evaluator, self._limits, self._own, unit)
+        note = self._places.new_note() if self._folder is None else ""  # a private Ray has one machine
+        reference = task.remote(self._evaluator, self._limits, self._own, unit, note)
         self._in_flight[reference] = unit
+        self._places.expect(reference, note)
         longest = longest_seconds(self._limits, len(unit))
         if longest is not None:
             self._overdue_at[reference] = time.monotonic() + longest
@@ -103,10 +107,12 @@ class RayExecutor:
         if not self._in_flight:
             time.sleep(timeout_seconds)
             return []
+        self._check_raylet()
         ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout_seconds)
         if not ready:
             self._cancel_overdue()
-        finished = []
+        finished = self._give_up_silent() if self._folder is None else []
+        ready = [reference for reference in ready if reference in self._in_flight]
         for reference in ready:
             unit = self._in_flight[reference]
             results = self._results_of(reference, unit)
@@ -127,13 +133,50 @@ class RayExecutor:
         return [(unit, results) for unit, results in answered if results is not None]
 
     def close(self) -> None:
-        """Ends the workers; of a Ray that others started, only what it does for us."""
-        for reference in self._in_flight:
-            self._ray.cancel(reference, force=True)
+        """Ends the workers; of a Ray that others started, only what it does for us.
+
+        Without the raylet there is nothing to end in order: Ray's library may end this process as soon as it asks for
+        it, before anything is said. Ray's own last act at the end of the process takes care of the rest.
+        """
+        if self._has_raylet:
+            for reference in self._in_flight:
+                self._ray.cancel(reference, force=True)
+            self._ray.shutdown()
         self._in_flight.clear()
-        self._ray.shutdown()
         if self._folder is not None:
             self._folder.remove()
+
+    def _give_up_silent(self) -> list[Finished]:
+        """Hands out again what computes on a machine that has gone without a word, its connections open.
+
+        Returns:
+            The units for which that was once too often.
+        """
+        finished = []
+        for reference, node in self._places.on_lost_machines(self._in_flight, self._machines):
+            unit = self._in_flight.pop(reference)
+            self._overdue_at.pop(reference, None)
+            self._ray.cancel(reference)
+            results = self._after_loss(unit, "node_lost", RuntimeError(f"{node} fell silent")) if node else None
+            if results is not None:
+                finished.append((unit, results))
+            else:
+                self.submit(unit)
+        return finished
+
+    def _check_raylet(self) -> None:
+        """Looks whether Ray's own process still runs: its library would miss it for half a minute, then end ours.
+
+        Raises:
+            SearchStateError: It does not.
+        """
+        node = self._ray._private.worker._global_node if self._folder is not None else None
+        if node is not None and any(kind == "raylet" for kind, _ in node.dead_processes()):
+            raise self._without_raylet()
+
+    def _without_raylet(self) -> SearchStateError:
+        self._has_raylet = False
+        return SearchStateError("Ray's own process on this machine has ended; every finished trial is kept.")
 
     def _cancel_overdue(self) -> None:
         """Ends workers that do not watch over their trials any more, as when they are stopped by a signal."""
@@ -150,9 +193,7 @@ class RayExecutor:
         except exceptions.RayTaskError as error:
             raise error.cause from error
         except exceptions.LocalRayletDiedError as error:
-            raise SearchStateError(
-                "Ray's own process on this machine has ended; every finished trial is kept."
-            ) from error
+            raise self._without_raylet() from error
         except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.TaskUnschedulableError) as error:
             return self._after_loss(unit, "node_lost", error)
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.TaskCancelledError) as error:
@@ -187,8 +228,19 @@ _supervisor: tuple[str, Supervisor] | None = None
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
-def _compute(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+def _compute(
+    evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], unit: Unit, note: str
+) -> dict[str, Any]:
     """Runs in a worker; plain values travel back, so that no class of ours needs to be found to read them."""
+    if not note:
+        return _computed(evaluator, limits, own, unit)
+    import ray
+
+    with noted_place(ray, note):
+        return _computed(evaluator, limits, own, unit)
+
+
+def _computed(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str], unit: Unit) -> dict[str, Any]:
     supervisor = _supervisor_of(evaluator, limits)
     refused = _refusal(supervisor, own)
     if refused:

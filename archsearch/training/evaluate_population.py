@@ -1,14 +1,15 @@
 """From trials that train together to their results."""
 
 import gc
-import importlib.util
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
-from archsearch.errors import ConfigError, FileFormatError
+from archsearch.compiler.engines import check_precision
+from archsearch.compiler.vectorized.triton_kernels import fastest_kernels
+from archsearch.errors import ConfigError, FileFormatError, SearchStateError
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
 from archsearch.training.failures import WITHOUT_VALUE, cause_of, classify
@@ -21,7 +22,7 @@ from archsearch.training.trainer import CurvePoint, Progress
 from archsearch.training.trial_seeds import data_seed, weights_seed
 from archsearch.training.width import hidden_size_for, model_parameters
 from archsearch.trials.task import Task
-from archsearch.trials.trial import Status, Trial, TrialResult
+from archsearch.trials.trial import Recipe, Status, Trial, TrialResult
 
 POPULATION_ENGINES = frozenset({"vectorized", "cuda"})
 
@@ -32,8 +33,21 @@ def device_of(engine: str) -> Device:
     """Returns where an engine trains populations: for `cuda`, the first GPU that this process may see."""
     if engine != "cuda":
         return Device(torch.device("cpu"))
-    kernels = "triton" if importlib.util.find_spec("triton") else "torch"
-    return Device(torch.device("cuda"), kernels, unit_multiple=32, step_multiple=8)
+    device = torch.device("cuda")
+    return Device(device, fastest_kernels(device), unit_multiple=32, step_multiple=8)
+
+
+def check_recipe(engine: str, recipe: Recipe) -> None:
+    """Checks that an engine can train as a recipe says.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    check_precision(engine, recipe.precision)
+    if engine == "cuda" and recipe.dropout:
+        raise ConfigError(
+            f"recipe.dropout: engine=cuda trains populations, which have none; got {recipe.dropout}. Use engine=native."
+        )
 
 
 @dataclass(frozen=True)
@@ -84,9 +98,9 @@ class PopulationEvaluator:
         ended = self._train(trials)
         if isinstance(ended, list):
             return ended
+        _free_memory()
         if not ended.parts:
             return [Trained(self._result(trials[0], MemberReport(), ended.status, ended.error, 0.0))]
-        _free_memory()
         trained: dict[str, Trained] = {}
         for part in ended.parts:
             trained |= {trial.key: each for trial, each in zip(part, self.evaluate(part), strict=True)}
@@ -94,6 +108,7 @@ class PopulationEvaluator:
 
     def _train(self, trials: Group) -> list[Trained] | _Failure:
         """Trains a population to its end; nothing is left of it in memory if it fails."""
+        gc.collect()  # a population before this one, whose parts refer to each other, may still hold its memory
         start, limit = time.perf_counter(), self.time_limit_seconds
         deadline = Deadline(None if limit is None else limit * len(trials))
         late = ""
@@ -117,6 +132,8 @@ class PopulationEvaluator:
                 return _Failure("failed", str(unequal), tuple(streams))
             except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
                 status, error = classify(failure)
+        if self.engine == "cuda" and status == "failed":
+            _check_gpu(error)
         if len(trials) == 1:
             return _Failure(status, error, ())
         return _Failure(status, error, halves if status == "out_of_memory" else tuple((trial,) for trial in trials))
@@ -153,7 +170,9 @@ class PopulationEvaluator:
             status: Status = "diverged" if report.error else "ok" if report.has_ended else "time_limit"
             result = self._result(trial, report, status, report.error or late, seconds / len(trials))
             result = replace(result, step_seconds=trainer.step_seconds)
-            model = trainer.best_model(number, self.engine) if self.keeps_best_weights else None
+            # models are used on processors, one by one
+            engine = "auto" if self.engine == "cuda" else self.engine
+            model = trainer.best_model(number, engine) if self.keeps_best_weights else None
             trained.append(Trained(result, model))
         return trained
 
@@ -182,6 +201,21 @@ class PopulationEvaluator:
     def _tell(self) -> Callable[[int, CurvePoint], None] | None:
         progress = self.progress
         return None if progress is None else lambda _, point: progress(point)
+
+
+def _check_gpu(error: str) -> None:
+    """Checks that the GPU computes after a failure: after some, such as a wrong address, it does no more in a process.
+
+    Raises:
+        SearchStateError: It does not, and what came after would be blamed on other cells.
+    """
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError as lost:
+        raise SearchStateError(
+            f"the GPU computes no more in the process that trained, after: {error} Every finished trial is kept: "
+            "resume the run, which begins with a new process. If it comes again, start a run with engine=native."
+        ) from lost
 
 
 def _free_memory() -> None:

@@ -12,7 +12,13 @@ from archsearch.trials.trial import Status
 WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
 
 # torch's allocator for CPU memory has no exception type of its own, nor have the libraries that it calls on a GPU
-_REFUSALS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA out of memory")
+_REFUSALS = (
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "[CUDA]: out of memory",
+)
 
 
 def classify(error: Exception) -> tuple[Status, str]:

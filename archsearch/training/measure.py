@@ -144,18 +144,20 @@ def measure_step_milliseconds(
 
 
 def _layer_step(cell: CellGraph, recipe: Recipe, size: int, engine: str) -> Callable[[], object] | None:
-    precision = products_precision(recipe)
+    precision, device = products_precision(recipe), device_of(engine).device
     dtype = torch.float64 if recipe.precision == "float64" else torch.float32
     try:
         with torch.random.fork_rng(devices=()):
-            layer = RecurrentLayer(cell, size, size, engine=engine, precision=precision).to(dtype)
+            layer = RecurrentLayer(cell, size, size, engine=engine, precision=precision).to(device, dtype)
         generator = torch.Generator().manual_seed(0)
         layer.reset_parameters(1.0, generator)
-        inputs = torch.rand(recipe.unroll, recipe.batch_size, size, dtype=dtype, generator=generator)
+        inputs = torch.rand(recipe.unroll, recipe.batch_size, size, dtype=dtype, generator=generator).to(device)
 
         def work() -> None:
             outputs, _ = layer(inputs)
             outputs.sum().backward()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
 
         work()  # the first one pays for compilation and torch's own preparations
     except EngineError:

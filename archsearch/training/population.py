@@ -303,7 +303,7 @@ class PopulationTrainer:
 
     def _fresh_model(self, member: Member, engine: str = "interpreter") -> SequenceModel:
         recipe = self._recipe
-        if engine == "interpreter" and self._precision != "full":  # it shall hold weights, not run
+        if engine != "cuda" and self._precision != "full":  # the weights are float32 all the same
             recipe = replace(recipe, precision="float32")
         return build_model(
             self._cell, self._interface, member.hidden_size, member.setting, recipe, engine, member.weights_seed

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigError
 from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts
 
+MAX_NUMBER = 1e100  # the squares of larger ones, and sums of these, may be no numbers any more
+
 
 def read_csv(task: str, path: object, max_megabytes: int) -> tuple[pd.DataFrame, Path, list[str]]:
     """Reads one CSV file, every cell as text, with missing ones as such.
@@ -64,7 +66,7 @@ def number_column(task: str, file: Path, frame: pd.DataFrame, column: str) -> ND
         ConfigError: A cell holds something else, or no cell holds anything.
     """
     numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
-    wrong = (np.isnan(numbers) & frame[column].notna().to_numpy()) | np.isinf(numbers)
+    wrong = (np.isnan(numbers) & frame[column].notna().to_numpy()) | (np.abs(numbers) > MAX_NUMBER)
     if wrong.any():
         row = int(wrong.argmax())
         raise ConfigError(

@@ -5,11 +5,15 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from archsearch.compiler.vectorized import replay as replay_module
 from archsearch.compiler.vectorized.replay import WARM_UP_CALLS, Replay
 
 
 class FakeStream:
     """Orders nothing."""
+
+    def __init__(self, device=0):
+        pass
 
     def wait_stream(self, other):
         pass
@@ -34,7 +38,8 @@ def _gpu(monkeypatch):
     def on_stream(stream):
         yield
 
-    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(replay_module, "_stream_beside", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "current_stream", FakeStream)
     monkeypatch.setattr(torch.cuda, "stream", on_stream)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
@@ -60,3 +65,19 @@ def test_a_processor_does_the_work_once():
     number = torch.zeros(())
     Replay(lambda: number.add_(1), (number,), torch.device("cpu"))()
     assert float(number) == 1
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_recording_that_was_broken_off_is_not_replayed():
+    calls = []
+
+    def work():
+        calls.append("done")
+        if len(calls) == WARM_UP_CALLS + 1:
+            raise MemoryError("while it was recorded")
+
+    replay = Replay(work, (), torch.device("cuda"))
+    with pytest.raises(MemoryError):
+        replay()
+    replay()  # tries and records anew
+    assert len(calls) == 2 * (WARM_UP_CALLS + 1)

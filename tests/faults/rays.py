@@ -1,11 +1,19 @@
 """Ray's processes killed, and sittings with other numbers of workers: the same end."""
 
+import json
+import os
 import signal
+import socket
+import sys
 
 from faults.place import SMALL_SEARCH, Place
 from faults.promises import expect, fault
+from faults.sabotage import SABOTAGE
 from faults.sitting import kill
 from faults.tables import kept_keys
+
+# of a cluster; only so that the row need not wait as long as Ray does otherwise
+PATIENCE = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "1000"}
 
 
 @fault(
@@ -79,3 +87,39 @@ def raylet_killed(place: Place) -> str:
     kept = len(kept_keys(place.run))
     place.resume_to_the_same_end("workers=0")
     return f"exit 1 with {kept} trials kept: {' '.join(ended.text.split())[-160:]}; resumed, all tables equal"
+
+
+@fault(
+    "ray-node-cut-off",
+    "one of two nodes of a Ray cluster falls silent in mid-search, its connections open, as if its network were cut",
+    "its trials are handed out again without a verdict; exit 0; the tables of an undisturbed run",
+    ray=True,
+)
+def ray_node_cut_off(place: Place) -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    order = {SABOTAGE: json.dumps({"simulated": True, "folder": str(place.folder), "seconds": 0.3})}
+    environment = {**PATIENCE, "RAY_TMPDIR": str(place.folder), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 32}
+    start = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--block", "--num-cpus=1"]
+    head = [*start, "--head", f"--port={address.rpartition(':')[2]}", "--include-dashboard=false"]
+    nodes = [place.start([*head, "--node-ip-address=127.0.0.1"], **environment, **order)]
+    nodes[0].await_text("Ray runtime started")
+    before = set(place.processes())
+    nodes.append(place.start([*start, f"--address={address}", "--node-ip-address=127.0.0.2"], **environment, **order))
+    nodes[1].await_text("Ray runtime started")
+    of_node = set(place.processes()) - before
+    words = (*SMALL_SEARCH, f"ray.address={address}", "workers=2", f"results_dir={place.folder}", "name=run")
+    sitting = place.command("search", *words, seconds=0.3, environment=environment)
+    place.await_kept(sitting, 6)
+    sitting.await_that(lambda: bool(nodes[1].workers("ray::_compute")), "the other node computed")
+    of_node.update(nodes[1].workers(""))
+    for pid in of_node:
+        os.kill(pid, signal.SIGSTOP)
+    ended = sitting.ends_with(0)
+    for pid in set(place.processes()):
+        kill(pid)
+    place.expect_same_end("command")
+    again = ended.text.count("handed out again")
+    expect(again > 0, f"no trial was handed out again: {ended.text[-600:]}")
+    return f"handed out again {again} times; exit 0; all tables equal"

@@ -77,6 +77,7 @@ SERIES_FAULTS = {
     "no such column": (rows(200), {"targets": ["wind"]}, "which has time, wave; got 'wind'"),
     "no such time": (rows(200), {"time": "when"}, "which has time, wave; got 'when'"),
     "text among numbers": (rows(200, lambda t: "n/v" if t == 7 else t % 3), {}, "got 'n/v' in line 9 and 0 more"),
+    "numbers too large to be squared": (rows(200, lambda t: "-1e308" if t == 7 else t), {}, "got '-1e308' in line 9"),
     "all missing": (rows(200, lambda _: ""), {}, "all cells are missing"),
     "constant": (rows(200, lambda _: 3), {}, "expected a target that changes, got 'wave', which is 3"),
     "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
@@ -109,8 +110,15 @@ LABELLED_FAULTS = {
     "label in the test part only": (foreign_label(), "got 'rare' in the test part only"),
     "no object": ([*labelled_lines(), "[1, 2"], "line 301: expected an object with 'sequence' and 'label'"),
     "no label": ([*labelled_lines(), '{"sequence": "01"}'], "line 301: expected an object"),
+    "null for a label": ([*labelled_lines(), '{"sequence": "01", "label": null}'], "line 301: expected a label"),
+    "lists without end": ([*labelled_lines(), "[" * 100_000], "line 301: expected an object"),
+    "no lengths": (['{"sequence": "", "label": 1}'] * 3, "Note: 3 sequences of length zero are left out."),
     "one label": ([line[:-2] + "0}" for line in labelled_lines()], "at least two different labels, got ['0']"),
     "labels of another number": (['{"sequence": "abc", "label": [1, 2]}'], "a label for each of 3 steps, got 2"),
+    "no number": (
+        [json.dumps({"sequence": [[n / 7 if n else math.nan]], "label": n % 2}) for n in range(300)],
+        "line 1: expected numbers up to 1e+100, got [nan]",
+    ),
     "too few": (labelled_lines(2), "expected sequences for all three parts"),
 }
 
@@ -141,6 +149,17 @@ def test_what_training_never_saw_is_unknown(tmp_path):
     task = Text("text", path=write(tmp_path, "text.txt", "abc" * 100 + "xyz" * 10))
     assert task.symbols == ("a", "b", "c", "<unk>")
     assert any("characters of the test part (100.00%) are read as <unk>" in note for note in task.notes())
+
+
+def test_the_ngram_of_a_long_text_has_its_end_only(tmp_path, monkeypatch):
+    whole = write(tmp_path, "text.txt", "abcd" * 300 + "aabb" * 300)
+    end = write(tmp_path, "end.txt", "aabb" * 300)
+    shares = {"validation_share": 0.1, "test_share": 0.1, "measures": "accuracy"}
+    assert list(Text("text", path=whole, **shares).baselines()) == ["best n-gram up to 6"]
+    monkeypatch.setattr("archsearch.tasks.text.MOST_FOR_NGRAMS", {"training": 400, "validation": 50})
+    known = Text("text", path=whole, **shares)
+    assert known.baselines() == {"best n-gram up to 6 of 400 characters": 1.0}
+    assert Text("text", path=end, **shares).chance() == 1.0
 
 
 def test_rows_out_of_order_are_sorted(tmp_path):
@@ -182,6 +201,58 @@ def test_labels_of_a_csv_and_numbers_of_json_lines(tmp_path):
     assert (numbers.symbols, numbers.interface.input_size) == ((), 2)
     assert numbers.examples("test")[0].scored.all()
     assert "1 of 2 numbers are constant in the training sequences" in numbers.notes()
+
+
+def walks(change=lambda _walk, _step, row: row, count: int = 120) -> str:
+    """One row for each step, the rows of two walks mixed."""
+    lines = [
+        change(walk, step, f"w{walk},{walk / 7},{step},{'ab'[walk % 2]},{'up' if step else 'down'}")
+        for pair in range(0, count, 2)
+        for step in range(3)
+        for walk in (pair, pair + 1)
+    ]
+    return "\n".join(["walk,x,y,who,way", *lines])
+
+
+def long_table(path: str, **fields) -> Labelled:
+    return Labelled("labelled", path=path, **{"sequence_column": "walk", "sequence": "x, y", "label": "who", **fields})
+
+
+def test_a_row_for_each_step(tmp_path):
+    path = write(tmp_path, "walks.csv", walks())
+    task = long_table(path)
+    assert (task.labels, task.interface.input_size) == (("a", "b"), 2)
+    examples = [example for split in SPLITS for example in task.examples(split)]
+    assert sorted(json.loads(example.identity) for example in examples) == [
+        [[n / 7, step] for step in range(3)] for n in range(120)
+    ]
+    assert all(example.scored.tolist() == [False, False, True] for example in examples)
+    per_step = long_table(path, label="way", per_step=True)
+    assert per_step.examples("training")[0].targets.tolist() == [0, 1, 1]
+    assert per_step.examples("training")[0].scored.all()
+    symbols = long_table(
+        write(tmp_path, "s.csv", walks(lambda w, s, row: row.replace(f",{s},", f",{w:b}x,"))), sequence="y"
+    )
+    assert "0x" in symbols.symbols
+
+
+LONG_FAULTS = {
+    "no such column": (walks(), {"sequence_column": "run"}, "which has walk, x, y, who, way; got 'run'"),
+    "text among numbers": (
+        walks(lambda _w, _s, row: row.replace(",2,", ",n/v,")),
+        {},
+        "got 'n/v' in line 6 and 119 more",
+    ),
+    "no value": (walks(lambda _w, _s, row: row.replace(",2,", ",,")), {}, "line 6: expected a value in column 'y'"),
+    "labels that differ": (walks(), {"label": "way"}, "sequence 'w0': expected one label for all its rows, got 'down'"),
+}
+
+
+@pytest.mark.parametrize("fault", LONG_FAULTS)
+def test_rows_of_steps_that_cannot_be_used(fault, tmp_path):
+    content, fields, message = LONG_FAULTS[fault]
+    with pytest.raises(ConfigError, match=message):
+        long_table(write(tmp_path, "walks.csv", content), **fields).digest  # noqa: B018
 
 
 # no part knows another

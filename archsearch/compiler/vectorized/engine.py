@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,9 +159,10 @@ class VectorizedEngine:
             x.dtype,
             x.device,
         )
-        lease = self._lease(shape, x)
+        with _on(x.device):
+            lease = self._lease(shape, x)
         layer = lease.workspace.layer
-        with torch.no_grad():
+        with torch.no_grad(), _on(x.device):
             layer.inputs[0].copy_(x)
             for name, state in zip(names, tensors[1:], strict=False):
                 if name in layer.before:
@@ -179,7 +181,7 @@ class VectorizedEngine:
             The gradients of `x`, of the states and of the weights.
         """
         workspace, layer = lease.workspace, lease.workspace.layer
-        with torch.no_grad():
+        with torch.no_grad(), _on(layer.outputs.device):
             _put(layer.d_outputs[0], given[0])
             for name, gradient in zip(self.program.states, given[1:], strict=True):
                 _put(layer.d_after[name][0], gradient)
@@ -226,6 +228,11 @@ class _Unroll(torch.autograd.Function):
         wanted = ctx.needs_input_grad[2:]
         gradients = (x, *states, *weights)
         return (None, None, *(found if want else None for found, want in zip(gradients, wanted, strict=True)))
+
+
+def _on(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the current one, to which kernels and recordings go."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _put(target: Tensor, gradient: Tensor | None) -> None:

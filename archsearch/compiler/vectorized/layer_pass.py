@@ -30,8 +30,9 @@ Call = Callable[[], object]
 class PopulationPass:
     """Forward and backward pass of one layer for several members at once.
 
-    Nothing is read back to the host, and no memory is taken after the construction: both passes can be captured in a
-    CUDA graph. Gradients are written, not added to; those of weights that nothing depends on are left as they are.
+    Nothing is read back to the host, and what is computed lies in memory that the construction takes: both passes can
+    be captured in a CUDA graph. Gradients are written, not added to; those of weights that nothing depends on are left
+    as they are.
 
     Shapes: `P` members, `T` time steps, `B` sequences, `I` input features, `H` hidden units.
 
@@ -45,12 +46,14 @@ class PopulationPass:
         batch_size: `B`.
         input_size: `I`.
         hidden_size: `H`.
+        num_members: `P`.
         kernels: `torch`, or `triton` on CUDA.
         precision: Of the products of float32 numbers on CUDA.
         with_last_states: Whether states that nothing reads are computed and states after the last step may have
             gradients.
         inputs: `[P, T, B, I]` memory to use for the inputs, such as the outputs of the layer below; own if None.
         d_inputs: Likewise for their gradient.
+        like: A tensor of the type and on the device that are wanted; a weight if None.
 
     Attributes:
         inputs: `[P, T, B, I]`, to be written before the forward pass.

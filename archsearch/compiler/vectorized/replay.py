@@ -1,6 +1,7 @@
 """The same work again and again: called on a processor, on a GPU recorded once and replayed as a whole."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -40,14 +41,15 @@ class Replay:
             return
         if self._graph is None:
             self._warm_up()
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, pool=self._pool):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._pool):
                 self._work()
+            self._graph = graph  # not before: one whose recording was broken off would replay a part
         self._graph.replay()
 
     def _warm_up(self) -> None:
         before = [tensor.clone() for tensor in self._changed]
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = _stream_beside(torch.cuda.current_device())
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_CALLS):
@@ -55,3 +57,9 @@ class Replay:
                 for tensor, value in zip(self._changed, before, strict=True):
                     tensor.copy_(value)  # at once: a number of the next minibatch must not run beyond the last one
         torch.cuda.current_stream().wait_stream(stream)
+
+
+@cache
+def _stream_beside(device: int) -> torch.cuda.Stream:
+    """Returns the stream on which work is tried; one per GPU, as libraries keep memory for each stream they meet."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ place; the backward pass computes it again.
 from collections.abc import Iterable, Sequence
 
 from archsearch.compiler.program import PEEPHOLE, Instruction
-from archsearch.compiler.vectorized.stages import FINISH, OUTPUT, Multiplication, Stage, Stages
+from archsearch.compiler.vectorized.stages import FINISH, OUTPUT, Multiplication, Stages
 from archsearch.compiler.vectorized.work import Buffer, Place, Rows
 from archsearch.graph.structure import INPUT
 
@@ -175,8 +175,3 @@ class Storage:
 
     def _rows_of(self, name: str) -> Rows:
         return "sequence" if name in self._stages.before.values() else "whole"
-
-
-def stages_of(items: Iterable[Stage | Multiplication]) -> list[Stage]:
-    """Returns the stages among items."""
-    return [item for item in items if isinstance(item, Stage)]

@@ -104,7 +104,8 @@ def compile_together(launches: Iterable[Launch]) -> None:
     """Compiles the kernels of launches at once, each for the first of the arguments that it has."""
     first = {launch.function: launch for launch in reversed(list(launches))}
     if len(first) > 1 and not _is_interpreted():
-        with ThreadPoolExecutor(min(MAX_COMPILERS, len(first))) as pool:
+        device, num_threads = torch.cuda.current_device(), min(MAX_COMPILERS, len(first))
+        with ThreadPoolExecutor(num_threads, initializer=torch.cuda.set_device, initargs=(device,)) as pool:
             list(pool.map(Launch.compile, first.values()))
 
 
