@@ -31,7 +31,7 @@ class Populations:
     """
 
     members: int | None = None
-    padding: float = 1.25
+    padding: float = 3.0
     memory_mb: int = 4096
 
 
