@@ -230,7 +230,7 @@ def test_stopped_run_says_how_to_go_on(archsearch, tiny_words, monkeypatch):
 
 
 def test_stop_before_the_search_begins_says_how_to_go_on_too(archsearch, tiny_words, monkeypatch):
-    def interrupted(*arguments):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patches:
