@@ -80,21 +80,21 @@ def test_confirming_again_trains_nothing_and_says_so(archsearch, confirmed_run):
 
 @pytest.mark.parametrize("command", [("confirm", *SMALL), ("ablate", "rank=1", "seeds=2")])
 def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(archsearch, copied_run, monkeypatch, command):
-    count, evaluate = [], Evaluator.evaluate
+    count, train = [], Evaluator._run
 
-    def interrupted(self, trial):
+    def interrupted(self, trial, *others):
         count.append(trial)
         if len(count) == 4:
             raise KeyboardInterrupt
-        return evaluate(self, trial)
+        return train(self, trial, *others)
 
-    monkeypatch.setattr(Evaluator, "evaluate", interrupted)
+    monkeypatch.setattr(Evaluator, "_run", interrupted)
     name, *rest = command
     outcome = archsearch(name, f"run={copied_run}", *rest)
     assert outcome.code == 130
     assert f"Go on with:\n  archsearch {name} run={copied_run} {rest[0]}" in outcome.out
     assert not (copied_run / "confirmation.csv").exists()
-    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    monkeypatch.setattr(Evaluator, "_run", train)
     outcome = archsearch(name, f"run={copied_run}", *rest)
     assert outcome.code == 0, outcome.err
     assert "3 of which are kept from before" in outcome.out
