@@ -144,9 +144,10 @@ def test_folders_of_ray_that_nobody_owns_any_more_are_removed(tmp_path, monkeypa
 def test_lost_workers_are_given_up_in_the_end_with_what_was_lost(caplog, status, text, cause):
     executor = RayExecutor.__new__(RayExecutor)  # without Ray
     executor._losses = Counter()
-    trial = simulate(PLAN).trials[0]
-    given_up = [executor._after_loss(trial, status, RuntimeError(text)) for _ in range(MAX_LOSSES)]
-    assert given_up[:-1] == [None] * (MAX_LOSSES - 1)
+    unit = (simulate(PLAN).trials[0],)
+    *before, given_up = [executor._after_loss(unit, status, RuntimeError(text)) for _ in range(MAX_LOSSES)]
+    assert before == [None] * (MAX_LOSSES - 1)
     assert len(caplog.records) == MAX_LOSSES - 1
-    assert (given_up[-1].status, given_up[-1].value) == (status, None)
-    assert given_up[-1].cause == {"losses": MAX_LOSSES, **cause}
+    (result,) = given_up
+    assert (result.status, result.value) == (status, None)
+    assert result.cause == {"losses": MAX_LOSSES, **cause}
