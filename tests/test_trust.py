@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from archsearch.cli.construction import build_object
 from archsearch.cli.largest import LARGEST
@@ -18,6 +20,10 @@ from archsearch.cli.planning import build_task
 from archsearch.cli.run_configuration import from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
+from archsearch.compiler.lower import lower
+from archsearch.compiler.vectorized import triton_kernels
+from archsearch.compiler.vectorized.flat_weights import FlatWeights
+from archsearch.compiler.vectorized.layer_pass import PopulationPass
 from archsearch.drawing.markup import to_dot, to_mermaid
 from archsearch.errors import ArchSearchError, ConfigError, FileFormatError
 from archsearch.export.names import class_name, module_name
@@ -38,6 +44,10 @@ RUNS_WHAT_IT_READS = {
 }
 
 
+# Kernels are written from our own formulas and from numbers; the test after the next reads what is written.
+WRITES_WHAT_IT_RUNS = {"torch_kernels.py": {"exec"}, "triton_kernels.py": {"compile", "exec"}}
+
+
 def calls(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
@@ -45,7 +55,36 @@ def calls(path):
 
 def test_nothing_that_runs_what_it_reads_is_called():
     found = {path.name: calls(path) & RUNS_WHAT_IT_READS for path in SOURCES}
-    assert {name: names for name, names in found.items() if names} == {}
+    assert {name: names for name, names in found.items() if names} == WRITES_WHAT_IT_RUNS
+
+
+def test_kernels_hold_nothing_that_a_file_could_have_brought(monkeypatch):
+    """All names in the text of kernels are ours, whatever a cell's nodes, states and weights are called."""
+    cell = CellGraph.from_equations(
+        "print = -0.3 * sigmoid(linear(x, h, name=exec)) + 1e-7\nimport_ = tanh(peephole(c, name=open) + print)\n"
+        "c' = leaky_relu(import_ * c + x)\nh' = relu(c') - print * h"
+    )
+    texts: list[str] = []
+    write = triton_kernels._text
+    monkeypatch.setattr(triton_kernels, "_text", lambda *given: texts.append(write(*given)) or texts[-1])
+    monkeypatch.setattr(triton_kernels, "_function", str)
+    monkeypatch.setattr(triton_kernels, "compile_together", list)
+    program = lower(cell.structure)
+    flat = FlatWeights(program, 4, 4)
+    rows = torch.zeros(2, flat.length)
+    PopulationPass(program, flat.views(rows), flat.views(rows.clone()), 2, 1, 4, 4, 2, kernels="triton", like=rows)
+    names = {
+        node.id if isinstance(node, ast.Name) else node.attr
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+    assert {"tanh_", "sigmoid", "relu", "leaky_relu", "start", "matrix"} <= names
+    assert {name for name in names if not re.fullmatch(r"[a-z]+\d*", name)} <= {
+        *("tanh_", "leaky_relu", "where_positive", "leaky_where_positive", "num_tiles", "num_rows", "program_id"),
+        *("H", "ROWS"),
+    }
+    assert names.isdisjoint({"print", "exec", "open", "import_"})
 
 
 def test_no_shell_is_ever_asked():
