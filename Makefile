@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 help:
 	@echo 'make search   sets up and runs a first search; ends with its leaderboard'
 	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
-	@echo 'make faults   stops and breaks real searches in all ways we know, compares what they come to; takes 25 minutes'
+	@echo 'make faults   stops and breaks real searches in all ways we know, compares what they come to; takes 7 to 20 minutes'
 	@echo 'make bench    measures the engines and whole training steps on this machine; takes half an hour'
 	@echo 'make bench-gpu  the same on a GPU: populations of settings against cuDNN one after another; five minutes'
 	@echo 'make clean    removes the virtual environment and all caches; results stay'
