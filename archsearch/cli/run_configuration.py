@@ -120,7 +120,7 @@ def _with_common(common: Mapping[str, Any], own: object, where: str) -> dict[str
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml comes without types
-    """Reads a bounded number of values, and no aliases: a few lines of them can stand for more than any memory holds."""
+    """Reads a bounded number of values, and no aliases: a few lines of them can stand for more than memory holds."""
 
     num_values = 0
 
