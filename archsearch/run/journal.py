@@ -10,7 +10,9 @@ from typing import Any
 
 from archsearch.errors import FileFormatError, SearchStateError
 from archsearch.run.journal_file import (
+    abandon,
     check_pages,
+    check_shared_memory,
     create_file,
     damaged,
     explained,
@@ -19,7 +21,7 @@ from archsearch.run.journal_file import (
     transaction,
 )
 from archsearch.run.journal_schema import INSERT_FACT, INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
-from archsearch.run.shared_memory import abandon, check_shared_memory, guarded
+from archsearch.run.shared_memory import guarded
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.lengths import key_around_steps
 from archsearch.trials.setting import Setting

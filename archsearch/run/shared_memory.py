@@ -1,9 +1,7 @@
-"""The memory that WAL shares between processes: a mapped file beside the journal, which may become read-only."""
+"""Last words of a process that is about to lose the memory that WAL shares between processes."""
 
-import ctypes
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,30 +10,6 @@ from pathlib import Path
 from types import FrameType
 
 _EXIT_CODE = 1
-
-
-def check_shared_memory(path: Path) -> None:
-    """Asks whether the memory that WAL shares between processes may still be written.
-
-    Where it may not, since the file system has become read-only for instance, the kernel would end the process with
-    SIGBUS at the next transaction, a reading one or the last one while closing.
-
-    Args:
-        path: The journal's.
-
-    Raises:
-        sqlite3.OperationalError: It may not.
-    """
-    shared = f"{path}-shm"  # asked at every trial, and a Path takes longer
-    if not os.access(shared, os.W_OK) and Path(shared).exists():
-        error = sqlite3.OperationalError(f"{path.name}-shm cannot be written")
-        error.sqlite_errorcode = sqlite3.SQLITE_READONLY
-        raise error
-
-
-def abandon(connection: sqlite3.Connection) -> None:
-    """Leaves a connection open to the end of the process: to close it would write to the shared memory."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 @contextmanager
