@@ -14,6 +14,7 @@ from archsearch.compiler.vectorized.precision import products_in
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model, products_precision
+from archsearch.training.pacing import pace_on
 from archsearch.training.population_data import NUM_ABREAST, Chunk, Chunks, Shape
 from archsearch.training.population_layout import PopulationWeights
 from archsearch.training.population_model import CarriedStates, PopulationModel
@@ -98,7 +99,7 @@ class PopulationTrainer:
         members: With one number of layers.
         hidden_size: Units of each, with padding.
         place: Where.
-        deadline: When to give up; looked at before each handful of steps.
+        deadline: When to give up; looked at before each step, those of a validation included.
         keeps_best_weights: Whether they are kept in the reports.
 
     Attributes:
@@ -125,7 +126,7 @@ class PopulationTrainer:
         self._cell, self._task, self._recipe, self._members = cell, task, recipe, tuple(members)
         self._interface = task.interface
         self._place = place
-        self._deadline = deadline or Deadline()
+        self._pace = pace_on(place.device, deadline or Deadline())
         self._keeps_best_weights = keeps_best_weights
         self._dtype = torch.float64 if recipe.precision == "float64" else torch.float32
         self._precision = products_precision(recipe)
@@ -157,7 +158,6 @@ class PopulationTrainer:
         epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
         began, first = time.perf_counter(), self.steps
         while self.steps < max_steps and not all(report.has_ended for report in self.reports):
-            self._deadline.check()
             self.take_steps(min(max_steps, (self.steps // epoch_steps + 1) * epoch_steps) - self.steps)
             is_epoch_end = self.steps % epoch_steps == 0
             if is_epoch_end or self.steps == max_steps:
@@ -176,13 +176,18 @@ class PopulationTrainer:
             How many.
 
         Raises:
+            TimeLimitError: The deadline has passed.
             UnequalStreamsError: As for `run`.
         """
         chunk = self._chunks.take(most)
         assert chunk is not None  # training data have no end
         with products_in(self._precision):
-            self._step_for(chunk).run(chunk)
-        self.steps += len(chunk)
+            step = self._step_for(chunk)
+            step.load(chunk)
+            for _ in range(len(chunk)):
+                self._pace.before_step()
+                self.steps += 1
+                step.take()
         return len(chunk)
 
     @torch.no_grad()
@@ -191,12 +196,15 @@ class PopulationTrainer:
 
         Args:
             progress: See `run`.
+
+        Raises:
+            TimeLimitError: The deadline has passed.
         """
         self.note_divergences()
         if all(report.has_ended for report in self.reports):
             return
         with products_in(self._precision):
-            losses, values = self._records.mean_losses(), self._validation.measure()
+            losses, values = self._records.mean_losses(), self._validation.measure(self._pace)
         quality = self._task.metric.quality
         for row, (member, loss, value) in enumerate(zip(self._rows, losses, values, strict=True)):
             report = self.reports[member]

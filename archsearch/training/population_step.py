@@ -54,12 +54,14 @@ class PopulationStep:
         changed += [state for layer in states for state in layer.values()]
         self._replay = Replay(self._work, changed, device, pool)
 
-    def run(self, chunk: Chunk) -> None:
-        """Takes a step on each minibatch of a chunk; on a GPU they are only begun."""
+    def load(self, chunk: Chunk) -> None:
+        """Takes the minibatches of the next steps."""
         self._chunk.take(chunk)
         self._number.zero_()
-        for _ in range(len(chunk)):
-            self._replay()
+
+    def take(self) -> None:
+        """Takes a step on the next minibatch; on a GPU it is only begun."""
+        self._replay()
 
     def _work(self) -> None:
         model, layers = self._model, self._layers
