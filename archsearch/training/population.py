@@ -11,6 +11,7 @@ from torch import Tensor
 
 from archsearch.compiler.lower import lower
 from archsearch.compiler.vectorized.precision import products_in
+from archsearch.errors import ShapeError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model, products_precision
@@ -154,6 +155,7 @@ class PopulationTrainer:
         Raises:
             TimeLimitError: The deadline has passed; what has ended by then is in the reports.
             UnequalStreamsError: The members' training data cannot be read side by side.
+            ShapeError: Another number of sequences goes on where the minibatch before ended.
         """
         epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
         began, first = time.perf_counter(), self.steps
@@ -178,8 +180,13 @@ class PopulationTrainer:
         Raises:
             TimeLimitError: The deadline has passed.
             UnequalStreamsError: As for `run`.
+            ShapeError: As for `run`.
         """
-        chunk = self._chunks.take(most)
+        try:
+            chunk = self._chunks.take(most)
+        except ShapeError:  # the step's, as for one model: its states do not fit
+            self.steps += 1
+            raise
         assert chunk is not None  # training data have no end
         with products_in(self._precision):
             step = self._step_for(chunk)

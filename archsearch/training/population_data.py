@@ -7,11 +7,12 @@ the states, and sequences beside the others; neither is scored.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from archsearch.errors import ShapeError
 from archsearch.training.minibatch import Minibatch, check_range
 from archsearch.trials.interface import Interface
 
@@ -137,16 +138,27 @@ class Chunks:
         self._shaper = Shaper(multiple)
         self._num_abreast = num_abreast
         self._next = self._read()
+        self._before: Sequence[Minibatch] | None = None
         self._shaped: tuple[Shape, Sequence[Minibatch]] | None = None
+        self._failure: Exception | None = None
 
     def take(self, most: int) -> Chunk | None:
-        """Returns the next minibatches, as many as have one shape, `most` at the most; None at the end."""
+        """Returns the next minibatches, as many as have one shape, `most` at the most; None at the end.
+
+        Raises:
+            UnequalStreamsError: See `Shaper`.
+            ShapeError: Another number of sequences goes on where the minibatch before ended.
+        """
         first = self._advance()
         if first is None:
             return None
         shape, rows = first[0], [first[1]]
         while len(rows) < min(most, self._num_abreast):
-            following = self._advance()
+            try:
+                following = self._advance()
+            except Exception as failure:  # of whatever kind: it comes once those before it have been trained on
+                self._failure = failure
+                break
             if following is None:
                 break
             if following[0] != shape:
@@ -156,12 +168,19 @@ class Chunks:
         return _stack(rows, shape, self._interface, self._dtype)
 
     def _advance(self) -> tuple[Shape, Sequence[Minibatch]] | None:
+        if self._failure is not None:
+            raise self._failure
         if self._shaped is not None:
             shaped, self._shaped = self._shaped, None
             return shaped
         current, self._next = self._next, self._read() if self._next else None
         if current is None:
             return None
+        for before, minibatch in zip(self._before or current, current, strict=True):
+            _check_continuation(before, minibatch)
+        if self._before is None:  # nothing comes before it
+            current = [replace(minibatch, starts=True) for minibatch in current]
+        self._before = current
         following = self._next
         may_grow = [following is None or following[stream].starts for stream in range(len(current))]
         return self._shaper.shape(current, may_grow), current
@@ -170,6 +189,19 @@ class Chunks:
         read = [next(stream, None) for stream in self._streams]
         present = [minibatch for minibatch in read if minibatch is not None]
         return present if len(present) == len(read) else None
+
+
+def _check_continuation(before: Minibatch, minibatch: Minibatch) -> None:
+    """Checks that states can be carried on.
+
+    Raises:
+        ShapeError: They cannot.
+    """
+    if not minibatch.starts and minibatch.batch_size != before.batch_size:
+        raise ShapeError(
+            f"population: expected {before.batch_size} sequences in a minibatch that goes on where the one before "
+            f"ended, got {minibatch.batch_size}. A task whose number of sequences changes must start them anew."
+        )
 
 
 def _stack(rows: Sequence[Sequence[Minibatch]], shape: Shape, interface: Interface, dtype: torch.dtype) -> Chunk:
