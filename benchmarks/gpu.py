@@ -238,7 +238,7 @@ def _measure_settings(options: argparse.Namespace, file: CsvFile) -> None:
     ]
     rows: list[list[object]] = []
     for padding in (1.0, 1.25, 3.0):
-        groups = group_trials(trials, {"xml": task.interface}, Populations(padding=padding), 32)
+        groups = group_trials(trials, {"xml": task}, Populations(padding=padding), 32, 8)
         total = 0.0
         for group in groups:
             steps = population(cell, _case([trial.setting for trial in group]))

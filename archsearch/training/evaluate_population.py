@@ -13,10 +13,11 @@ from archsearch.errors import ConfigError, FileFormatError, SearchStateError
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
 from archsearch.training.failures import WITHOUT_VALUE, cause_of, classify
-from archsearch.training.grouping import Group, member_bytes, padded_size
+from archsearch.training.grouping import Group, padded_size
 from archsearch.training.model import SequenceModel
 from archsearch.training.population import Device, Member, MemberReport, PopulationTrainer
 from archsearch.training.population_data import UnequalStreamsError
+from archsearch.training.population_memory import data_shapes, memory_need, num_streams_of
 from archsearch.training.stops import Deadline, TimeLimitError
 from archsearch.training.trainer import CurvePoint, Progress
 from archsearch.training.trial_seeds import data_seed, weights_seed
@@ -181,7 +182,9 @@ class PopulationEvaluator:
         free, _ = torch.cuda.mem_get_info()
         free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         hidden_size = padded_size([self._width(trial) for trial in trials], trials[0].graph, place.unit_multiple)
-        needed = len(trials) * member_bytes(trials[0], self.task.interface, hidden_size)
+        shapes = data_shapes(trials[0], self.task, place.step_multiple)
+        need = memory_need(trials[0], self.task.interface, hidden_size, shapes)
+        needed = need.of(len(trials), num_streams_of(trials))
         return needed <= SHARE_OF_FREE_MEMORY * free
 
     def _ended(self, trials: Group, trainer: PopulationTrainer, late: str, seconds: float) -> list[Trained]:

@@ -13,10 +13,10 @@ from archsearch.compiler.lower import lower
 from archsearch.compiler.vectorized.precision import products_in
 from archsearch.errors import ShapeError
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model, products_precision
 from archsearch.training.pacing import pace_on
-from archsearch.training.population_data import NUM_ABREAST, Chunk, Chunks, Shape
+from archsearch.training.population_data import MAX_SHAPES, Chunk, Chunks, Shape
+from archsearch.training.population_held_out import validation_chunks
 from archsearch.training.population_layout import PopulationWeights
 from archsearch.training.population_model import CarriedStates, PopulationModel
 from archsearch.training.population_records import MemberRecords
@@ -29,9 +29,6 @@ from archsearch.training.trainer import CurvePoint
 from archsearch.trials.setting import Setting
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Recipe
-
-MAX_SHAPES = 8
-"""Shapes of minibatches for which memory is held at once; beyond them, that used longest ago goes."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +132,9 @@ class PopulationTrainer:
         self._pool: Any = torch.cuda.graph_pool_handle() if place.device.type == "cuda" else None
         self._seeds = tuple(dict.fromkeys(member.data_seed for member in members))
         sizes = (recipe.batch_size, recipe.unroll)
-        self._chunks = self._read([training_minibatches(task, seed, *sizes) for seed in self._seeds])
-        self._held_out = self._validation_chunks()
+        streams = [training_minibatches(task, seed, *sizes) for seed in self._seeds]
+        self._chunks = Chunks(streams, self._interface, self._dtype, place.step_multiple)
+        self._held_out = validation_chunks(task, recipe, self._dtype, place.step_multiple)
         self._num_steps = torch.zeros((), dtype=torch.int64, device=place.device)
         weights = self._weights_of(range(len(members)), hidden_size)
         for row, member in enumerate(self._members):
@@ -278,7 +276,10 @@ class PopulationTrainer:
         members = tuple(self._rows[row] for row in rows)
         weights = self._weights_of(members, self._model.weights.hidden_size)
         weights.values.copy_(self._model.weights.values.index_select(0, kept))
-        self._set_up(members, weights, self._records.of_members(kept), self._carried.of_members(kept))
+        records, carried = self._records.of_members(kept), self._carried.of_members(kept)
+        self._steps_by_shape.clear()
+        del self._validation, self._model  # their memory is free before other is taken
+        self._set_up(members, weights, records, carried)
 
     def _set_up(
         self, rows: tuple[int, ...], weights: PopulationWeights, records: MemberRecords, carried: CarriedStates
@@ -323,12 +324,3 @@ class PopulationTrainer:
         return build_model(
             self._cell, self._interface, member.hidden_size, member.setting, recipe, engine, member.weights_seed
         )
-
-    def _read(self, streams: Sequence[Any]) -> Chunks:
-        return Chunks(streams, self._interface, self._dtype, self._place.step_multiple)
-
-    def _validation_chunks(self) -> list[Chunk]:
-        chunks, found = self._read([held_out_minibatches(self._task, "validation", self._recipe)]), []
-        while (chunk := chunks.take(NUM_ABREAST)) is not None:
-            found.append(chunk)
-        return found

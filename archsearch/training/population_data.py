@@ -23,6 +23,10 @@ NUM_ABREAST = 64
 """Minibatches that are handed over at once, at the most."""
 
 
+MAX_SHAPES = 8
+"""Shapes of minibatches for which memory is held at once; beyond them, that used longest ago goes."""
+
+
 class UnequalStreamsError(Exception):
     """The streams of a population do not have minibatches of equal lengths, and none may be filled up."""
 
@@ -82,16 +86,25 @@ class Chunk:
         return tuple(part.flatten(0, 1).index_select(0, rows) for part in self.tensors)
 
 
+def round_up(number: int, multiple: int) -> int:
+    """Returns the least multiple that is not below a number; the number itself for a multiple of 0."""
+    return -(-number // multiple) * multiple if multiple else number
+
+
 class Shaper:
     """Decides on the shapes of minibatches, from what has come so far.
 
+    Where lengths are many, they are rounded up ever more, so that the shapes stay few.
+
     Args:
         multiple: Numbers of steps are rounded up to a multiple of it, where steps may be added.
+        most_sequences: Numbers of sequences are filled up to it, and to the largest one so far.
     """
 
-    def __init__(self, multiple: int = 1) -> None:
+    def __init__(self, multiple: int = 1, most_sequences: int = 0) -> None:
         self._multiple = multiple
-        self._most_sequences = 0
+        self._most_sequences = most_sequences
+        self._lengths: set[int] = set()
 
     def shape(self, minibatches: Sequence[Minibatch], may_grow: Sequence[bool]) -> Shape:
         """Returns the shape for the same minibatch of all streams.
@@ -107,10 +120,19 @@ class Shaper:
         self._most_sequences = max(self._most_sequences, *(minibatch.batch_size for minibatch in minibatches))
         longest = max(lengths)
         if all(may_grow):
-            longest = -(-longest // self._multiple) * self._multiple
+            longest = self._rounded(longest)
         elif any(length != longest for length, may in zip(lengths, may_grow, strict=True) if not may):
             raise UnequalStreamsError(f"minibatches of {', '.join(map(str, lengths))} steps stand side by side")
         return longest, self._most_sequences
+
+    def _rounded(self, length: int) -> int:
+        rounded = round_up(length, self._multiple)
+        while len(self._lengths | {rounded}) > MAX_SHAPES:
+            self._multiple *= 2
+            self._lengths = {round_up(known, self._multiple) for known in self._lengths}
+            rounded = round_up(length, self._multiple)
+        self._lengths.add(rounded)
+        return rounded
 
 
 class Chunks:
@@ -121,6 +143,7 @@ class Chunks:
         interface: What is read and predicted.
         dtype: Of numbers.
         multiple: See `Shaper`.
+        most_sequences: See `Shaper`.
         num_abreast: Minibatches of a chunk, at the most.
     """
 
@@ -130,12 +153,13 @@ class Chunks:
         interface: Interface,
         dtype: torch.dtype,
         multiple: int = 1,
+        most_sequences: int = 0,
         num_abreast: int = NUM_ABREAST,
     ) -> None:
         self._streams = [iter(stream) for stream in streams]
         self._interface = interface
         self._dtype = dtype
-        self._shaper = Shaper(multiple)
+        self._shaper = Shaper(multiple, most_sequences)
         self._num_abreast = num_abreast
         self._next = self._read()
         self._before: Sequence[Minibatch] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.compiler.vectorized.replay import Replay
+from archsearch.compiler.vectorized.replay import Replay, weakly
 from archsearch.training.losses import LOSSES
 from archsearch.training.measurement import NOT_FINITE, metric_value
 from archsearch.training.pacing import Pace
@@ -106,7 +106,7 @@ class _Part:
         self._streams = torch.zeros(len(values), dtype=torch.int64, device=values.device)
         states = [carried.of(level, layer) for level, layer in enumerate(self._layers.passes)]
         changed = [self._number, sums.total, sums.is_finite, *(state for layer in states for state in layer.values())]
-        self._replay = Replay(self._work, changed, values.device, pool)
+        self._replay = Replay(weakly(self._work), changed, values.device, pool)
 
     def run(self, pace: Pace) -> None:
         self._number.zero_()

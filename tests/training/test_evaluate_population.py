@@ -114,7 +114,7 @@ def test_widths_near_each_other_are_together(recall_task, make_trial, padding, u
     for width in widths:
         budget = model_parameters(zoo_cell("gru").structure, recall_task.interface, width, 1)
         trials.append(make_trial(recall_task, setting=Setting(1.0, 0.5, 5.0, 1, budget)))
-    groups = group_trials(trials, {"recall": recall_task.interface}, Populations(padding=padding), unit_multiple)
+    groups = group_trials(trials, {"recall": recall_task}, Populations(padding=padding), unit_multiple)
     assert [{widths[trials.index(trial)] for trial in group} for group in groups] == expected
 
 
@@ -124,7 +124,7 @@ def test_a_cell_whose_padding_would_overflow_is_trained_with_its_own_width_only(
         make_trial(recall_task, graph=cell, cell="c_wild", setting=Setting(1.0, 0.5, 5.0, 1, budget), replicate=number)
         for number, budget in enumerate((300, 400, 300))
     ]
-    groups = group_trials(trials, {"recall": recall_task.interface}, EVERY_WIDTH, 32)
+    groups = group_trials(trials, {"recall": recall_task}, EVERY_WIDTH, 32)
     assert groups == [(trials[0], trials[2]), (trials[1],)]
 
 

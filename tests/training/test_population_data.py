@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from shared_populations import RECIPE, assert_alike, draw_members, train_alone, train_together
+from shared_populations import RECIPE, RaggedTask, assert_alike, draw_members, train_alone, train_together
 from shared_recall import RecallTask
 
 from archsearch.errors import ShapeError
@@ -15,8 +15,9 @@ from archsearch.graph.catalog import zoo_cell
 from archsearch.seeds import array_generator
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.grouping import Populations
-from archsearch.training.minibatch import Minibatch
-from archsearch.training.population_data import Chunks
+from archsearch.training.minibatch import Minibatch, held_out_minibatches
+from archsearch.training.population_data import MAX_SHAPES, Chunks, Shaper
+from archsearch.training.population_held_out import in_parts, multiple_for
 from archsearch.trials.interface import Interface
 from archsearch.trials.task import Batch, HeldOut
 
@@ -45,7 +46,7 @@ class SizedTask(RecallTask):
         rng = array_generator(seed)
         for num_sequences, starts in plan:
             window = rng.integers(3, size=(unroll + 1, num_sequences))
-            yield Batch(window[1:], window[:-1], window[1:] >= 0, starts)
+            yield Batch(window[1:], window[:-1], rng.random((unroll, num_sequences)) < self.scored_share, starts)
 
 
 STEADY, RESTARTING = ((2, True), *[(2, False)] * 20), ((1, True), (3, True), (1, True), (4, True))
@@ -82,6 +83,51 @@ def test_each_validation_begins_with_states_of_zero():
     together = train_together(zoo_cell("gru"), task, RECIPE, members, 12)
     for mine, member in zip(together, members, strict=True):
         assert_alike(mine, train_alone(zoo_cell("gru"), task, RECIPE, member, 12))
+
+
+@pytest.mark.parametrize("scored_share", [1.0, 0.4])
+def test_held_out_sequences_are_read_in_parts_where_nothing_is_carried_between_them(scored_share):
+    plan = ((11, True), (4, True), (4, False), (9, True), (9, False), (9, True))
+    task = SizedTask("sized", held_out_plan=plan, scored_share=scored_share)
+    minibatches = held_out_minibatches(task, "validation", RECIPE)
+    parts = in_parts(minibatches, RECIPE.batch_size)
+    assert [part.batch_size for part in parts] == [4, 4, 3, 4, 4, 9, 9, 4, 4, 1]
+    assert sum(len(part.targets) for part in parts) == sum(len(minibatch.targets) for minibatch in minibatches)
+    members = draw_members(random.Random(3), 3, (4, 5))
+    for mine, member in zip(train_together(zoo_cell("gru"), task, RECIPE, members, 8), members, strict=True):
+        assert_alike(mine, train_alone(zoo_cell("gru"), task, RECIPE, member, 8))
+
+
+LENGTHS = [*range(1, 61), 60, 1, 33]
+
+
+def stream_of(lengths):
+    """Returns minibatches of some lengths, each of which starts anew."""
+    symbols = [torch.zeros(length, 2, dtype=torch.int64) for length in lengths]
+    return [Minibatch(each, None, each.flatten(), starts=True) for each in symbols]
+
+
+def test_many_lengths_come_in_few_shapes():
+    """Each shape takes memory of its own and, on a GPU, a recording."""
+    shaper = Shaper()
+    given = [shaper.shape([minibatch], [True])[0] for minibatch in stream_of(LENGTHS)]
+    assert all(length <= rounded < 2 * length + 8 for length, rounded in zip(LENGTHS, given, strict=True))
+    assert len(set(given)) <= MAX_SHAPES * 4
+    assert len(set(given[30:])) <= MAX_SHAPES
+    multiple = multiple_for(stream_of(LENGTHS), 1)
+    assert multiple == 8
+    assert multiple_for(stream_of([1, 2, 3]), 1) == 1
+    carried = [replace(minibatch, starts=False) for minibatch in stream_of(LENGTHS)]
+    assert multiple_for(carried, 1) == 64  # nothing helps
+
+
+def test_training_on_many_lengths_is_that_of_one_model():
+    task = RaggedTask("ragged", max_length=40, num_held_out=30, scored_share=0.7)
+    recipe = replace(RECIPE, unroll=40)
+    members = draw_members(random.Random(4), 3, (4, 5), num_streams=2)
+    together = train_together(zoo_cell("gru"), task, recipe, members, 30)
+    for mine, member in zip(together, members, strict=True):
+        assert_alike(mine, train_alone(zoo_cell("gru"), task, recipe, member, 30))
 
 
 def test_what_a_stream_raises_comes_after_the_minibatches_before_it():
