@@ -6,7 +6,7 @@ A minibatch may be filled up to a larger shape. Steps are added at the end, wher
 the states, and sequences beside the others; neither is scored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -91,6 +91,12 @@ def round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple if multiple else number
 
 
+def grown(length: int, multiple: int, others: Collection[int]) -> int:
+    """Returns what a number of steps is rounded up to: a multiple, or one that there is anyway if that is not more."""
+    rounded = round_up(length, multiple)
+    return min((other for other in others if length <= other <= rounded), default=rounded)
+
+
 class Shaper:
     """Decides on the shapes of minibatches, from what has come so far.
 
@@ -105,6 +111,7 @@ class Shaper:
         self._multiple = multiple
         self._most_sequences = most_sequences
         self._lengths: set[int] = set()
+        self._fixed: set[int] = set()
 
     def shape(self, minibatches: Sequence[Minibatch], may_grow: Sequence[bool]) -> Shape:
         """Returns the shape for the same minibatch of all streams.
@@ -123,16 +130,21 @@ class Shaper:
             longest = self._rounded(longest)
         elif any(length != longest for length, may in zip(lengths, may_grow, strict=True) if not may):
             raise UnequalStreamsError(f"minibatches of {', '.join(map(str, lengths))} steps stand side by side")
+        else:
+            self._fixed.add(longest)
         return longest, self._most_sequences
 
     def _rounded(self, length: int) -> int:
-        rounded = round_up(length, self._multiple)
-        while len(self._lengths | {rounded}) > MAX_SHAPES:
+        largest = max(length, *self._lengths, 0)
+        while self._multiple < largest and len(self._lengths | {self._grown(length)}) > MAX_SHAPES:
             self._multiple *= 2
-            self._lengths = {round_up(known, self._multiple) for known in self._lengths}
-            rounded = round_up(length, self._multiple)
+            self._lengths = set(map(self._grown, self._lengths))
+        rounded = self._grown(length)
         self._lengths.add(rounded)
         return rounded
+
+    def _grown(self, length: int) -> int:
+        return grown(length, self._multiple, self._fixed)
 
 
 class Chunks:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from archsearch.training.minibatch import Minibatch, held_out_minibatches
-from archsearch.training.population_data import MAX_SHAPES, NUM_ABREAST, Chunk, Chunks, round_up
+from archsearch.training.population_data import MAX_SHAPES, NUM_ABREAST, Chunk, Chunks, grown
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Recipe
 
@@ -50,11 +50,10 @@ def multiple_for(minibatches: Sequence[Minibatch], multiple: int) -> int:
     lengths = [len(minibatch.inputs) for minibatch in minibatches]
     may_grow = _stand_alone(minibatches)
     longest = max(lengths, default=0)
+    fixed = {length for length, may in zip(lengths, may_grow, strict=True) if not may}
 
     def num_shapes() -> int:
-        return len(
-            {round_up(length, multiple) if may else length for length, may in zip(lengths, may_grow, strict=True)}
-        )
+        return len(fixed | {grown(length, multiple, fixed) for length in lengths})
 
     while multiple < longest and num_shapes() > MAX_SHAPES:
         multiple *= 2

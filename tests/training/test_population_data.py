@@ -98,6 +98,13 @@ def test_held_out_sequences_are_read_in_parts_where_nothing_is_carried_between_t
         assert_alike(mine, train_alone(zoo_cell("gru"), task, RECIPE, member, 8))
 
 
+SYMBOLS = Interface.of_symbols(3)
+
+
+def shapes_of(chunks):
+    return [chunk.shape for chunk in iter(lambda: chunks.take(64), None)]
+
+
 LENGTHS = [*range(1, 61), 60, 1, 33]
 
 
@@ -121,6 +128,24 @@ def test_many_lengths_come_in_few_shapes():
     assert multiple_for(carried, 1) == 64  # nothing helps
 
 
+def test_lengths_that_cannot_be_changed_are_given_as_they_are():
+    shaper = Shaper()
+    for length in LENGTHS:
+        assert shaper.shape(stream_of([length]), [False])[0] == length
+        assert shaper.shape(stream_of([length]), [True])[0] == length
+
+
+def test_what_may_grow_becomes_as_long_as_what_may_not():
+    """Of pieces of a long sequence, only the last may: it needs no shape of its own."""
+    shaper, [piece] = Shaper(8), stream_of([35])
+    assert [shaper.shape([piece], [may_grow])[0] for may_grow in (False, True, False, True)] == [35] * 4
+    for length, expected in ((3, 8), (33, 35), (36, 40), (35, 35)):
+        assert shaper.shape(stream_of([length]), [True])[0] == expected
+    stream = stream_of([35, 35, 33, 35, 35])
+    carried = [replace(each, starts=starts) for each, starts in zip(stream, (1, 0, 0, 1, 0), strict=True)]
+    assert {chunk_shape[0] for chunk_shape in shapes_of(Chunks([carried], SYMBOLS, torch.float32, 8))} == {35}
+
+
 def test_training_on_many_lengths_is_that_of_one_model():
     task = RaggedTask("ragged", max_length=40, num_held_out=30, scored_share=0.7)
     recipe = replace(RECIPE, unroll=40)
@@ -137,7 +162,7 @@ def test_what_a_stream_raises_comes_after_the_minibatches_before_it():
             yield Minibatch(symbols, None, symbols.flatten(), starts=True)
         yield replace(Minibatch(symbols, None, symbols.flatten(), starts=False), inputs=symbols[:, :1])
 
-    chunks = Chunks([stream()], Interface.of_symbols(3), torch.float32)
+    chunks = Chunks([stream()], SYMBOLS, torch.float32)
     assert len(chunks.take(64)) == 3
     for _ in range(2):
         with pytest.raises(ShapeError, match="expected 2 sequences in a minibatch that goes on"):
