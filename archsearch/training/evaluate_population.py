@@ -116,7 +116,7 @@ class PopulationEvaluator:
 
     def _train(self, trials: Group) -> list[Trained] | _Failure:
         """Trains a population to its end; nothing is left of it in memory if it fails."""
-        gc.collect()  # a population before this one, whose parts refer to each other, may still hold its memory
+        gc.collect()  # what failed before this one may still hold its memory, in circles of exceptions and frames
         start, limit = time.perf_counter(), self.time_limit_seconds
         deadline = Deadline(None if limit is None else limit * len(trials))
         late, trainer = "", None
