@@ -1,7 +1,5 @@
 """Opening the journal's file: for writing, for reading, and saying what is wrong with it."""
 
-import ctypes
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,27 +105,6 @@ def set_durability(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA journal_mode = {mode}")
     # without WAL a commit is the removal of a file, which must reach the disk, too
     connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'WAL' else 'EXTRA'}")
-
-
-def check_shared_memory(path: Path) -> None:
-    """Asks whether the memory that WAL shares between processes, a file beside the journal, may still be written.
-
-    Where it may not, since the file system has become read-only for instance, the kernel would end the process with
-    SIGBUS at the next transaction, a reading one or the last one while closing.
-
-    Raises:
-        sqlite3.OperationalError: It may not.
-    """
-    shared = f"{path}-shm"  # asked at every trial, and a Path takes longer
-    if not os.access(shared, os.W_OK) and Path(shared).exists():
-        error = sqlite3.OperationalError(f"{path.name}-shm cannot be written")
-        error.sqlite_errorcode = sqlite3.SQLITE_READONLY
-        raise error
-
-
-def abandon(connection: sqlite3.Connection) -> None:
-    """Leaves a connection open to the end of the process: to close it would write to the shared memory."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
