@@ -168,6 +168,21 @@ def test_the_ngram_of_a_long_text_has_its_end_only(tmp_path, monkeypatch):
     assert Text("text", path=end, **shares).chance() == 1.0
 
 
+def test_a_long_held_out_part_is_cut_and_another_task(tmp_path):
+    """It would be read after every epoch; what a run had before there was a limit stays the same task."""
+    path = write(tmp_path, "text.txt", "abcd" * 500)
+    shares = {"validation_share": 0.2, "test_share": 0.1}
+    whole, same, cut = (Text("text", path=path, max_held_out=most, **shares) for most in (10_000, 400, 300))
+    assert whole.digest == same.digest != cut.digest
+    assert "max_held_out" not in whole.identity_fields()
+    sizes = [
+        [sum(batch.scored.sum() for batch in task.held_out(split, 1, 50)) for split in SPLITS[1:]]
+        for task in (same, cut)
+    ]
+    assert sizes == [[399, 199], [299, 199]]
+    assert len(cut._corpus.parts["training"]) == 1400
+
+
 def test_rows_out_of_order_are_sorted(tmp_path):
     lines = rows(200).splitlines()
     mixed = "\n".join([lines[0], *reversed(lines[1:])])
