@@ -90,6 +90,11 @@ class Labelled(SequenceSetTask):
         return self._content.labels
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
+    @property
     def interface(self) -> Interface:
         """Reads symbols or numbers, predicts a label."""
         content = self._content

@@ -50,6 +50,25 @@ def test_task_check_wants_a_task_and_says_what_is_wrong_with_its_file(archsearch
     assert "expected a file or a folder, found none" in refused.err
 
 
+def test_task_check_validates_often_enough_to_see_the_loss_fall(archsearch, tmp_path):
+    """Once through a long text takes more steps than the check has."""
+    (tmp_path / "long.txt").write_text("to be or not to be, that is the question.\n" * 4_000)
+    words = ("task=text", f"task.text.path={tmp_path / 'long.txt'}", "setting.max_parameters=2000", "steps=40")
+    done = archsearch("task", "check", *words)
+    assert done.code == 0
+    assert "In a search, validations are 215 steps apart; here, less." in done.out
+    assert "step      10  loss" in done.out
+
+
+def test_task_check_shows_labels_by_their_names(archsearch, tmp_path):
+    lines = "".join(f"{n:b},{'odd' if n % 2 else 'even'}\n" for n in range(300))
+    (tmp_path / "numbers.csv").write_text(f"sequence,label\n{lines}")
+    words = ("task=labelled", f"task.labelled.path={tmp_path / 'numbers.csv'}", "setting.max_parameters=2000")
+    done = archsearch("task", "check", *words, "steps=40")
+    assert "classes, 2: even odd" in done.out
+    assert "example, predict  odd\n" in done.out or "example, predict  even\n" in done.out
+
+
 def test_a_folder_of_tasks_that_is_none(archsearch):
     refused = archsearch("task", "check", "--config-dir", "nowhere", "task=xml")
     assert refused.code == 2
