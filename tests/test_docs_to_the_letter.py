@@ -82,7 +82,10 @@ def check_text(done, folder):
     assert {"ratio_text", "bits_text"} <= board[0].keys()
     assert "on text; what is no network: best n-gram" in printed_by(done, "search ", "name=notes")
     predicted = printed_by(done, "predict ", "prompt=")
-    parts = re.split(r"^(\w+)\.safetensors: bits (.*)\n", predicted, flags=re.MULTILINE)[1:]
+    networks, _, ngram = predicted.partition("n-gram of notes.txt:\n")
+    assert re.match(r"anna calls \w", ngram)
+    assert len(ngram) > 80
+    parts = re.split(r"^(\w+)\.safetensors: bits (.*)\n", networks, flags=re.MULTILINE)[1:]
     assert parts[::3] == ["writer", "gru_writer"]
     assert all("best n-gram up to 6" in quality for quality in parts[1::3])
     samples = parts[2::3]

@@ -1,6 +1,7 @@
 """`predict` and `task check`: what they refuse. What they do is followed in tests/test_docs.py."""
 
 import math
+import re
 
 import pytest
 
@@ -36,6 +37,42 @@ def test_a_forecast_and_what_it_needs(archsearch, trained, table, tmp_path):
         refused = archsearch("predict", f"model={trained}", *words)
         assert refused.code == 2
         assert message in refused.err
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("to be or not to be, that is the question.\n" * 100)
+    return path
+
+
+def written_by_a_model_of(archsearch, text, *words: str) -> str:
+    small = ("steps=20", "setting.max_parameters=2000", "save=writer.safetensors")
+    assert archsearch("evaluate", "cell=gru", "task=text", f"task.text.path={text}", *words, *small).code == 0
+    return "writer.safetensors"
+
+
+def test_a_continuation_and_that_of_the_ngram(archsearch, text):
+    model = written_by_a_model_of(archsearch, text)
+    words = (f"model={model}", "prompt=日本 is the", "length=13", "temperature=0")
+    done = archsearch("predict", *words, f"ngram_of={text}", "out=written.txt")
+    assert done.code == 0
+    assert "note: of the prompt, this is unknown to the model: '日', '本'" in done.out
+    assert done.out.endswith(f"n-gram of {text}:\n日本 is the question.\nto\nWrote written.txt\n")
+    for more, message in (
+        (("ngram_of=nowhere.txt",), "ngram_of: expected a text file or a folder of such, found none at nowhere.txt"),
+        (("input=a.csv",), "and not both"),
+    ):
+        refused = archsearch("predict", *words, *more)
+        assert refused.code == 2
+        assert message in refused.err
+
+
+def test_words_go_on_after_a_blank(archsearch, text):
+    model = written_by_a_model_of(archsearch, text, "task.text.unit=words")
+    done = archsearch("predict", f"model={model}", "prompt=is the", "length=2", "temperature=0", f"ngram_of={text}")
+    assert done.out.endswith("\nis the question .\n")
+    assert re.search(r"^is the \S", done.out, flags=re.MULTILINE)
 
 
 def test_no_model(archsearch, tmp_path):
