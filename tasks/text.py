@@ -240,7 +240,8 @@ def _read(
         raise ConfigError(f"task {task}, {files[0]}: expected at least two different {unit}, got {kept}.")
     notes = []
     if text.has_foreign_line_ends:
-        notes.append(f"line ends of other systems below {files[0].parent} are read as plain ones")
+        where = files[0] if len(files) == 1 else files[0].parent
+        notes.append(f"line ends of other systems in {where} are read as plain ones")
     for split, piece in pieces.items():
         num_unknown = len(piece) - int(counts[split][ordered].sum())
         if num_unknown:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from archsearch.errors import ConfigError
 from archsearch.trials.text_units import split_units
-from archsearch.trials.user_files import check_size, not_utf8, reading_errors
+from archsearch.trials.user_files import check_is_text, check_size, not_utf8, reading_errors
 
 PIECE_SIZE = 2**20  # characters read, or numbers handled, at once
 NUM_CODES = 0x110000  # of Unicode
@@ -60,6 +60,7 @@ def read_numbered_text(
         with reading_errors(task, path), path.open(encoding="utf-8-sig") as file:
             try:
                 for piece in _pieces(file):
+                    check_is_text(task, path, piece)
                     digest.update(piece.encode())
                     is_blank = is_blank and not piece.strip()
                     pieces.append(numbering.number(split_units(piece, unit, lower_case)))
@@ -122,7 +123,11 @@ class _Characters:
         return tuple(map(chr, self._codes))
 
     def number(self, units: Sequence[str]) -> Numbers:
-        codes = np.frombuffer("".join(units).encode("utf-32-le"), np.uint32)
+        starts = range(0, max(1, len(units)), PIECE_SIZE)  # a text of one line comes in one piece
+        return np.concatenate([self._number("".join(units[start : start + PIECE_SIZE])) for start in starts])
+
+    def _number(self, text: str) -> Numbers:
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         numbers = self._numbers[codes]
         new = np.unique(codes[numbers < 0])
         if new.size:

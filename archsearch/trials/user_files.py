@@ -101,9 +101,22 @@ def not_utf8(task: str, file: Path) -> ConfigError:
         place, byte = error.start, content[error.start]
         return ConfigError(
             f"task {task}, {file}: expected text in UTF-8, got byte 0x{byte:02x} at place {place:,}. Convert it, for "
-            f"example with: iconv -f {_guess_encoding(content)} -t utf-8 OLD > NEW."
+            f"example with: iconv -f {_guess_encoding(content)} -t utf-8 OLD > NEW. If it is no text, leave it out."
         )
     return ConfigError(f"task {task}, {file}: it changed while it was read. Try again.")
+
+
+def check_is_text(task: str, file: Path, text: str) -> None:
+    """Checks that there is no NUL, which is no character of a text.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    if "\0" in text:
+        raise ConfigError(
+            f"task {task}, {file}: expected text in UTF-8, got NUL characters, as files have that are no text or are "
+            "in UTF-16. Leave it out, or convert it: iconv -f utf-16le -t utf-8 OLD > NEW."
+        )
 
 
 def _guess_encoding(content: bytes) -> str:
@@ -117,6 +130,7 @@ def _read_text(task: str, file: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise not_utf8(task, file) from error
+    check_is_text(task, file, text)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
