@@ -17,7 +17,9 @@ def table(tmp_path):
 def trained(archsearch, table):
     words = ("task=series", f"task.series.path={table}", "task.series.time=time", "task.series.window=8")
     small = ("steps=20", "setting.max_parameters=2000", "setting.learning_rate=0.1")
-    assert archsearch("evaluate", "cell=gru", *words, *small, "save=gru.safetensors").code == 0
+    done = archsearch("evaluate", "cell=gru", *words, *small, "save=gru.safetensors")
+    assert done.code == 0
+    assert done.out.endswith("predict model=gru.safetensors input=FILE.csv\n")
     return "gru.safetensors"
 
 
