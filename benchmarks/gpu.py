@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from gpu_contenders import Case, OneAfterAnother, Steps, population
-from gpu_equality import PRECISIONS, worst_errors
+from gpu_equality import NO_GPU, PRECISIONS, worst_errors
 from search_cells import NamedCell, draw_mutants, named_cells, planned_search
 from tables import CsvFile, table
 from torch import nn
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit code: 1 where an engine is not equal."""
     options = _options(arguments)
     if not torch.cuda.is_available():
-        print("benchmarks/gpu.py: expected a GPU that torch can use, found none; nothing was measured.")
+        print(f"benchmarks/gpu.py: {NO_GPU}")
         return 2
     torch.backends.cudnn.allow_tf32 = False
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; without TF32 but where it is named")
@@ -238,7 +238,7 @@ def _measure_settings(options: argparse.Namespace, file: CsvFile) -> None:
     ]
     rows: list[list[object]] = []
     for padding in (1.0, 1.25, 3.0):
-        groups = group_trials(trials, {"xml": task.interface}, Populations(padding=padding), 32)
+        groups = group_trials(trials, {"xml": task}, Populations(padding=padding), 32, 8)
         total = 0.0
         for group in groups:
             steps = population(cell, _case([trial.setting for trial in group]))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 import torch
+from gpu_equality import NO_GPU
 from search_cells import planned_search
 from tables import table
 
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--engine", default="cuda", help="(default: cuda)")
     parser.add_argument("--seed", type=int, default=0, help="of the settings (default: 0)")
     options = parser.parse_args(arguments)
+    if options.engine == "cuda" and not torch.cuda.is_available():
+        print(f"benchmarks/gpu_candidate.py: {NO_GPU} Or try it on processors: --engine vectorized --steps 5.")
+        return 2
     words = [f"task.penn_treebank.path={options.path}"] if options.path else ["task=[arithmetic,xml]"]
     planned = planned_search("experiment=jozefowicz2015", *words)
     evaluator = Evaluator(planned.tasks, options.engine)

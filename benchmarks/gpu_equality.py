@@ -14,6 +14,10 @@ from archsearch.graph.cell_graph import CellGraph
 NUM_MEMBERS, NUM_STEPS, BATCH_SIZE, HIDDEN_SIZE = 3, 12, 20, 64
 PRECISIONS = ("full", "tf32", "bfloat16")
 SMALLEST_NORM = 1e-9
+NO_GPU = (
+    "torch finds no GPU here, and nothing was measured. It needs an NVIDIA GPU and a torch built for CUDA; with Triton "
+    "the kernels are generated, without it they are torch's operations."
+)
 
 
 def worst_errors(cell: CellGraph, precisions: Sequence[str] = PRECISIONS) -> dict[str, float]:

@@ -24,10 +24,13 @@ def main() -> None:
     """Runs all kinds, prints a line for each and every finding, and ends with 1 if there was one."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    print("| kind | cases | findings | slowest, CPU seconds | peak memory, MB |\n|---|---|---|---|---|", flush=True)
     failed = False
     context = multiprocessing.get_context("spawn")
-    for kind in sys.argv[3:] or KINDS:
+    kinds = sys.argv[3:] or list(KINDS)
+    if not set(kinds) <= set(KINDS):
+        sys.exit(f"expected kinds out of {', '.join(map(repr, KINDS))}, got {kinds}")
+    print("| kind | cases | findings | slowest, CPU seconds | peak memory, MB |\n|---|---|---|---|---|", flush=True)
+    for kind in kinds:
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=run_kind, args=(kind, first, count, sending))
         process.start()

@@ -174,7 +174,7 @@ def _groups_of(cell: NamedCell, padding: float) -> tuple[float, float]:
     for draw in range(NUM_DRAWS):
         settings = random.Random(draw).sample(plan.space.all(), NUM_SETTINGS)
         trials = [Trial("c", cell.graph, "xml", "", Recipe(), setting, 0, 1, draw) for setting in settings]
-        groups = group_trials(trials, interfaces, Populations(padding=padding), GPU_MULTIPLE)
+        groups = group_trials(trials, planned.tasks, Populations(padding=padding), GPU_MULTIPLE)
         counts.append(len(groups))
         for group in groups:
             widths = [width_of(trial, interfaces) or 0 for trial in group]

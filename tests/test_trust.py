@@ -183,6 +183,11 @@ def test_aliases_cannot_make_much_out_of_little():
         from_yaml(text, Path("config.yaml"))
 
 
+def test_a_configuration_of_very_many_values_is_refused():
+    with pytest.raises(FileFormatError, match="more than 20,000 values"):
+        from_yaml(f"task: {{}}\na: [{'[],' * 300_000}]\n", Path("config.yaml"))
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "a: " * 50_000, "!!python/object/apply:os.system [ls]", "task: 5", "\0"]
 )

@@ -44,7 +44,9 @@ def build_object(entry: Mapping[str, Any], base: type[T], where: str, **given: o
             )
     try:
         return cls(**values, **given)
-    except (TypeError, OverflowError) as error:
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{where}: {cls.__name__} cannot be made of these settings: {error}.") from error
 
 

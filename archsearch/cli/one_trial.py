@@ -10,7 +10,7 @@ from archsearch.cli.planning import build_task, read_recipe
 from archsearch.cli.run_configuration import chosen_tasks, from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting
-from archsearch.compiler.engines import choose_engine_for
+from archsearch.compiler.engines import choose_engine_for, fall_back
 from archsearch.compiler.lower import lower
 from archsearch.errors import ConfigError
 from archsearch.run.reading import Run
@@ -33,7 +33,7 @@ def typed_values(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any
         raise ConfigError(
             f"task: expected one task, got {', '.join(tasks) or 'none'}. A cell is trained on one at a time."
         )
-    return {**composed.values, "task": tasks}
+    return {**composed.values, "task": tasks, "engine": fall_back(composed.values["engine"])}
 
 
 def values_of_run(run: Run, digest: str, task: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def overlay(values: Mapping[str, Any], typed: list[TypedSetting]) -> dict[str, A
     for setting in typed:
         head, _, rest = setting.key.partition(".")
         if not rest and head in {"seed", "steps", "engine", "time_limit_seconds"}:
-            laid[head] = setting.value
+            laid[head] = fall_back(str(setting.value)) if head == "engine" else setting.value
         elif rest and head in {"task", "recipe", "setting"}:
             laid[head] = _put(laid[head], rest, setting.value)
     return laid

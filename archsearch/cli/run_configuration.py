@@ -17,6 +17,7 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.search.outcome import MAX_NAME
 
 NOT_KEPT = ("name", "results_dir")
+MAX_VALUES = 20_000
 SEARCH_KEYS = ("max_steps", "num_settings", "num_baseline_settings", "space")
 
 
@@ -119,9 +120,14 @@ def _with_common(common: Mapping[str, Any], own: object, where: str) -> dict[str
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml comes without types
-    """Reads no aliases: a few lines of them can stand for more values than any memory holds."""
+    """Reads a bounded number of values, and no aliases: a few lines of them can stand for more than memory holds."""
+
+    num_values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        self.num_values += 1
+        if self.num_values > MAX_VALUES:  # each takes PyYAML some 0.1 ms
+            raise yaml.YAMLError(f"found more than {MAX_VALUES:,} values, far more than a configuration has")
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("found an alias, which archsearch never writes")
         return super().compose_node(parent, index)

@@ -16,13 +16,14 @@ from archsearch.cli.tables import print_leaderboard
 from archsearch.errors import ArchSearchError
 from archsearch.run.display import make_display
 from archsearch.run.driver import Observer
-from archsearch.run.estimate import estimate_cost
+from archsearch.run.estimate import cost_of_beginning_again, estimate_cost
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import EndedRun, Stopped, run_search
 from archsearch.run.simple_predictors_file import keep_simple_predictors
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
 from archsearch.search.plan import TaskPlan
+from archsearch.training.evaluate_population import POPULATION_ENGINES
 from archsearch.training.measure import measure_training_speed
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
@@ -46,6 +47,13 @@ def print_cost(planned: PlannedSearch) -> None:
             print(f"note: {name}: {note}")
     seconds = measure_trial_seconds(planned, planned.plan.all_tasks)
     print(estimate_cost(planned.plan, seconds, planned.workers), flush=True)
+    if planned.plan.strategy.rungs and planned.evaluator.engine in POPULATION_ENGINES:
+        more = 100 * (cost_of_beginning_again(planned.plan) - 1)
+        print(
+            f"note: engine={planned.evaluator.engine} trains each rung from its beginning, {more:.0f} % more steps in "
+            "all than engine=native: a population cannot go on from checkpoints of other ones (docs/populations.md).",
+            flush=True,
+        )
 
 
 def measure_trial_seconds(planned: PlannedSearch, tasks: Iterable[TaskPlan]) -> dict[str, float]:

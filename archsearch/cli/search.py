@@ -10,7 +10,7 @@ from archsearch.cli.run_configuration import settle, to_yaml
 from archsearch.cli.running import run_to_end, warn_of_short_lookahead
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
-from archsearch.compiler.engines import choose_engine
+from archsearch.compiler.engines import choose_engine, fall_back
 from archsearch.run.folder import RunFolder
 
 PRINT_CONFIGURATION = "--cfg"
@@ -24,8 +24,10 @@ def run(words: list[str]) -> int:
     if PRINT_CONFIGURATION in words:
         print(to_yaml(values), end="")
         return 0
-    planned = with_recorded(plan_search(values))
     root = Section(composed.values)
+    if "address" not in root.section("ray"):  # a cluster's machines may have GPUs
+        values["engine"] = fall_back(values["engine"])
+    planned = with_recorded(plan_search(values))
     results_dir = Path(root.text("results_dir"))
     folder = RunFolder.create(results_dir, root.text("name") if "name" in root else None, values["experiment"])
     folder.write_config(to_yaml({**values, "engine": choose_engine(values["engine"])}))

@@ -91,6 +91,17 @@ def choose_engine(name: str) -> str:
     return name
 
 
+def fall_back(name: str) -> str:
+    """Returns the engine for something new: `auto` in the place of `cuda` where there is no GPU, saying so once.
+
+    What exists keeps its engine, or is refused: see `choose_engine`.
+    """
+    if name != "cuda" or torch.cuda.is_available():
+        return name
+    _say_no_gpu()
+    return "auto"
+
+
 def choose_engine_for(program: CellProgram, name: str) -> str:
     """Returns the name of the engine for one cell; `auto` is the fastest that takes the cell, saying so if not native.
 
@@ -154,6 +165,15 @@ def _fastest() -> str:
         _say_once(str(error))
         return "interpreter"
     return "native"
+
+
+@cache
+def _say_no_gpu() -> None:
+    _logger.warning(
+        "engine cuda: torch finds no GPU here, so engine=%s runs instead, on processors. If there is one, look at "
+        "CUDA_VISIBLE_DEVICES and at whether this torch was built for CUDA.",
+        _fastest(),
+    )
 
 
 @cache

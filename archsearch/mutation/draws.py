@@ -21,7 +21,8 @@ class ActivationTransformation(Transformation):
         diagonals: What a drawn `linear` or `peephole` may have added to the diagonal of its fresh weights.
 
     Raises:
-        ConfigError: An activation is unknown or named twice, there is none, or one with weights has no finite diagonal.
+        ConfigError: An activation is unknown or named twice, there is none, or one with weights has no diagonal; a
+            diagonal is no finite number.
     """
 
     activations: tuple[str, ...] = ("tanh", "sigmoid", "relu", "linear")
@@ -31,13 +32,12 @@ class ActivationTransformation(Transformation):
         super().__post_init__()
         # a configuration file holds lists
         object.__setattr__(self, "activations", _known_primitives(self.name, self.activations, "activation"))
-        object.__setattr__(self, "diagonals", tuple(float(diagonal) for diagonal in self.diagonals))
+        object.__setattr__(self, "diagonals", _finite_numbers(self.name, self.diagonals))
         weighted = [activation for activation in self.activations if PRIMITIVES[activation].has_weights]
-        if weighted and not (self.diagonals and all(map(math.isfinite, self.diagonals))):
+        if weighted and not self.diagonals:
             raise ConfigError(
                 f"transformation {self.name}: diagonals must list at least one finite number for "
-                f"{' and '.join(weighted)}, got {list(self.diagonals)}. "
-                f"Add 0.0, or take {' and '.join(weighted)} out of activations."
+                f"{' and '.join(weighted)}, got none. Add 0.0, or take {' and '.join(weighted)} out of activations."
             )
 
     def choices(self, operand: str, *, bias: bool = True, bias_init: float = 0.0) -> tuple[Node, ...]:
@@ -83,3 +83,15 @@ def _known_primitives(transformation: str, names: Iterable[str], kind: str) -> t
             f"{', '.join(known)}, got {list(listed)}. Correct the list; weight=0 switches the transformation off."
         )
     return listed
+
+
+def _finite_numbers(transformation: str, values: Iterable[float] | str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(map(float, values))
+    except (TypeError, ValueError):
+        numbers = (math.nan,)
+    if isinstance(values, str) or not all(map(math.isfinite, numbers)):
+        raise ConfigError(
+            f"transformation {transformation}: diagonals must list finite numbers, such as [0.0, 1.0], got {values!r}."
+        )
+    return numbers

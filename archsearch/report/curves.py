@@ -42,7 +42,8 @@ class LearningCurves:
         if history is None or history.best is None:
             return None
         best, setting = history.ranked()[0]
-        return self._examined[digest, task][history.outcomes.index((setting, best))]
+        outcomes = list(zip(history.settings, history.qualities, strict=True))
+        return self._examined[digest, task][outcomes.index((setting, best))]
 
     def chart(self, digest: str, task: str) -> Markup:
         """Returns the chart of a cell on a task; it is empty where no trial has a curve."""

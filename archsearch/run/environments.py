@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from archsearch.trials.trial import RECORDED_IN, TrialResult
+from archsearch.trials.trial import OF_A_TRIAL, TrialResult
 
 
 class Environments:
@@ -18,7 +18,7 @@ class Environments:
         """
         if not result.environment:  # a trial that never came to train
             return ""
-        environment = tuple(sorted(pair for pair in result.environment.items() if pair[0] != RECORDED_IN))
+        environment = tuple(sorted(pair for pair in result.environment.items() if pair[0] not in OF_A_TRIAL))
         if environment in self._seen:
             return ""
         before = [dict(seen) for seen in self._seen]

@@ -71,6 +71,22 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
     )
 
 
+def cost_of_beginning_again(plan: SearchPlan) -> float:
+    """Returns how many times as many training steps the rungs take if each trains from its beginning.
+
+    That is 1 without rungs, and up to rounding the same for any number of settings.
+    """
+    again = continued = 0.0
+    for task in plan.tasks:
+        before = 0
+        for rung in plan.rungs(task):
+            count, steps = rung.num_settings(task.num_settings), rung.max_steps(task.max_steps)
+            again += count * steps
+            continued += count * (steps - before)
+            before = steps
+    return again / continued
+
+
 @dataclass(frozen=True)
 class StudyCost:
     """What trials that are all known beforehand may take on this machine.

@@ -21,6 +21,7 @@ from archsearch.run.journal_file import (
     transaction,
 )
 from archsearch.run.journal_schema import INSERT_FACT, INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
+from archsearch.run.shared_memory import guarded
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.lengths import key_around_steps
 from archsearch.trials.setting import Setting
@@ -99,23 +100,28 @@ class Journal:
             check_shared_memory(self._path)
         except sqlite3.Error as error:
             raise explained(self._path, error) from error
-        with suppress(sqlite3.Error):
-            self._connection.close()
-        self._connection = open_to_write(self._path)
+        with guarded(self._path):
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = open_to_write(self._path)
         self._file = _identity(self._path)
 
     def close(self) -> None:
         """Closes the file; a writer leaves a single file behind, which readers need no right to write to read."""
-        if not self._is_read_only:
-            try:
-                check_shared_memory(self._path)
-            except sqlite3.Error:
-                abandon(self._connection)
-                return
+        if self._is_read_only:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            return
+        try:
+            check_shared_memory(self._path)
+        except sqlite3.Error:
+            abandon(self._connection)
+            return
+        with guarded(self._path):
             with suppress(sqlite3.Error):  # a reader that is still there; its own end will tidy up
                 self._connection.execute("PRAGMA journal_mode = DELETE")
-        with suppress(sqlite3.Error):  # whatever a full disk does not take now is in the file beside it
-            self._connection.close()
+            with suppress(sqlite3.Error):  # whatever a full disk does not take now is in the file beside it
+                self._connection.close()
 
     def result(self, key: str, *, curves: bool = True) -> TrialResult | None:
         """Returns the result kept under a key, None if there is none.
@@ -250,11 +256,16 @@ class Journal:
 
     def _select(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
-            if not self._is_read_only:
-                check_shared_memory(self._path)
-            yield from self._connection.execute(query, values).fetchall()
+            yield from self._fetch(query, values)
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from bytes that are no text
             raise explained(self._path, error) from error
+
+    def _fetch(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        if self._is_read_only:
+            return self._connection.execute(query, values).fetchall()
+        check_shared_memory(self._path)
+        with guarded(self._path):
+            return self._connection.execute(query, values).fetchall()
 
     def _select_one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         return next(self._select(query, *values), None)
@@ -264,7 +275,7 @@ class Journal:
             return
         try:
             check_shared_memory(self._path)
-            with transaction(self._connection):
+            with guarded(self._path), transaction(self._connection):
                 self._connection.executemany(statement, rows)
                 if _identity(self._path) != self._file:  # rows would go to a file that nobody can find any more
                     raise sqlite3.OperationalError("the file is no longer there")

@@ -110,10 +110,13 @@ def set_durability(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def check_shared_memory(path: Path) -> None:
-    """Asks whether the memory that WAL shares between processes, a file beside the journal, may still be written.
+    """Asks whether the memory that WAL shares between processes may still be written.
 
     Where it may not, since the file system has become read-only for instance, the kernel would end the process with
     SIGBUS at the next transaction, a reading one or the last one while closing.
+
+    Args:
+        path: The journal's.
 
     Raises:
         sqlite3.OperationalError: It may not.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import lru_cache
 
 from immutables import Map
 
@@ -13,44 +13,69 @@ from archsearch.search.outcome import COMPLETED, Examined, Introduced, StepOutco
 from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.setting import Setting
 
+_NUM_KEPT = 400  # of the hundred listed cells on some tasks
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class TaskHistory:
     """A cell's results on one task, in the order consumed.
 
+    A search holds one for every cell and task it ever met: what can be worked out of it is kept for a while only.
+
     Attributes:
-        outcomes: Setting and quality: the best validation value of the task's metric, turned so that more is better;
+        settings: Those that were tried.
+        qualities: What each reached: the best validation value of the task's metric, turned so that more is better;
             None where there is none to count.
     """
 
-    outcomes: tuple[tuple[Setting, float | None], ...] = ()
+    settings: tuple[Setting, ...] = ()
+    qualities: tuple[float | None, ...] = ()
 
-    @cached_property
+    def __hash__(self) -> int:
+        return hash((len(self.settings), self.settings[-1:], self.qualities[-1:]))  # of all it takes longer
+
+    @property
     def best(self) -> float | None:
         """The best quality so far, which is the cell's on the task (R1)."""
-        return max((quality for _, quality in self.outcomes if quality is not None), default=None)
+        return max((quality for quality in self.qualities if quality is not None), default=None)
 
-    @cached_property
+    @property
     def tried(self) -> frozenset[Setting]:
         """The settings that are used up (R8), failed ones included."""
-        return frozenset(setting for setting, _ in self.outcomes)
+        return _tried(self)
 
-    @cached_property
+    @property
     def tried_in_order(self) -> tuple[Setting, ...]:
         """The settings that are used up, sorted."""
-        return tuple(sorted(self.tried))
-
-    @cached_property
-    def _ranked(self) -> tuple[tuple[float, Setting], ...]:
-        counted = [(quality, setting) for setting, quality in self.outcomes if quality is not None]
-        return tuple(sorted(counted, key=lambda pair: (-pair[0], pair[1])))
+        return _tried_in_order(self)
 
     def ranked(self) -> tuple[tuple[float, Setting], ...]:
         """Returns quality and setting, best first, ties by setting; what has no quality is left out."""
-        return self._ranked
+        return _ranked(self)
+
+    def with_outcome(self, setting: Setting, quality: float | None) -> "TaskHistory":
+        """Returns the history with one more result."""
+        return TaskHistory((*self.settings, setting), (*self.qualities, quality))
 
 
-@dataclass(frozen=True)
+@lru_cache(_NUM_KEPT)
+def _tried(history: TaskHistory) -> frozenset[Setting]:
+    return frozenset(history.settings)
+
+
+@lru_cache(_NUM_KEPT)
+def _tried_in_order(history: TaskHistory) -> tuple[Setting, ...]:
+    return tuple(sorted(_tried(history)))
+
+
+@lru_cache(_NUM_KEPT)
+def _ranked(history: TaskHistory) -> tuple[tuple[float, Setting], ...]:
+    outcomes = zip(history.qualities, history.settings, strict=True)
+    counted = [(quality, setting) for quality, setting in outcomes if quality is not None]
+    return tuple(sorted(counted, key=lambda pair: (-pair[0], pair[1])))
+
+
+@dataclass(frozen=True, slots=True)
 class CellRecord:
     """All that is known of a cell.
 
@@ -87,8 +112,8 @@ class CellRecord:
         """Returns the record with further results appended."""
         histories = self.histories
         for entry in examined:
-            outcomes = histories.get(entry.task, TaskHistory()).outcomes
-            histories = histories.set(entry.task, TaskHistory((*outcomes, (entry.setting, entry.result.quality))))
+            history = histories.get(entry.task, TaskHistory())
+            histories = histories.set(entry.task, history.with_outcome(entry.setting, entry.result.quality))
         return replace(self, histories=histories)
 
 
@@ -191,12 +216,14 @@ class Knowledge:
 
     def _with_list(self, touched: tuple[str, ...]) -> "Knowledge":
         """Re-ranks the touched cells among the listed ones and keeps the best."""
-        listed = {digest: standing for standing, digest in self.listed}
+        listed = {
+            entry[1]: entry for entry in self.listed
+        }  # the entries are shared by the lists of all steps in flight
         for digest in touched:
             record = self.cells[digest]
             if self.fitness(record) is not None and (not record.fell_at or digest in listed):
-                listed[digest] = self.standing(record)
-        ranked = sorted(((standing, digest) for digest, standing in listed.items()), key=lambda e: (-e[0], e[1]))
+                listed[digest] = self.standing(record), digest
+        ranked = sorted(listed.values(), key=lambda entry: (-entry[0], entry[1]))
         kept = tuple(ranked[: self.list_size])
         graphs = self.graphs
         for digest in set(listed).union(touched).difference(digest for _, digest in kept):

@@ -74,7 +74,7 @@ def _row(knowledge: Knowledge, rank: int, record: CellRecord) -> LeaderboardRow:
         parent=record.parent,
         transformations=record.transformations,
         step=record.step,
-        trials=sum(len(history.outcomes) for history in record.histories.values()),
+        trials=sum(len(history.settings) for history in record.histories.values()),
         settings_best={task: setting.key for task, (_, setting) in bests.items()},
         equations=graph.equations(),
     )

@@ -92,7 +92,8 @@ class Evaluator:
         """
         if self.engine not in POPULATION_ENGINES:
             return [(trial,) for trial in trials]
-        return group_trials(trials, self._interfaces, self.populations, device_of(self.engine).unit_multiple)
+        place = device_of(self.engine)
+        return group_trials(trials, self.tasks, self.populations, place.unit_multiple, place.step_multiple)
 
     def evaluate(self, trial: Trial) -> TrialResult:
         """Trains a cell; its own failure is a status.

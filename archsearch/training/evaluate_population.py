@@ -13,16 +13,17 @@ from archsearch.errors import ConfigError, FileFormatError, SearchStateError
 from archsearch.training.denormals import flush_denormals
 from archsearch.training.environment import describe_environment
 from archsearch.training.failures import WITHOUT_VALUE, cause_of, classify
-from archsearch.training.grouping import Group, member_bytes, padded_size
+from archsearch.training.grouping import Group, padded_size
 from archsearch.training.model import SequenceModel
 from archsearch.training.population import Device, Member, MemberReport, PopulationTrainer
 from archsearch.training.population_data import UnequalStreamsError
+from archsearch.training.population_memory import data_shapes, memory_need, num_streams_of
 from archsearch.training.stops import Deadline, TimeLimitError
 from archsearch.training.trainer import CurvePoint, Progress
 from archsearch.training.trial_seeds import data_seed, weights_seed
 from archsearch.training.width import hidden_size_for, model_parameters
 from archsearch.trials.task import Task
-from archsearch.trials.trial import Recipe, Status, Trial, TrialResult
+from archsearch.trials.trial import POPULATION, Recipe, Status, Trial, TrialResult
 
 POPULATION_ENGINES = frozenset({"vectorized", "cuda"})
 
@@ -60,11 +61,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Failure:
-    """What ended a population as a whole, and the smaller ones to be tried instead; none for a single member."""
+    """A population that came to no end of its own.
 
-    status: Status
-    error: str
+    Attributes:
+        parts: Smaller ones to be tried instead; none for a single member.
+        seconds: Spent on it.
+        alone: What a single member has come to.
+    """
+
     parts: tuple[Group, ...]
+    seconds: float
+    alone: Trained | None = None
 
 
 @dataclass(frozen=True)
@@ -99,24 +106,25 @@ class PopulationEvaluator:
         if isinstance(ended, list):
             return ended
         _free_memory()
-        if not ended.parts:
-            return [Trained(self._result(trials[0], MemberReport(), ended.status, ended.error, 0.0))]
+        if ended.alone is not None:
+            return [ended.alone]
         trained: dict[str, Trained] = {}
         for part in ended.parts:
             trained |= {trial.key: each for trial, each in zip(part, self.evaluate(part), strict=True)}
-        return [trained[trial.key] for trial in trials]
+        lost = ended.seconds / len(trials)
+        return [_later(trained[trial.key], lost) for trial in trials]
 
     def _train(self, trials: Group) -> list[Trained] | _Failure:
         """Trains a population to its end; nothing is left of it in memory if it fails."""
-        gc.collect()  # a population before this one, whose parts refer to each other, may still hold its memory
+        gc.collect()  # what failed before this one may still hold its memory, in circles of exceptions and frames
         start, limit = time.perf_counter(), self.time_limit_seconds
         deadline = Deadline(None if limit is None else limit * len(trials))
-        late = ""
+        late, trainer = "", None
         halves = (trials[: len(trials) // 2], trials[len(trials) // 2 :])
         with flush_denormals():
             try:
                 if not self._may_fit(trials):
-                    return _Failure("out_of_memory", "", halves)
+                    return _Failure(halves, time.perf_counter() - start)
                 trainer = self._trainer(trials, deadline)
                 try:
                     trainer.run(trials[0].max_steps, self._tell())
@@ -126,17 +134,30 @@ class PopulationEvaluator:
                 return self._ended(trials, trainer, late, time.perf_counter() - start)
             except (ConfigError, FileFormatError):  # a user's mistake
                 raise
-            except UnequalStreamsError as unequal:
+            except UnequalStreamsError:
                 seeds = dict.fromkeys(data_seed(trial) for trial in trials)
                 streams = (tuple(trial for trial in trials if data_seed(trial) == seed) for seed in seeds)
-                return _Failure("failed", str(unequal), tuple(streams))
+                return _Failure(tuple(streams), time.perf_counter() - start)
             except Exception as failure:  # whatever a mutated cell does to torch is data, not the end of a search
                 status, error = classify(failure)
         if self.engine == "cuda" and status == "failed":
             _check_gpu(error)
+        seconds = time.perf_counter() - start
         if len(trials) == 1:
-            return _Failure(status, error, ())
-        return _Failure(status, error, halves if status == "out_of_memory" else tuple((trial,) for trial in trials))
+            return _Failure((), seconds, self._failed(trials[0], trainer, status, error, seconds))
+        return _Failure(halves if status == "out_of_memory" else tuple((trial,) for trial in trials), seconds)
+
+    def _failed(
+        self, trial: Trial, trainer: PopulationTrainer | None, status: Status, error: str, seconds: float
+    ) -> Trained:
+        """Returns what a trial by itself has come to before it failed; it may have diverged by then, unnoticed."""
+        if trainer is None:
+            return Trained(self._result(trial, MemberReport(), status, error, seconds, 1))
+        trainer.note_divergences()
+        [report] = trainer.reports
+        diverged: Status = "diverged" if report.error else status
+        result = self._result(trial, report, diverged, report.error or error, seconds, 1)
+        return Trained(replace(result, step_seconds=trainer.step_seconds))
 
     def _trainer(self, trials: Group, deadline: Deadline) -> PopulationTrainer:
         members = [Member(trial.setting, self._width(trial), weights_seed(trial), data_seed(trial)) for trial in trials]
@@ -161,14 +182,16 @@ class PopulationEvaluator:
         free, _ = torch.cuda.mem_get_info()
         free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         hidden_size = padded_size([self._width(trial) for trial in trials], trials[0].graph, place.unit_multiple)
-        needed = len(trials) * member_bytes(trials[0], self.task.interface, hidden_size)
+        shapes = data_shapes(trials[0], self.task, place.step_multiple)
+        need = memory_need(trials[0], self.task.interface, hidden_size, shapes)
+        needed = need.of(len(trials), num_streams_of(trials))
         return needed <= SHARE_OF_FREE_MEMORY * free
 
     def _ended(self, trials: Group, trainer: PopulationTrainer, late: str, seconds: float) -> list[Trained]:
         trained = []
         for number, (trial, report) in enumerate(zip(trials, trainer.reports, strict=True)):
             status: Status = "diverged" if report.error else "ok" if report.has_ended else "time_limit"
-            result = self._result(trial, report, status, report.error or late, seconds / len(trials))
+            result = self._result(trial, report, status, report.error or late, seconds / len(trials), len(trials))
             result = replace(result, step_seconds=trainer.step_seconds)
             # models are used on processors, one by one
             engine = "auto" if self.engine == "cuda" else self.engine
@@ -176,7 +199,9 @@ class PopulationEvaluator:
             trained.append(Trained(result, model))
         return trained
 
-    def _result(self, trial: Trial, report: MemberReport, status: Status, error: str, seconds: float) -> TrialResult:
+    def _result(
+        self, trial: Trial, report: MemberReport, status: Status, error: str, seconds: float, num_members: int
+    ) -> TrialResult:
         structure, interface = trial.graph.structure, self.task.interface
         hidden_size, metric = self._width(trial), self.task.metric
         values = [point.value for point in report.curve] if status not in WITHOUT_VALUE else []
@@ -189,7 +214,7 @@ class PopulationEvaluator:
             parameters=model_parameters(structure, interface, hidden_size, trial.setting.num_layers),
             hidden_size=hidden_size,
             error=error if status != "ok" else "",
-            environment=describe_environment(self.engine),
+            environment=describe_environment(self.engine) | {POPULATION: str(num_members)},
             metric=metric.name,
             cause=cause_of(status, error, self.time_limit_seconds),
         )
@@ -201,6 +226,12 @@ class PopulationEvaluator:
     def _tell(self) -> Callable[[int, CurvePoint], None] | None:
         progress = self.progress
         return None if progress is None else lambda _, point: progress(point)
+
+
+def _later(trained: Trained, seconds: float) -> Trained:
+    """Returns a trial that has cost more time than its own training."""
+    result = trained.result
+    return replace(trained, result=replace(result, seconds=result.seconds + seconds))
 
 
 def _check_gpu(error: str) -> None:

@@ -11,8 +11,11 @@ from archsearch.compiler.lower import lower
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.padding import stays_small_without_weights
-from archsearch.training.width import hidden_size_for, model_parameters
+from archsearch.training.population_data import round_up
+from archsearch.training.population_memory import data_shapes, memory_need, num_streams_of
+from archsearch.training.width import hidden_size_for
 from archsearch.trials.interface import Interface
+from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
 
 Group = tuple[Trial, ...]
@@ -36,7 +39,11 @@ class Populations:
 
 
 def group_trials(
-    trials: Sequence[Trial], interfaces: Mapping[str, Interface], populations: Populations, unit_multiple: int
+    trials: Sequence[Trial],
+    tasks: Mapping[str, Task],
+    populations: Populations,
+    unit_multiple: int,
+    step_multiple: int = 1,
 ) -> list[Group]:
     """Returns the trials in groups, each of which trains together; in the order of their first trials.
 
@@ -46,10 +53,12 @@ def group_trials(
 
     Args:
         trials: In any order; a group keeps it.
-        interfaces: Of the tasks, by name.
+        tasks: By name.
         populations: What a run is told.
         unit_multiple: Widths are filled up to a multiple of it.
+        step_multiple: Numbers of time steps likewise.
     """
+    interfaces = {name: task.interface for name, task in tasks.items()}
     alike: dict[tuple[object, ...], list[tuple[int, Trial]]] = {}
     for trial in trials:
         width = width_of(trial, interfaces)
@@ -60,9 +69,12 @@ def group_trials(
         if sized[0][0] == 0:
             groups.append((first,))
             continue
-        interface, multiple = interfaces[first.task], _multiple_for(first.graph, unit_multiple)
+        task, multiple = tasks[first.task], _multiple_for(first.graph, unit_multiple)
+        shapes = data_shapes(first, task, step_multiple)
         for hidden_size, bucket in _buckets(sized, populations.padding, multiple):
-            size = _most_members(first, interface, hidden_size, populations)
+            need = memory_need(first, task.interface, hidden_size, shapes)
+            size = need.most_members(populations.memory_mb * MEGABYTE, num_streams_of(bucket))
+            size = min(size, populations.members or size)
             groups += [tuple(bucket[start : start + size]) for start in range(0, len(bucket), size)]
     order = {trial.key: number for number, trial in enumerate(trials)}
     return sorted(groups, key=lambda group: order[group[0].key])
@@ -81,7 +93,7 @@ def width_of(trial: Trial, interfaces: Mapping[str, Interface]) -> int | None:
 
 def padded_size(widths: Sequence[int], cell: CellGraph, unit_multiple: int) -> int:
     """Returns the units that members of some widths are filled up to."""
-    return _round_up(max(widths), _multiple_for(cell, unit_multiple))
+    return round_up(max(widths), _multiple_for(cell, unit_multiple))
 
 
 @lru_cache(maxsize=256)
@@ -108,7 +120,7 @@ def _buckets(sized: Sequence[tuple[int, Trial]], padding: float, unit_multiple: 
     size_of: dict[int, int] = {}
     size = 0
     for width in sorted({width for width, _ in sized}, reverse=True):
-        own = _round_up(width, unit_multiple)
+        own = round_up(width, unit_multiple)
         if not size or (own != size and (not unit_multiple or size > padding * width)):
             size = own
         size_of[width] = size
@@ -116,32 +128,3 @@ def _buckets(sized: Sequence[tuple[int, Trial]], padding: float, unit_multiple: 
     for width, trial in sized:
         buckets.setdefault(size_of[width], []).append(trial)
     return list(buckets.items())
-
-
-def _round_up(width: int, unit_multiple: int) -> int:
-    return width if not unit_multiple else -(-width // unit_multiple) * unit_multiple
-
-
-def _most_members(trial: Trial, interface: Interface, hidden_size: int, populations: Populations) -> int:
-    """Returns how many members a population may have, by memory and by number."""
-    fitting = max(1, populations.memory_mb * MEGABYTE // member_bytes(trial, interface, hidden_size))
-    return fitting if populations.members is None else min(fitting, populations.members)
-
-
-def member_bytes(trial: Trial, interface: Interface, hidden_size: int) -> int:
-    """Returns about how much memory one member of a population takes.
-
-    Counted are the values of all nodes and states of each layer at all time steps with their gradients, as if all had
-    to be kept, the predictions with theirs, and the weights four times: with gradients, and what is needed for a step.
-
-    Args:
-        trial: One of the population's.
-        interface: Of its task.
-        hidden_size: Units, with padding.
-    """
-    recipe, structure, num_layers = trial.recipe, trial.graph.structure, trial.setting.num_layers
-    num_positions = recipe.batch_size * recipe.unroll
-    numbers = num_layers * 2 * (1 + len(structure.states) + len(structure.nodes)) * num_positions * hidden_size
-    numbers += 4 * num_positions * interface.output_size
-    numbers += 4 * model_parameters(structure, interface, hidden_size, num_layers)
-    return numbers * (8 if recipe.precision == "float64" else 4)

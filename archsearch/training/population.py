@@ -11,10 +11,12 @@ from torch import Tensor
 
 from archsearch.compiler.lower import lower
 from archsearch.compiler.vectorized.precision import products_in
+from archsearch.errors import ShapeError
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model, products_precision
-from archsearch.training.population_data import NUM_ABREAST, Chunk, Chunks, Shape
+from archsearch.training.pacing import pace_on
+from archsearch.training.population_data import MAX_SHAPES, Chunk, Chunks, Shape
+from archsearch.training.population_held_out import validation_chunks
 from archsearch.training.population_layout import PopulationWeights
 from archsearch.training.population_model import CarriedStates, PopulationModel
 from archsearch.training.population_records import MemberRecords
@@ -27,9 +29,6 @@ from archsearch.training.trainer import CurvePoint
 from archsearch.trials.setting import Setting
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Recipe
-
-MAX_SHAPES = 8
-"""Shapes of minibatches for which memory is held at once; beyond them, that used longest ago goes."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class PopulationTrainer:
         members: With one number of layers.
         hidden_size: Units of each, with padding.
         place: Where.
-        deadline: When to give up; looked at before each handful of steps.
+        deadline: When to give up; looked at before each step, those of a validation included.
         keeps_best_weights: Whether they are kept in the reports.
 
     Attributes:
@@ -125,7 +124,7 @@ class PopulationTrainer:
         self._cell, self._task, self._recipe, self._members = cell, task, recipe, tuple(members)
         self._interface = task.interface
         self._place = place
-        self._deadline = deadline or Deadline()
+        self._pace = pace_on(place.device, deadline or Deadline())
         self._keeps_best_weights = keeps_best_weights
         self._dtype = torch.float64 if recipe.precision == "float64" else torch.float32
         self._precision = products_precision(recipe)
@@ -133,8 +132,9 @@ class PopulationTrainer:
         self._pool: Any = torch.cuda.graph_pool_handle() if place.device.type == "cuda" else None
         self._seeds = tuple(dict.fromkeys(member.data_seed for member in members))
         sizes = (recipe.batch_size, recipe.unroll)
-        self._chunks = self._read([training_minibatches(task, seed, *sizes) for seed in self._seeds])
-        self._held_out = self._validation_chunks()
+        streams = [training_minibatches(task, seed, *sizes) for seed in self._seeds]
+        self._chunks = Chunks(streams, self._interface, self._dtype, place.step_multiple)
+        self._held_out = validation_chunks(task, recipe, self._dtype, place.step_multiple)
         self._num_steps = torch.zeros((), dtype=torch.int64, device=place.device)
         weights = self._weights_of(range(len(members)), hidden_size)
         for row, member in enumerate(self._members):
@@ -153,11 +153,11 @@ class PopulationTrainer:
         Raises:
             TimeLimitError: The deadline has passed; what has ended by then is in the reports.
             UnequalStreamsError: The members' training data cannot be read side by side.
+            ShapeError: Another number of sequences goes on where the minibatch before ended.
         """
         epoch_steps = self._task.epoch_steps(self._recipe.batch_size, self._recipe.unroll)
         began, first = time.perf_counter(), self.steps
         while self.steps < max_steps and not all(report.has_ended for report in self.reports):
-            self._deadline.check()
             self.take_steps(min(max_steps, (self.steps // epoch_steps + 1) * epoch_steps) - self.steps)
             is_epoch_end = self.steps % epoch_steps == 0
             if is_epoch_end or self.steps == max_steps:
@@ -176,13 +176,23 @@ class PopulationTrainer:
             How many.
 
         Raises:
+            TimeLimitError: The deadline has passed.
             UnequalStreamsError: As for `run`.
+            ShapeError: As for `run`.
         """
-        chunk = self._chunks.take(most)
+        try:
+            chunk = self._chunks.take(most)
+        except ShapeError:  # the step's, as for one model: its states do not fit
+            self.steps += 1
+            raise
         assert chunk is not None  # training data have no end
         with products_in(self._precision):
-            self._step_for(chunk).run(chunk)
-        self.steps += len(chunk)
+            step = self._step_for(chunk)
+            step.load(chunk)
+            for _ in range(len(chunk)):
+                self._pace.before_step()
+                self.steps += 1
+                step.take()
         return len(chunk)
 
     @torch.no_grad()
@@ -191,12 +201,15 @@ class PopulationTrainer:
 
         Args:
             progress: See `run`.
+
+        Raises:
+            TimeLimitError: The deadline has passed.
         """
         self.note_divergences()
         if all(report.has_ended for report in self.reports):
             return
         with products_in(self._precision):
-            losses, values = self._records.mean_losses(), self._validation.measure()
+            losses, values = self._records.mean_losses(), self._validation.measure(self._pace)
         quality = self._task.metric.quality
         for row, (member, loss, value) in enumerate(zip(self._rows, losses, values, strict=True)):
             report = self.reports[member]
@@ -263,7 +276,10 @@ class PopulationTrainer:
         members = tuple(self._rows[row] for row in rows)
         weights = self._weights_of(members, self._model.weights.hidden_size)
         weights.values.copy_(self._model.weights.values.index_select(0, kept))
-        self._set_up(members, weights, self._records.of_members(kept), self._carried.of_members(kept))
+        records, carried = self._records.of_members(kept), self._carried.of_members(kept)
+        self._steps_by_shape.clear()
+        del self._validation, self._model  # their memory is free before other is taken
+        self._set_up(members, weights, records, carried)
 
     def _set_up(
         self, rows: tuple[int, ...], weights: PopulationWeights, records: MemberRecords, carried: CarriedStates
@@ -308,12 +324,3 @@ class PopulationTrainer:
         return build_model(
             self._cell, self._interface, member.hidden_size, member.setting, recipe, engine, member.weights_seed
         )
-
-    def _read(self, streams: Sequence[Any]) -> Chunks:
-        return Chunks(streams, self._interface, self._dtype, self._place.step_multiple)
-
-    def _validation_chunks(self) -> list[Chunk]:
-        chunks, found = self._read([held_out_minibatches(self._task, "validation", self._recipe)]), []
-        while (chunk := chunks.take(NUM_ABREAST)) is not None:
-            found.append(chunk)
-        return found

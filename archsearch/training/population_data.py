@@ -6,12 +6,13 @@ A minibatch may be filled up to a larger shape. Steps are added at the end, wher
 the states, and sequences beside the others; neither is scored.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from archsearch.errors import ShapeError
 from archsearch.training.minibatch import Minibatch, check_range
 from archsearch.trials.interface import Interface
 
@@ -20,6 +21,10 @@ Shape = tuple[int, int]
 
 NUM_ABREAST = 64
 """Minibatches that are handed over at once, at the most."""
+
+
+MAX_SHAPES = 8
+"""Shapes of minibatches for which memory is held at once; beyond them, that used longest ago goes."""
 
 
 class UnequalStreamsError(Exception):
@@ -81,16 +86,32 @@ class Chunk:
         return tuple(part.flatten(0, 1).index_select(0, rows) for part in self.tensors)
 
 
+def round_up(number: int, multiple: int) -> int:
+    """Returns the least multiple that is not below a number; the number itself for a multiple of 0."""
+    return -(-number // multiple) * multiple if multiple else number
+
+
+def grown(length: int, multiple: int, others: Collection[int]) -> int:
+    """Returns what a number of steps is rounded up to: a multiple, or one that there is anyway if that is not more."""
+    rounded = round_up(length, multiple)
+    return min((other for other in others if length <= other <= rounded), default=rounded)
+
+
 class Shaper:
     """Decides on the shapes of minibatches, from what has come so far.
 
+    Where lengths are many, they are rounded up ever more, so that the shapes stay few.
+
     Args:
         multiple: Numbers of steps are rounded up to a multiple of it, where steps may be added.
+        most_sequences: Numbers of sequences are filled up to it, and to the largest one so far.
     """
 
-    def __init__(self, multiple: int = 1) -> None:
+    def __init__(self, multiple: int = 1, most_sequences: int = 0) -> None:
         self._multiple = multiple
-        self._most_sequences = 0
+        self._most_sequences = most_sequences
+        self._lengths: set[int] = set()
+        self._fixed: set[int] = set()
 
     def shape(self, minibatches: Sequence[Minibatch], may_grow: Sequence[bool]) -> Shape:
         """Returns the shape for the same minibatch of all streams.
@@ -106,10 +127,24 @@ class Shaper:
         self._most_sequences = max(self._most_sequences, *(minibatch.batch_size for minibatch in minibatches))
         longest = max(lengths)
         if all(may_grow):
-            longest = -(-longest // self._multiple) * self._multiple
+            longest = self._rounded(longest)
         elif any(length != longest for length, may in zip(lengths, may_grow, strict=True) if not may):
             raise UnequalStreamsError(f"minibatches of {', '.join(map(str, lengths))} steps stand side by side")
+        else:
+            self._fixed.add(longest)
         return longest, self._most_sequences
+
+    def _rounded(self, length: int) -> int:
+        largest = max(length, *self._lengths, 0)
+        while self._multiple < largest and len(self._lengths | {self._grown(length)}) > MAX_SHAPES:
+            self._multiple *= 2
+            self._lengths = set(map(self._grown, self._lengths))
+        rounded = self._grown(length)
+        self._lengths.add(rounded)
+        return rounded
+
+    def _grown(self, length: int) -> int:
+        return grown(length, self._multiple, self._fixed)
 
 
 class Chunks:
@@ -120,6 +155,7 @@ class Chunks:
         interface: What is read and predicted.
         dtype: Of numbers.
         multiple: See `Shaper`.
+        most_sequences: See `Shaper`.
         num_abreast: Minibatches of a chunk, at the most.
     """
 
@@ -129,24 +165,36 @@ class Chunks:
         interface: Interface,
         dtype: torch.dtype,
         multiple: int = 1,
+        most_sequences: int = 0,
         num_abreast: int = NUM_ABREAST,
     ) -> None:
         self._streams = [iter(stream) for stream in streams]
         self._interface = interface
         self._dtype = dtype
-        self._shaper = Shaper(multiple)
+        self._shaper = Shaper(multiple, most_sequences)
         self._num_abreast = num_abreast
         self._next = self._read()
+        self._before: Sequence[Minibatch] | None = None
         self._shaped: tuple[Shape, Sequence[Minibatch]] | None = None
+        self._failure: Exception | None = None
 
     def take(self, most: int) -> Chunk | None:
-        """Returns the next minibatches, as many as have one shape, `most` at the most; None at the end."""
+        """Returns the next minibatches, as many as have one shape, `most` at the most; None at the end.
+
+        Raises:
+            UnequalStreamsError: See `Shaper`.
+            ShapeError: Another number of sequences goes on where the minibatch before ended.
+        """
         first = self._advance()
         if first is None:
             return None
         shape, rows = first[0], [first[1]]
         while len(rows) < min(most, self._num_abreast):
-            following = self._advance()
+            try:
+                following = self._advance()
+            except Exception as failure:  # of whatever kind: it comes once those before it have been trained on
+                self._failure = failure
+                break
             if following is None:
                 break
             if following[0] != shape:
@@ -156,12 +204,19 @@ class Chunks:
         return _stack(rows, shape, self._interface, self._dtype)
 
     def _advance(self) -> tuple[Shape, Sequence[Minibatch]] | None:
+        if self._failure is not None:
+            raise self._failure
         if self._shaped is not None:
             shaped, self._shaped = self._shaped, None
             return shaped
         current, self._next = self._next, self._read() if self._next else None
         if current is None:
             return None
+        for before, minibatch in zip(self._before or current, current, strict=True):
+            _check_continuation(before, minibatch)
+        if self._before is None:  # nothing comes before it
+            current = [replace(minibatch, starts=True) for minibatch in current]
+        self._before = current
         following = self._next
         may_grow = [following is None or following[stream].starts for stream in range(len(current))]
         return self._shaper.shape(current, may_grow), current
@@ -170,6 +225,19 @@ class Chunks:
         read = [next(stream, None) for stream in self._streams]
         present = [minibatch for minibatch in read if minibatch is not None]
         return present if len(present) == len(read) else None
+
+
+def _check_continuation(before: Minibatch, minibatch: Minibatch) -> None:
+    """Checks that states can be carried on.
+
+    Raises:
+        ShapeError: They cannot.
+    """
+    if not minibatch.starts and minibatch.batch_size != before.batch_size:
+        raise ShapeError(
+            f"population: expected {before.batch_size} sequences in a minibatch that goes on where the one before "
+            f"ended, got {minibatch.batch_size}. A task whose number of sequences changes must start them anew."
+        )
 
 
 def _stack(rows: Sequence[Sequence[Minibatch]], shape: Shape, interface: Interface, dtype: torch.dtype) -> Chunk:

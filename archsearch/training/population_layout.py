@@ -9,7 +9,7 @@ from torch import Tensor
 
 from archsearch.compiler.cell_weights import tensors_by_name, weights_per_layer
 from archsearch.compiler.program import CellProgram
-from archsearch.compiler.vectorized.planning import parameter_order
+from archsearch.compiler.vectorized.flat_weights import layer_sizes
 from archsearch.training.model import SequenceModel
 from archsearch.trials.interface import Interface
 
@@ -69,7 +69,8 @@ class PopulationWeights:
     ) -> None:
         self.widths, self.hidden_size = tuple(widths), hidden_size
         self._num_layers = num_layers
-        self._layer_sizes = _sizes_of_layer(program)
+        # a layer's input is as wide as its states: all its sizes are the member's own width
+        self._layer_sizes = {name: (None,) * len(letters) for name, letters in layer_sizes(program).items()}
         self._places = self._lay_out(interface)
         last = max(place.end(hidden_size) for place in self._places.values())
         row_length = -(-last // hidden_size) * hidden_size
@@ -139,15 +140,6 @@ class PopulationWeights:
             for name in self._places:
                 self._own(member, name, mask).fill_(1)
         return mask
-
-
-def _sizes_of_layer(program: CellProgram) -> dict[str, tuple[int | None, ...]]:
-    """Returns the sizes of a layer's tensors in the order of memory; its input is as wide as its states."""
-    specs = {spec.name: spec for spec in program.parameters}
-    matrices = [name for name in parameter_order(program) if not specs[name].is_vector]
-    vectors = [f"{name}.weight" for name, spec in specs.items() if spec.is_vector]
-    vectors += [f"{name}.bias" for name in matrices if specs[name].bias]
-    return {f"{name}.weight": (None, None) for name in matrices} | dict.fromkeys(vectors, (None,))
 
 
 def _named(model: SequenceModel) -> dict[str, Tensor]:

@@ -71,7 +71,8 @@ class Layers:
 class CarriedStates:
     """The states of all layers between two minibatches, in memory that stays; minibatches of other sizes have others.
 
-    Zeros at first.
+    Zeros at first. Numbers of sequences only grow on the way, see `Shaper`: larger memory takes over what the smaller
+    one held, since one stream may go on where another begins with more sequences than there were.
     """
 
     def __init__(self) -> None:
@@ -81,7 +82,10 @@ class CarriedStates:
         """Returns the states of a layer by name, `[P, B, H]` each."""
         key = (level, layer.inputs.shape[2])
         if key not in self._states:
+            held = max((size for own, size in self._states if own == level and size < key[1]), default=0)
             self._states[key] = {name: torch.zeros_like(before) for name, before in layer.before.items()}
+            for name, state in self._states[key].items() if held else ():
+                state[:, :held].copy_(self._states[level, held][name])
         return self._states[key]
 
     def of_members(self, members: Tensor) -> "CarriedStates":

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.compiler.vectorized.replay import Replay
+from archsearch.compiler.vectorized.replay import Replay, weakly
 from archsearch.training.population_data import NUM_ABREAST, Chunk
 from archsearch.training.population_model import CarriedStates, PopulationModel
 from archsearch.training.population_records import LOSS, NORM, MemberRecords
@@ -52,14 +52,16 @@ class PopulationStep:
         states = [carried.of(level, layer) for level, layer in enumerate(self._layers.passes)]
         changed = [model.weights.values, *records.tensors, num_steps, self._number]
         changed += [state for layer in states for state in layer.values()]
-        self._replay = Replay(self._work, changed, device, pool)
+        self._replay = Replay(weakly(self._work), changed, device, pool)
 
-    def run(self, chunk: Chunk) -> None:
-        """Takes a step on each minibatch of a chunk; on a GPU they are only begun."""
+    def load(self, chunk: Chunk) -> None:
+        """Takes the minibatches of the next steps."""
         self._chunk.take(chunk)
         self._number.zero_()
-        for _ in range(len(chunk)):
-            self._replay()
+
+    def take(self) -> None:
+        """Takes a step on the next minibatch; on a GPU it is only begun."""
+        self._replay()
 
     def _work(self) -> None:
         model, layers = self._model, self._layers

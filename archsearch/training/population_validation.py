@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archsearch.compiler.vectorized.replay import Replay
+from archsearch.compiler.vectorized.replay import Replay, weakly
 from archsearch.training.losses import LOSSES
 from archsearch.training.measurement import NOT_FINITE, metric_value
+from archsearch.training.pacing import Pace
 from archsearch.training.population_data import Chunk
 from archsearch.training.population_ends import summed
 from archsearch.training.population_model import CarriedStates, PopulationModel
@@ -58,12 +59,19 @@ class PopulationValidation:
         carried = CarriedStates()
         self._parts = [_Part(model, chunk, loss, metric, self._sums, carried, pool) for chunk in held_out]
 
-    def measure(self) -> list[float | DivergedError]:
-        """Returns the metric's value of each member, or why it has none; waits for the device."""
+    def measure(self, pace: Pace) -> list[float | DivergedError]:
+        """Returns the metric's value of each member, or why it has none; waits for the device.
+
+        Args:
+            pace: Of the work on the device.
+
+        Raises:
+            TimeLimitError: The deadline has passed.
+        """
         self._sums.total.zero_()
         self._sums.is_finite.fill_(True)
         for part in self._parts:
-            part.run()
+            part.run(pace)
         totals, are_finite = self._sums.total.tolist(), self._sums.is_finite.tolist()
         return [self._value(total, is_finite) for total, is_finite in zip(totals, are_finite, strict=True)]
 
@@ -98,11 +106,12 @@ class _Part:
         self._streams = torch.zeros(len(values), dtype=torch.int64, device=values.device)
         states = [carried.of(level, layer) for level, layer in enumerate(self._layers.passes)]
         changed = [self._number, sums.total, sums.is_finite, *(state for layer in states for state in layer.values())]
-        self._replay = Replay(self._work, changed, values.device, pool)
+        self._replay = Replay(weakly(self._work), changed, values.device, pool)
 
-    def run(self) -> None:
+    def run(self, pace: Pace) -> None:
         self._number.zero_()
         for _ in range(len(self._chunk)):
+            pace.before_step()
             self._replay()
 
     def _work(self) -> None:

@@ -14,6 +14,12 @@ from archsearch.trials.setting import Setting
 RECORDED_IN = "recorded_in"
 """In a result's environment: the run that it was copied from."""
 
+POPULATION = "population"
+"""In a result's environment: the number of trials that trained together, if the engine trains populations."""
+
+OF_A_TRIAL = frozenset({RECORDED_IN, POPULATION})
+"""What a result's environment says of the trial rather than of the place where it ran."""
+
 LARGEST_NUMBER = 1e300  # in a file; infinities and NaN do not lie below it
 
 TRAINER_VERSION = 1

@@ -461,3 +461,11 @@ def test_a_resume_takes_how_trials_are_computed_anew(archsearch, tiny_words, mon
     assert [execution.limits for execution in seen[4:]] == [Limits(60.0, 4000), Limits(None, None)]
     assert [execution.max_equal_failures for execution in seen[4:]] == [5, 20]
     assert "workers" in archsearch("search", *tiny_words, "name=other", "workers=0", "ray.address=auto").err
+
+
+@pytest.mark.parametrize(("engine", "is_said"), [("vectorized", True), ("auto", False)])
+def test_rungs_that_begin_again_are_said_before_the_search(archsearch, tiny_words, engine, is_said):
+    words = ("strategy=halving", f"engine={engine}", "workers=0", "search.max_steps=10")
+    outcome = archsearch("search", *tiny_words, *words)
+    assert outcome.code == 0, outcome.err
+    assert ("engine=vectorized trains each rung from its beginning" in outcome.out) == is_said

@@ -55,7 +55,7 @@ def test_examples_are_settings_of_their_command(example):
 
 def test_help_lists_tasks_and_experiments(archsearch):
     outcome = archsearch("search", "--help")
-    assert "experiment: jozefowicz2015, overnight, own_data, quickstart, smoke" in outcome.out
+    assert "experiment: jozefowicz2015, overnight, own_data, quickstart, smoke, table_1" in outcome.out
     assert "penn_treebank" in outcome.out
 
 

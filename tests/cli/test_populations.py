@@ -2,8 +2,11 @@
 
 import pandas as pd
 import pytest
+import torch
+import yaml
 
 from archsearch.cli.main import run_command_line
+from archsearch.compiler import engines
 from archsearch.training.evaluate_population import PopulationEvaluator
 
 FILES = ("leaderboard.csv", "trials.csv", "candidates.csv")
@@ -95,14 +98,54 @@ def test_populations_of_one_are_refused_nothing(tmp_path, sizes):
         ("population.members=0", "population.members: expected a whole number of at least 1"),
         ("population.padding=0.5", "population.padding: expected a number"),
         ("population.memory_mb=0", "population.memory_mb: expected a whole number of at least 1"),
-        ("engine=cuda", "engine cuda: expected a GPU"),
         ("recipe.precision=bfloat16", "engine vectorized: it has no precision=bfloat16"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_the_first_trial(tmp_path, capfd, word, message):
-    import torch
-
-    if word == "engine=cuda" and torch.cuda.is_available():
-        pytest.skip("there is one")
     assert search(tmp_path, "run", *IN_THIS_PROCESS, word) == 2
     assert message in capfd.readouterr().err
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    """Tells torch that there is none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    engines._say_no_gpu.cache_clear()
+
+
+def test_a_search_for_a_gpu_falls_back_where_there_is_none(tmp_path, archsearch, tiny_words, no_gpu, caplog):
+    """It begins on processors, says so in one line, and keeps the engine that it took."""
+    outcome = archsearch("search", *tiny_words, "engine=cuda", f"results_dir={tmp_path}", "name=gpu")
+    assert outcome.code == 0, outcome.err
+    assert caplog.text.count("engine cuda: torch finds no GPU here, so engine=") == 1
+    kept = yaml.safe_load((tmp_path / "gpu" / "config.yaml").read_text())["engine"]
+    assert kept == engines.choose_engine("auto")
+    assert archsearch("resume", f"run={tmp_path / 'gpu'}", "budget.candidates=2").code == 0
+
+
+def test_a_single_training_falls_back_too(archsearch, tiny_run, no_gpu, caplog):
+    words = ("steps=2", "setting.max_parameters=2000", "task.xml.validation_size=700", "engine=cuda")
+    for more in ((), (f"run={tiny_run}",)):
+        engines._say_no_gpu.cache_clear()
+        outcome = archsearch("evaluate", "cell=gru", "task=xml", *words, *more)
+        assert outcome.code == 0, outcome.err
+        assert "engine cuda: torch finds no GPU here" in caplog.text
+        caplog.clear()
+
+
+def test_a_run_that_began_on_a_gpu_does_not_go_on_without(tmp_path, archsearch, tiny_words, no_gpu):
+    """Its other trials would round differently."""
+    assert archsearch("search", *tiny_words, f"results_dir={tmp_path}", "name=run").code == 0
+    path = tmp_path / "run" / "config.yaml"
+    kept = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(kept | {"engine": "cuda"}))
+    outcome = archsearch("resume", f"run={tmp_path / 'run'}", "budget.candidates=2")
+    assert outcome.code == 2
+    assert "engine cuda: expected a GPU" in outcome.err
+
+
+def test_a_precision_of_gpus_is_refused_without_one(tmp_path, archsearch, tiny_words, no_gpu):
+    outcome = archsearch("search", *tiny_words, "engine=cuda", "recipe.precision=tf32", f"results_dir={tmp_path}")
+    assert outcome.code == 2
+    assert "precision=tf32, which only GPUs have" in outcome.err
+    assert list(tmp_path.glob("*/archsearch.db")) == []

@@ -88,7 +88,10 @@ def test_set_of_activations_is_configurable():
         ({"activations": ()}, "activation primitives"),
         ({"activations": ("tanh", "tanh")}, "different activation primitives"),
         ({"diagonals": ()}, "at least one finite number"),
-        ({"diagonals": (0.0, float("nan"))}, "at least one finite number"),
+        ({"diagonals": (0.0, float("nan"))}, "must list finite numbers, such as .*, got .*nan"),
+        ({"diagonals": ("1", "E")}, "must list finite numbers, such as .*, got .*'E'"),
+        ({"diagonals": "12"}, "must list finite numbers, such as .*, got '12'"),
+        ({"diagonals": 0.9}, "must list finite numbers, such as .*, got 0.9"),
     ],
 )
 def test_impossible_sets_are_refused(fields, message):

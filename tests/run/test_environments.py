@@ -24,6 +24,11 @@ def test_each_difference_is_said_once(name):
     assert f"{name} other instead of {HERE[name]}" in said[2]
 
 
+def test_how_many_trained_together_is_no_difference():
+    said = warnings_of({**HERE, "population": "5"}, {**HERE, "population": "3"}, {**HERE, "recorded_in": "first"})
+    assert said == ["", "", ""]
+
+
 def test_what_older_versions_did_not_record_is_no_difference():
     assert warnings_of(HERE, {**HERE, "python": "3.11"}, {}, HERE) == ["", "", "", ""]
     assert "python 3.12 instead of 3.11" in warnings_of({**HERE, "python": "3.11"}, {**HERE, "python": "3.12"})[1]

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from shared_simulation import make_plan, simulate
 
-from archsearch.run.estimate import estimate_cost, estimate_study
+from archsearch.run.estimate import cost_of_beginning_again, estimate_cost, estimate_study
+from archsearch.search.jozefowicz2015 import Jozefowicz2015
+from archsearch.search.strategy import Rung
 
 SECONDS = {"memorization": 1.0, "first": 10.0, "second": 10.0}
 
@@ -45,3 +47,11 @@ def test_a_study_costs_what_is_not_kept():
     assert (cost.num_trials, cost.num_recorded, cost.seconds) == (30, 5, (10 * 10 + 15 * 10) / 2)
     assert "takes 30 trials, 5 of which are kept from before, about 2 min" in str(cost)
     assert "kept" not in str(estimate_study("ablation", {"first": 1}, {}, SECONDS, 0))
+
+
+def test_rungs_cost_more_where_each_begins_again():
+    assert cost_of_beginning_again(make_plan()) == 1
+    tasks = tuple(replace(task, num_settings=20, max_steps=1000) for task in make_plan().tasks)
+    rungs = (Rung(0.2, 1.0), Rung(0.5, 0.25), Rung(1.0, 0.1))
+    cost = cost_of_beginning_again(make_plan(tasks=tasks, strategy=Jozefowicz2015(rungs=rungs)))
+    assert cost == (20 * 200 + 5 * 500 + 2 * 1000) / (20 * 200 + 5 * 300 + 2 * 500)

@@ -17,7 +17,7 @@ DRAWS = 300
 
 
 def history(settings, accuracy=lambda index: index / 1000):
-    return TaskHistory(tuple((setting, accuracy(index)) for index, setting in enumerate(settings)))
+    return TaskHistory(tuple(settings), tuple(accuracy(index) for index in range(len(settings))))
 
 
 def shares(parent, founders, pools):

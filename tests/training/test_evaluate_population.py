@@ -13,8 +13,10 @@ from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training import evaluate_population
 from archsearch.training.evaluate import Evaluator, HeldOutEvaluator
+from archsearch.training.gradient_step import AutogradStep
 from archsearch.training.grouping import Populations, group_trials
 from archsearch.training.population import PopulationTrainer
+from archsearch.training.population_step import PopulationStep
 from archsearch.training.stops import TimeLimitError
 from archsearch.training.width import model_parameters
 from archsearch.trials.setting import Setting
@@ -52,6 +54,10 @@ def assert_equal_results(together: TrialResult, alone: TrialResult, tolerance: f
     names = ("status", "steps", "parameters", "hidden_size", "metric", "error", "cause")
     assert [getattr(together, name) for name in names] == [getattr(alone, name) for name in names]
     assert together.value == (None if alone.value is None else pytest.approx(alone.value, rel=tolerance))
+    assert_curves_agree(together, alone, tolerance)
+
+
+def assert_curves_agree(together: TrialResult, alone: TrialResult, tolerance: float = 1e-9) -> None:
     assert len(together.curve) == len(alone.curve)
     for mine, other in zip(together.curve, alone.curve, strict=True):
         assert mine == pytest.approx(other, rel=tolerance)
@@ -108,7 +114,7 @@ def test_widths_near_each_other_are_together(recall_task, make_trial, padding, u
     for width in widths:
         budget = model_parameters(zoo_cell("gru").structure, recall_task.interface, width, 1)
         trials.append(make_trial(recall_task, setting=Setting(1.0, 0.5, 5.0, 1, budget)))
-    groups = group_trials(trials, {"recall": recall_task.interface}, Populations(padding=padding), unit_multiple)
+    groups = group_trials(trials, {"recall": recall_task}, Populations(padding=padding), unit_multiple)
     assert [{widths[trials.index(trial)] for trial in group} for group in groups] == expected
 
 
@@ -118,7 +124,7 @@ def test_a_cell_whose_padding_would_overflow_is_trained_with_its_own_width_only(
         make_trial(recall_task, graph=cell, cell="c_wild", setting=Setting(1.0, 0.5, 5.0, 1, budget), replicate=number)
         for number, budget in enumerate((300, 400, 300))
     ]
-    groups = group_trials(trials, {"recall": recall_task.interface}, EVERY_WIDTH, 32)
+    groups = group_trials(trials, {"recall": recall_task}, EVERY_WIDTH, 32)
     assert groups == [(trials[0], trials[2]), (trials[1],)]
 
 
@@ -224,6 +230,61 @@ def test_a_member_that_memory_is_refused_to_when_it_is_alone_has_that_status(rec
     results = evaluator_of(recall_task, populations=EVERY_WIDTH).evaluate_together(make_trials(3))
     assert [(result.status, result.value) for result in results] == [("out_of_memory", None)] * 3
     assert results[0].cause == {"exception": "OutOfMemoryError"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"), [(IndexError("not good"), "failed"), (MemoryError("none left"), "out_of_memory")]
+)
+def test_what_fails_alone_has_come_as_far_as_a_single_trial(recall_task, make_trials, monkeypatch, failure, status):
+    """Seconds, steps and curve up to the failure; in the seconds, a share of what the failed population took too."""
+
+    def fail_at_the_tenth(take):
+        def counted(step, *arguments):
+            step.num_taken = getattr(step, "num_taken", 0) + 1
+            if step.num_taken == 10:
+                raise failure
+            return take(step, *arguments)
+
+        return counted
+
+    monkeypatch.setattr(PopulationStep, "take", fail_at_the_tenth(PopulationStep.take))
+    monkeypatch.setattr(AutogradStep, "differentiate", fail_at_the_tenth(AutogradStep.differentiate))
+    trials = make_trials(2)
+    together = evaluator_of(recall_task, populations=EVERY_WIDTH).evaluate_together(trials)
+    alone = [evaluator_of(recall_task, engine="interpreter").evaluate(trial) for trial in trials]
+    for mine, other in zip(together, alone, strict=True):
+        assert (mine.status, mine.value, mine.steps, len(mine.curve)) == (status, None, 10, 2)
+        assert (other.status, other.value, other.steps) == (mine.status, mine.value, mine.steps)
+        assert_curves_agree(mine, other)
+        assert mine.cause == other.cause
+        assert mine.environment["population"] == "1"
+        assert 10 * mine.step_seconds < mine.seconds
+        assert mine.seconds > other.step_seconds
+
+
+def test_a_failed_populations_time_is_shared_by_its_members(recall_task, make_trials, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(evaluate_population.time, "perf_counter", lambda: 1000.0 * next(clock))
+    run = PopulationTrainer.run
+
+    def fail_together(trainer, *arguments):
+        if len(trainer.reports) > 1:
+            raise IndexError("not good")
+        run(trainer, *arguments)
+
+    monkeypatch.setattr(PopulationTrainer, "run", fail_together)
+    trials = make_trials(2)
+    [alone] = evaluator_of(recall_task).evaluate_together(trials[:1])
+    together = evaluator_of(recall_task, populations=EVERY_WIDTH).evaluate_together(trials)
+    assert together[0].seconds >= alone.seconds + 500.0
+
+
+def test_a_result_tells_how_many_trained_together(recall_task, make_trials):
+    results = evaluator_of(recall_task, populations=EVERY_WIDTH).evaluate_together(make_trials(3))
+    assert [result.environment["population"] for result in results] == ["3", "3", "3"]
+    assert TrialResult.from_record(results[0].to_record()).environment["population"] == "3"
+    [alone] = evaluator_of(recall_task, engine="interpreter").evaluate_together(make_trials(1))
+    assert "population" not in alone.environment
 
 
 def test_a_failure_is_sought_member_by_member(recall_task, make_trials, monkeypatch):

@@ -8,10 +8,30 @@ from math import prod
 from torch import Tensor
 
 from archsearch.compiler.lower import INPUT_PROJECTION
-from archsearch.compiler.program import CellProgram
+from archsearch.compiler.program import CellProgram, Width
 from archsearch.compiler.vectorized.planning import parameter_order
 
 ALIGNMENT = 32  # numbers: a line of a GPU's memory in float32
+
+
+def layer_sizes(program: CellProgram, *, has_projection: bool = False) -> dict[str, tuple[Width, ...]]:
+    """Returns the sizes of each `NAME.weight` and `NAME.bias` of a layer, in the order of memory.
+
+    Shapes: `I` input features, `H` hidden units.
+
+    Args:
+        program: The cell.
+        has_projection: Whether the layer has an input projection.
+    """
+    specs = {spec.name: spec for spec in program.parameters}
+    order = [specs[name] for name in parameter_order(program)]
+    sizes: dict[str, tuple[Width, ...]] = {}
+    for spec in order:
+        sizes[f"{spec.name}.weight"] = ("H",) if spec.is_vector else ("H", spec.width)
+    sizes |= {f"{spec.name}.bias": ("H",) for spec in order if spec.bias}
+    if has_projection:
+        sizes[f"{INPUT_PROJECTION}.weight"] = ("H", "I")
+    return sizes
 
 
 @dataclass(frozen=True)
@@ -32,18 +52,10 @@ class FlatWeights:
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of each `NAME.weight` and `NAME.bias`, in their order: see `parameter_order`."""
-        specs = {spec.name: spec for spec in self.program.parameters}
-        order = [specs[name] for name in parameter_order(self.program)]
-        widths = {"I": self.input_size, "H": self.hidden_size}
-        shapes: dict[str, tuple[int, ...]] = {}
-        for spec in order:
-            rows = (self.hidden_size,)
-            shapes[f"{spec.name}.weight"] = rows if spec.is_vector else (*rows, widths[spec.width])
-        shapes |= {f"{spec.name}.bias": (self.hidden_size,) for spec in order if spec.bias}
-        if self.has_projection:
-            shapes[f"{INPUT_PROJECTION}.weight"] = (self.hidden_size, self.input_size)
-        return shapes
+        """The shape of each `NAME.weight` and `NAME.bias`, in their order: see `layer_sizes`."""
+        numbers = {"I": self.input_size, "H": self.hidden_size}
+        sizes = layer_sizes(self.program, has_projection=self.has_projection)
+        return {name: tuple(numbers[letter] for letter in letters) for name, letters in sizes.items()}
 
     @cached_property
     def length(self) -> int:

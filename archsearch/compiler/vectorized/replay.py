@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
+from weakref import WeakMethod
 
 import torch
 from torch import Tensor
@@ -57,6 +58,21 @@ class Replay:
                 for tensor, value in zip(self._changed, before, strict=True):
                     tensor.copy_(value)  # at once: a number of the next minibatch must not run beyond the last one
         torch.cuda.current_stream().wait_stream(stream)
+
+
+def weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Returns what calls a method of an object that holds the call, and does not keep the object alive.
+
+    The memory of such a circle would be taken until Python looks for circles.
+    """
+    reference = WeakMethod(method)
+
+    def call() -> None:
+        bound = reference()
+        assert bound is not None  # its object holds this
+        bound()
+
+    return call
 
 
 @cache

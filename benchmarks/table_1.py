@@ -1,0 +1,124 @@
+"""Table 1 of Jozefowicz 2015 again: trains the founders of a run with fresh seeds, prints them beside the paper's.
+
+    archsearch search experiment=table_1 name=table_1
+    python benchmarks/table_1.py results/table_1 FOLDER --minutes 60   # again and again: it goes on
+
+A cell is trained at the setting that was best of those that the run tried on the task. What counts is the best
+validation accuracy, as in the paper, mean over seeds that the run has not seen. `FOLDER/curves.csv` has all curves.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from calibration import measure
+from numpy.typing import NDArray
+from scipy import stats
+from tables import table
+
+from archsearch.cli.planning import PlannedSearch
+from archsearch.cli.section import Section
+from archsearch.cli.studying import plan_of_run
+from archsearch.run.journal import Journal
+from archsearch.run.reading import Run, load_run
+from archsearch.trials.trial import Trial
+
+PAPER = {  # best accuracy: arithmetic, XML, Penn Treebank
+    "tanh": (0.29493, 0.32050, 0.08782),
+    "lstm": (0.89228, 0.42470, 0.08912),
+    "lstm_f": (0.29292, 0.23356, 0.08808),
+    "lstm_i": (0.75109, 0.41371, 0.08662),
+    "lstm_o": (0.86747, 0.42117, 0.08933),
+    "lstm_b": (0.90163, 0.44434, 0.08952),
+    "gru": (0.89565, 0.45963, 0.09069),
+    "mut1": (0.92135, 0.47483, 0.08968),
+    "mut2": (0.89735, 0.47324, 0.09036),
+    "mut3": (0.90728, 0.46478, 0.09161),
+}
+PAPERS_TASKS = ("arithmetic", "xml", "penn_treebank")
+FIRST_REPLICATE = 4001  # the search and its studies have those below
+NUM_DRAWS = 2_000
+
+
+def planned_trials(run: Run, planned: PlannedSearch, num_seeds: int) -> Iterator[Trial]:
+    """Yields the trials, seed by seed."""
+    for seed in range(num_seeds):
+        for task in planned.plan.tasks:
+            for founder in planned.plan.founders:
+                history = run.knowledge.cells[founder.graph.digest].history(task.name)
+                yield Trial(
+                    cell=founder.graph.digest,
+                    graph=founder.graph,
+                    task=task.name,
+                    task_digest=task.digest,
+                    recipe=planned.plan.recipe,
+                    setting=history.ranked()[0][1],
+                    replicate=FIRST_REPLICATE + seed,
+                    max_steps=task.max_steps,
+                    root_seed=planned.plan.root_seed,
+                )
+
+
+def qualities(journal: Journal, trials: list[Trial], cells: list[str], task: str) -> NDArray[np.float64]:
+    """Returns `[C, S]` qualities of cells and seeds on a task; NaN where a trial is not done or failed."""
+    found: dict[str, list[float]] = {cell: [] for cell in cells}
+    for trial in trials:
+        if trial.task == task:
+            result = journal.result(trial.key, curves=False)
+            found[trial.cell].append(np.nan if result is None or result.quality is None else result.quality)
+    return np.array([found[cell] for cell in cells])
+
+
+def tau_with_interval(values: NDArray[np.float64], paper: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Returns Kendall's tau of two orders of cells, and its interval over seeds drawn anew for each cell.
+
+    Args:
+        values: `[C, S]`.
+        paper: `[C]`.
+    """
+    rng = np.random.default_rng(1)
+    means = [
+        np.nanmean(np.take_along_axis(values, rng.integers(values.shape[1], size=values.shape), axis=1), axis=1)
+        for _ in range(NUM_DRAWS)
+    ]
+    drawn = [stats.kendalltau(mean, paper).statistic for mean in means]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return float(stats.kendalltau(np.nanmean(values, axis=1), paper).statistic), float(low), float(high)
+
+
+def main() -> None:
+    """Trains what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="folder of a run whose founders are the ten cells")
+    parser.add_argument("folder", type=Path, help="for the journal and the curves of the fresh seeds")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=60, help="no trial is begun later; 0 prints what there is")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    run = load_run(arguments.run, curves=False)
+    planned = plan_of_run(run, Section({}))
+    trials = list(planned_trials(run, planned, arguments.seeds))
+    measure(arguments.folder, iter(trials), planned.evaluator, arguments.minutes)
+    names = {founder.graph.digest: founder.name for founder in planned.plan.founders}
+    cells = [digest for digest, name in names.items() if name in PAPER]
+    journal, rows, taus = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], []
+    for task in run.tasks:
+        values, searched = qualities(journal, trials, cells, task), run.knowledge
+        paper = np.array([PAPER[names[cell]][PAPERS_TASKS.index(task)] for cell in cells])
+        gru = [names[cell] for cell in cells].index("gru")
+        means = np.nanmean(values, axis=1)
+        for cell, mean, spread, reported in zip(cells, means, np.nanstd(values, axis=1, ddof=1), paper, strict=True):
+            best = searched.ratios(searched.cells[cell])[task]
+            rows.append((task, names[cell], best, mean, spread, mean / means[gru], reported / paper[gru]))
+        tau, low, high = tau_with_interval(values, paper)
+        taus.append((task, tau, low, high))
+    journal.close()
+    print(table(("task", "cell", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
+    print()
+    print(table(("task", "Kendall's tau", "2.5 %", "97.5 %"), taus))
+
+
+if __name__ == "__main__":
+    main()
