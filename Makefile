@@ -6,12 +6,13 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help search test faults bench bench-gpu clean
+.PHONY: help search test docs faults bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make search   sets up and runs a first search; ends with its leaderboard'
 	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
+	@echo 'make docs     installs archsearch anew, elsewhere, and follows the pages about own data and tasks; three minutes'
 	@echo 'make faults   stops and breaks real searches in all ways we know, compares what they come to; takes 7 to 20 minutes'
 	@echo 'make bench    measures the engines and whole training steps on this machine; takes half an hour'
 	@echo 'make bench-gpu  the same on a GPU: populations of settings against cuDNN one after another; five minutes'
@@ -30,6 +31,9 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n auto
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -m fresh tests/test_docs_to_the_letter.py $(ARGS)
 
 faults: $(VENV)/installed-dev
 	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)

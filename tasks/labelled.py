@@ -15,6 +15,7 @@ from archsearch.errors import ConfigError
 from archsearch.trials.csv_table import MAX_NUMBER, check_columns, read_csv
 from archsearch.trials.examples import Example, Numbers
 from archsearch.trials.interface import Interface
+from archsearch.trials.json_entries import json_entries, plain_step
 from archsearch.trials.long_table import sequences_of_rows
 from archsearch.trials.problems import Split, split_of
 from archsearch.trials.sequence_sets import SequenceSetTask
@@ -88,6 +89,11 @@ class Labelled(SequenceSetTask):
     def labels(self) -> tuple[str, ...]:
         """The labels of the training sequences, in their order."""
         return self._content.labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
 
     @property
     def interface(self) -> Interface:
@@ -203,6 +209,9 @@ def _read(
     ):
         if count:
             notes.append(f"{count:,} sequences {kind} are left out")
+    num_contradicted = _count_contradicted(kept)
+    if num_contradicted:
+        notes.append(f"{num_contradicted:,} sequences stand there more than once, with different labels")
     of_split = {split: [row for row in kept if split_of(row.identity) == split] for split in SPLITS}
     for split, some in of_split.items():
         if not some:
@@ -225,10 +234,17 @@ def _read(
     return Content(symbols, input_size, labels, examples, digest, tuple(notes))
 
 
+def _count_contradicted(rows: Sequence[_Row]) -> int:
+    labels: dict[bytes, set[tuple[str, ...]]] = collections.defaultdict(set)
+    for row in rows:
+        labels[row.identity].add(tuple(row.labels))
+    return sum(len(some) > 1 for some in labels.values())
+
+
 def _csv_rows(
     task: str, file: Path, columns: tuple[str, str, str | None], unit: str, per_step: bool, max_megabytes: int
 ) -> tuple[list[_Row], list[str]]:
-    frame, _, notes = read_csv(task, str(file), max_megabytes)
+    frame, _, notes = read_csv(task, str(file), max_megabytes, has_words_for_missing=False)
     sequence, label, sequence_column = columns
     rows = []
     if sequence_column is not None:
@@ -260,37 +276,25 @@ def _json_rows(
     if sequence_column is not None:
         raise ConfigError(f"task {task}, {file.name}: expected a CSV file, as task.{task}.sequence_column is given.")
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        place = f"line {number}"
-        try:
-            entry = json.loads(line)
-            steps, names = entry[sequence], entry[label]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConfigError(
-                f"task {task}, {file.name}, {place}: expected an object with {sequence!r} and {label!r}, got "
-                f"{line[:60]!r} ({error!r})."
-            ) from error
+    for place, steps, names in json_entries(task, file, text, (sequence, label)):
         if isinstance(steps, str):
             steps = _units(steps, unit)
         if not isinstance(steps, list):
             raise ConfigError(f"task {task}, {file.name}, {place}: expected a text or a list, got {steps!r}.")
         per_step = isinstance(names, list)
-        if names is None or (per_step and None in names):
-            raise ConfigError(f"task {task}, {file.name}, {place}: expected a label for {label!r}, got none (null).")
-        named = [str(name) for name in names] if per_step else [str(names)]
-        rows.append(_row(task, file, place, [_plain(step) for step in steps], named, per_step))
+        named = names if per_step else [names]
+        for name in named:
+            if name is None or name == "" or isinstance(name, dict | list):
+                raise ConfigError(
+                    f"task {task}, {file.name}, {place}: expected a label for {label!r}, a text or a number, got "
+                    f"{'none (null)' if name is None else repr(name)}."
+                )
+        if None in steps:
+            raise ConfigError(f"task {task}, {file.name}, {place}: expected symbols or numbers, got null.")
+        rows.append(
+            _row(task, file, place, [plain_step(step) for step in steps], [str(name) for name in named], per_step)
+        )
     return rows
-
-
-def _plain(step: object) -> object:
-    """Returns a step as a text or as a list of numbers; whole numbers are symbols, others are numbers."""
-    if isinstance(step, float):
-        return [step]
-    if isinstance(step, list):
-        return [float(number) if isinstance(number, int | float) else number for number in step]
-    return str(step)
 
 
 def _row(task: str, file: Path, place: str, steps: list[Any], names: list[str], per_step: bool) -> _Row:

@@ -257,6 +257,9 @@ def _read(
         notes += sorting
     if targets is None:
         targets = tuple(column for column in frame.columns if column != time and column not in inputs)
+        notes.append(f"as no targets are given, all other columns of {file.name} are: {', '.join(targets)[:200]}")
+    if not targets:
+        raise ConfigError(f"task {task}, targets: expected at least one column of {file.name}, got none.")
     check_columns(task, file, frame, (*targets, *inputs), "targets and inputs")
     columns = (*targets, *inputs)
     numbers = np.stack([number_column(task, file, frame, column) for column in columns], axis=1)

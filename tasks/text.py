@@ -1,10 +1,9 @@
 """Text: any file or folder in UTF-8, by characters or by words."""
 
-import collections
 import functools
-import hashlib
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,12 +14,14 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigError
 from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.ngram import ngram_accuracy, ngram_nll
+from archsearch.trials.numbered_text import count_numbers, read_numbered_text, renumber
 from archsearch.trials.problems import Split
 from archsearch.trials.task import Batch, HeldOut, Task
-from archsearch.trials.text_units import UNITS, UNKNOWN, split_units
-from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts, stamps
+from archsearch.trials.text_units import UNITS, UNKNOWN
+from archsearch.trials.user_files import find_files, stamps
 from archsearch.trials.windows import count_whole_batches, in_streams, stream_batches, whole_batches
 
+SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 MAX_SYMBOLS = {"characters": 256, "words": 10_000}
 NGRAM_ORDER = {"characters": 6, "words": 3}
 CHANCE_BATCH_SIZE = 1  # the n-grams read the text in one go
@@ -53,6 +54,7 @@ class Text(Task):
             given.
         validation_share: Of the whole text.
         test_share: Likewise.
+        max_held_out: Symbols of a held-out part at the most, its first ones: they are read after every epoch.
         epoch: Training steps between two validations; once through the text, but 500 at the most, if not given.
         max_megabytes: Larger data are refused.
     """
@@ -66,6 +68,7 @@ class Text(Task):
     measures: str | None = None
     validation_share: float = 0.05
     test_share: float = 0.05
+    max_held_out: int = 200_000
     epoch: int | None = None
     max_megabytes: int = 200
 
@@ -84,6 +87,7 @@ class Text(Task):
             if getattr(self, field) is not None:
                 self.check_integer(field, least)
         self.check_integer("max_megabytes", 1)
+        self.check_integer("max_held_out", 2)
 
     @property
     def separator(self) -> str:  # type: ignore[override]  # it depends on the unit
@@ -105,7 +109,8 @@ class Text(Task):
         files = tuple(find_files(self.name, self.path))
         limit = self.max_symbols or MAX_SYMBOLS[self.unit]
         shares = (self.validation_share, self.test_share)
-        return _read(self.name, files, stamps(files), self.max_megabytes, self.unit, limit, self.lower_case, shares)
+        kind = (self.unit, limit, self.lower_case, shares, self.max_held_out)
+        return _read(self.name, files, stamps(files), self.max_megabytes, *kind)
 
     def content_digest(self) -> str:
         """Identifies the text.
@@ -114,6 +119,10 @@ class Text(Task):
             ConfigError: It cannot be read or used.
         """
         return self._corpus.digest
+
+    def identity_fields(self) -> dict[str, Any]:
+        """Returns the fields that determine the data; the content says where `max_held_out` has cut a part."""
+        return {name: value for name, value in super().identity_fields().items() if name != "max_held_out"}
 
     def notes(self) -> tuple[str, ...]:
         """Returns what was replaced in the text."""
@@ -189,7 +198,7 @@ class Corpus:
     """
 
     symbols: tuple[str, ...]
-    parts: dict[Split, NDArray[np.int64]]
+    parts: dict[Split, NDArray[np.integer]]
     digest: str
     notes: tuple[str, ...]
 
@@ -204,40 +213,42 @@ def _read(
     max_symbols: int,
     lower_case: bool,
     shares: tuple[float, float],
+    max_held_out: int,
 ) -> Corpus:
     """Reads the files; kept in memory, as every trial asks for them."""
-    texts = read_texts(task, files, max_megabytes)
-    text = "\n".join(texts)
-    units = split_units(text, unit, lower_case)
-    num_validation, num_test = (int(len(units) * share) for share in shares)
-    ends = (len(units) - num_validation - num_test, len(units) - num_test, len(units))
-    pieces: dict[Split, Sequence[str]] = {
-        "training": units[: ends[0]],
-        "validation": units[ends[0] : ends[1]],
-        "test": units[ends[1] :],
+    text = read_numbered_text(task, files, max_megabytes, unit, lower_case)
+    num_units = len(text.numbers)
+    num_validation, num_test = (int(num_units * share) for share in shares)
+    borders = (0, num_units - num_validation - num_test, num_units - num_test, num_units)
+    pieces = {
+        split: text.numbers[slice(*ends)] for split, ends in zip(SPLITS, itertools.pairwise(borders), strict=True)
     }
     if min(len(piece) for piece in pieces.values()) < 2:
         raise ConfigError(
-            f"task {task}, {files[0]}: expected a text long enough for three parts, got {len(units)} {unit}. "
+            f"task {task}, {files[0]}: expected a text long enough for three parts, got {num_units} {unit}. "
             "Take a longer one."
         )
-    counts = collections.Counter(pieces["training"])
-    ordered = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))
-    kept = [symbol for symbol in ordered if symbol != UNKNOWN][:max_symbols]
+    digest = text.digest
+    if max(len(pieces[split]) for split in SPLITS[1:]) > max_held_out:
+        digest += f", {max_held_out} of a held-out part"
+    pieces = {split: piece if split == "training" else piece[:max_held_out] for split, piece in pieces.items()}
+    counts = {split: count_numbers(piece, len(text.units)) for split, piece in pieces.items()}
+    seen = np.flatnonzero(counts["training"]).tolist()
+    ordered = sorted(seen, key=lambda number: (-counts["training"][number], text.units[number]))[:max_symbols]
+    kept = [text.units[number] for number in ordered]
     if len(kept) < 2:
         raise ConfigError(f"task {task}, {files[0]}: expected at least two different {unit}, got {kept}.")
-    numbers = {symbol: number for number, symbol in enumerate(kept)}
     notes = []
-    if has_foreign_line_ends(files):
-        notes.append(f"line ends of other systems below {files[0].parent} are read as plain ones")
+    if text.has_foreign_line_ends:
+        where = files[0] if len(files) == 1 else files[0].parent
+        notes.append(f"line ends of other systems in {where} are read as plain ones")
     for split, piece in pieces.items():
-        num_unknown = sum(symbol not in numbers for symbol in piece)
+        num_unknown = len(piece) - int(counts[split][ordered].sum())
         if num_unknown:
             share = num_unknown / len(piece)
             notes.append(f"{num_unknown:,} {unit} of the {split} part ({share:.2%}) are read as {UNKNOWN}")
     symbols = (*kept, *([UNKNOWN] if any(UNKNOWN in note for note in notes) else []))
-    parts = {
-        split: np.fromiter((numbers.get(symbol, len(kept)) for symbol in piece), np.int64, len(piece))
-        for split, piece in pieces.items()
-    }
-    return Corpus(symbols, parts, hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16], tuple(notes))
+    new = np.full(len(text.units), len(kept), np.int64)
+    new[ordered] = np.arange(len(kept))
+    parts = {split: renumber(piece, new) for split, piece in pieces.items()}
+    return Corpus(symbols, parts, digest, tuple(notes))

@@ -101,13 +101,18 @@ class Words(StreamTask):
         symbols = [grammar.headings[topic]]
         # a further sentence was likelier than any heading, so the best guess was wrong; `.` is a wrong one, too
         guesses = [STOP]
-        stack: Stack = (("sentence", -1, 0),)
-        while symbols[-1] != STOP or rng.random() >= LAST_SENTENCE:
-            choice = grammar.choice(topic, stack)
-            option = choice.options[bisect.bisect_right(choice.thresholds, rng.random())]
-            symbols.append(option.word)
-            guesses.append(choice.likeliest)
-            stack = option.owed + stack[option.num_used :]
+        stack: list[Item] = [("sentence", -1, 0)]  # the next item last
+        choices, draw, find = grammar.choices[topic], rng.random, bisect.bisect_right  # most of a batch's time is here
+        while symbols[-1] != STOP or draw() >= LAST_SENTENCE:
+            item = stack.pop()
+            key = (item, stack[-1]) if item[0] == "modifier" else item
+            thresholds, outcomes, likeliest = choices.get(key) or grammar.choice(topic, key)
+            word, owed, is_missing = outcomes[find(thresholds, draw())]
+            symbols.append(word)
+            guesses.append(likeliest)
+            if is_missing:
+                stack.pop()
+            stack += owed
         return Problem(symbols, b"\1" * len(symbols), guesses, identity=" ".join(map(str, symbols)).encode())
 
 
@@ -128,10 +133,16 @@ class Option(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """All words that may come next, ready for drawing."""
+    """All words that may come next, ready for drawing.
 
-    options: Sequence[Option]
+    Attributes:
+        thresholds: Where the probabilities of the words end, added up, but for the last one's.
+        outcomes: Of each word, its number, what it owes, the next item last, and whether a modifier is missing for it.
+        likeliest: The number of the likeliest word.
+    """
+
     thresholds: Sequence[float]
+    outcomes: Sequence[tuple[int, Stack, bool]]
     likeliest: int
 
 
@@ -143,6 +154,7 @@ class Grammar:
         nouns: For each topic and gender, the commonest first.
         verb_order: For each topic, the commonest verb first.
         verbs: For each verb, its form for each gender.
+        choices: For each topic, what may come next, as far as it was asked for; see `choice`.
     """
 
     def __init__(self, sizes: Sequence[int], max_depth: int, language: int) -> None:
@@ -165,18 +177,20 @@ class Grammar:
         self.verb_order = [rng.sample(range(num_verbs), num_verbs) for _ in range(num_topics)]
         self.particle = [rng.choice(self.particles) for _ in range(num_verbs)]
         self.is_transitive = [rng.random() < TRANSITIVE for _ in range(num_verbs)]
-        self._choices: dict[tuple[int, Stack], Choice] = {}
+        self.choices: list[dict[Stack | Item, Choice]] = [{} for _ in range(num_topics)]
 
-    def choice(self, topic: int, stack: Stack) -> Choice:
-        """Returns all words that may come next."""
-        # a modifier may be missing; the item below it never is
-        key = (topic, stack[: 2 if stack[0][0] == "modifier" else 1])
-        choice = self._choices.get(key)
-        if choice is None:
-            options = self.options(*key)
-            thresholds = list(itertools.accumulate(option.probability for option in options))
-            likeliest = max(options, key=lambda option: option.probability).word
-            choice = self._choices[key] = Choice(options, thresholds[:-1], likeliest)
+    def choice(self, topic: int, key: Stack | Item) -> Choice:
+        """Returns all words that may come next; remembered in `choices`.
+
+        Args:
+            topic: Of the paragraph.
+            key: The item owed next; for a modifier, which may be missing, with the item below it, which never is.
+        """
+        options = self.options(topic, key if isinstance(key[0], tuple) else (key,))
+        thresholds = list(itertools.accumulate(option.probability for option in options))
+        likeliest = max(options, key=lambda option: option.probability).word
+        outcomes = [(option.word, option.owed[::-1], option.num_used == 2) for option in options]
+        choice = self.choices[topic][key] = Choice(thresholds[:-1], outcomes, likeliest)
         return choice
 
     def options(self, topic: int, stack: Stack) -> list[Option]:

@@ -1,4 +1,7 @@
-"""README and the pages that say how to use one's own data, followed word by word."""
+"""README and the page on writing a task, followed word by word with searches kept short.
+
+Pages are followed to the letter, on an installed archsearch, in test_docs_to_the_letter.py.
+"""
 
 import os
 import re
@@ -8,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from shared_pages import blocks
 
 import archsearch
 from archsearch.cli.main import run_command_line
 
-DOCS = Path(__file__).parents[1] / "docs"
 README = "../README.md"
 # what keeps a search short; everything else is as the page says
 SHORT = {
@@ -39,11 +42,6 @@ SHORT_README = {
 }
 
 
-def blocks(page: str) -> list[tuple[str, str]]:
-    """Returns language and text of each block of code, in order."""
-    return re.findall(r"^```(\w*)\n(.*?)^```$", (DOCS / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-
-
 def shortened(command: str, words: list[str]) -> list[str]:
     """Returns the words with those in place that keep the command short."""
     short = SHORT_README.get(command, ())
@@ -55,15 +53,10 @@ def shortened(command: str, words: list[str]) -> list[str]:
 
 
 def follow(page: str) -> None:
-    for language, text in blocks(page):
-        if language == "python" and "class " not in text:
-            subprocess.run([sys.executable, "-c", text], check=True, timeout=300)
-        if language:
-            continue
-        for line in text.splitlines():
-            program, command, *words = shlex.split(line)
-            assert program == "archsearch"
-            assert run_command_line([command, *words, *SHORT.get(command, ())]) == 0, line
+    for line in (line for block in blocks(page) if not block.language for line in block.text.splitlines()):
+        program, command, *words = shlex.split(line)
+        assert program == "archsearch"
+        assert run_command_line([command, *words, *SHORT.get(command, ())]) == 0, line
 
 
 @pytest.fixture
@@ -74,27 +67,11 @@ def in_a_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_own_data(in_a_folder, capsys):
-    follow("own_data.md")
-    out = capsys.readouterr().out
-    assert "persistence" in out
-    assert "on series; what is no network: persistence" in out  # the leaderboard
-    assert "on text; what is no network: best n-gram" in out
-    assert "seasonal naive" in out
-    assert (
-        (in_a_folder / "results" / "sensors" / "leaderboard.csv")
-        .read_text()
-        .startswith("rank,cell,name,fitness,ratio_series,mse_series,")
-    )
-    assert "bits_text" in (in_a_folder / "results" / "notes" / "leaderboard.csv").read_text()
-    assert list((in_a_folder / "exported").glob("*.py"))
-
-
 def test_write_a_task(in_a_folder, capsys, monkeypatch):
-    python, yaml = (next(t for name, t in blocks("write_a_task.md") if name == kind) for kind in ("python", "yaml"))
-    (in_a_folder / "my_tasks" / "task").mkdir(parents=True)
-    (in_a_folder / "my_tasks" / "majority.py").write_text(python)
-    (in_a_folder / "my_tasks" / "task" / "majority.yaml").write_text(yaml)
+    for block in blocks("write_a_task.md"):
+        if block.file:
+            (in_a_folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (in_a_folder / block.file).write_text(block.text)
     follow("write_a_task.md")
     out = capsys.readouterr().out
     assert "the task can be searched on" in out
@@ -110,13 +87,13 @@ def test_write_a_task(in_a_folder, capsys, monkeypatch):
 
 def commands(page: str) -> list[list[str]]:
     """Returns the command lines of a page without the program's name, in order."""
-    lines = [line for language, text in blocks(page) if not language for line in text.splitlines()]
+    lines = [line for block in blocks(page) if not block.language for line in block.text.splitlines()]
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("archsearch ")]
 
 
 def test_readme(in_a_folder, capsys):
     """From the first search to the exported module."""
-    python = [text for language, text in blocks(README) if language == "python"]
+    python = [block.text for block in blocks(README) if block.language == "python"]
     equations = re.search(r'from_equations\("""\n(.*?)"""', "".join(python), flags=re.DOTALL)
     Path("mycell.eq").write_text(equations[1])
     first = shortened("search", ["founders=[gru]"])  # the next ranks are found cells

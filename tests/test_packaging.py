@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from shared_installs import build_wheel
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -18,21 +19,7 @@ SOURCES = {"archsearch": "archsearch", "archsearch.conf": "conf", "archsearch.ta
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """A wheel built from a copy of the sources, so that nothing is left beside them."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "source"
-    for name in ("archsearch", "conf", "tasks"):
-        for file in (ROOT / name).rglob("*"):
-            if file.is_file() and file.suffix != ".pyc":
-                target = copy / file.relative_to(ROOT)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
-    for name in ("pyproject.toml", "README.md"):
-        (copy / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_list_of_packages_equals_the_folders():

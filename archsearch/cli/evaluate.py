@@ -1,6 +1,7 @@
 """`archsearch evaluate`: trains one cell on one task."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.exits import FAILED, LateError
 from archsearch.cli.new_files import check_writable
 from archsearch.cli.one_trial import overlay, plan_trial, typed_values, values_of_run
+from archsearch.cli.running import program
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ArchSearchError
@@ -19,6 +21,8 @@ from archsearch.training.trainer import CurvePoint
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
+
+PREDICTS_FROM = {"series": "input=FILE.csv", "text": "prompt='…'"}  # what `predict` wants, by the reader's kind
 
 
 def run(words: list[str]) -> int:
@@ -97,6 +101,9 @@ def _save(evaluation: Evaluation, trial: Trial, task: Task, simple: SimplePredic
     except ArchSearchError as error:
         raise LateError(str(error)) from error
     print(f"Embedding, layers and readout of the best validation: {target}")
+    use = PREDICTS_FROM.get(task.reader().get("kind", ""))
+    if use is not None:
+        print(f"See what it predicts: {program()} predict {shlex.quote(f'model={target}')} {use}")
 
 
 def _values(values: dict[str, Any], typed: list[TypedSetting], chosen: ChosenCell) -> dict[str, Any]:

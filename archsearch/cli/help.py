@@ -136,7 +136,7 @@ COMMANDS = {
         "forecasts a CSV or continues a text with a trained model",
         (
             "archsearch predict model=gru.safetensors input=sensors.csv",
-            "archsearch predict model=[found.safetensors,gru.safetensors] prompt=The length=300 temperature=0.7",
+            "archsearch predict model=[found.safetensors,gru.safetensors] prompt=The ngram_of=book.txt temperature=0.7",
         ),
     ),
     "export": Command(

@@ -1,6 +1,7 @@
 """`archsearch predict`: a trained model forecasts a CSV or continues a text, beside what is no network."""
 
 from pathlib import Path
+from typing import Any
 
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.new_files import check_writable
@@ -16,6 +17,8 @@ def run(words: list[str]) -> int:
     predictors = {name: load_predictor(name) for name in root.texts("model")}
     if ("input" in root) == ("prompt" in root):
         raise ConfigError("predict: expected input=FILE.csv for a forecast or prompt='…' for a text, and not both.")
+    if "ngram_of" in root and "input" in root:
+        raise ConfigError("predict: expected ngram_of=FILE beside prompt='…' only; a forecast has other comparisons.")
     target = Path(root.text("out")) if "out" in root else None
     if target:
         check_writable(target)
@@ -24,6 +27,10 @@ def run(words: list[str]) -> int:
         print(f"{name}: {_how_well(predictor)}")
         text = _forecast(predictor, root) if "input" in root else _continuation(predictor, root)
         print(text)
+        written.append(text)
+    if "ngram_of" in root:
+        text = _ngram_continuation(next(iter(predictors.values())), root)
+        print(f"n-gram of {root.text('ngram_of')}:\n{text}")
         written.append(text)
     if target:
         target.write_text("\n".join(written) + "\n", encoding="utf-8")
@@ -47,6 +54,21 @@ def _forecast(predictor: Predictor, root: Section) -> str:
 
 def _continuation(predictor: Predictor, root: Section) -> str:
     prompt = root.text("prompt")
-    return prompt + predictor.continue_text(
-        prompt, root.integer("length", 1), root.number("temperature", 0), root.integer("seed", 0)
-    )
+    unknown = predictor.unknown_in(prompt)
+    continued = predictor.continue_text(prompt, **_how(root))
+    if unknown:
+        print(f"note: of the prompt, this is unknown to the model: {', '.join(map(repr, unknown))}")
+    return predictor.joined(prompt, continued)
+
+
+def _ngram_continuation(predictor: Predictor, root: Section) -> str:
+    prompt = root.text("prompt")
+    return predictor.joined(prompt, predictor.continue_with_ngram(root.text("ngram_of"), prompt, **_how(root)))
+
+
+def _how(root: Section) -> dict[str, Any]:
+    return {
+        "length": root.integer("length", 1),
+        "temperature": root.number("temperature", 0),
+        "seed": root.integer("seed", 0),
+    }

@@ -2,6 +2,8 @@
 
 import itertools
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,14 +30,17 @@ def run(words: list[str]) -> int:
     typed = parse_words("task check", words)
     composed = compose_settings("task check", typed)
     chosen = choose_cell(Section(composed.values))
-    trial, task, evaluator = plan_trial(typed_values(composed, typed), chosen)
+    values = typed_values(composed, typed)
+    trial, task, evaluator = plan_trial(values, chosen)
+    epoch = task.epoch_steps(trial.recipe.batch_size, trial.recipe.unroll)
     print(f"{task.name}: {task.interface}")
     print(f"metric: {task.metric}")
     for note in task.notes():
         print(f"note: {note}")
     if task.symbols:
-        shown = " ".join(repr(symbol)[1:-1] for symbol in task.symbols[:40])
-        print(f"vocabulary of {len(task.symbols):,}: {shown}{' …' if len(task.symbols) > 40 else ''}")
+        print(f"vocabulary of {_listed(task.symbols)}")
+    if task.classes != task.symbols:
+        print(f"classes, {_listed(task.classes)}")
     _print_sizes(task, trial.recipe)
     _print_example(task, trial.recipe)
     simple = SimplePredictors.of_task(task)
@@ -45,18 +50,30 @@ def run(words: list[str]) -> int:
     print(f"ceiling: {'not known' if ceiling is None else f'{ceiling:.4f}'}")
     _print_leaks(task, trial.recipe)
     milliseconds = _batch_milliseconds(task, trial.recipe)
+    often = _validated_often(values, trial.max_steps)
+    if epoch > trial.max_steps // 2 and often is not None:
+        trial, _, evaluator = plan_trial(often, chosen)
+        print(f"In a search, validations are {epoch:,} steps apart; here, less.")
     print(f"{chosen.name} for {trial.max_steps} steps, {trial.setting.key}", flush=True)
     result = evaluator.evaluate_keeping_model(trial, print_point).result
     if result.steps:
         step = 1000 * result.seconds / result.steps
         print(f"making a batch takes {milliseconds:.2f} ms; a step with its share of validation {step:.2f} ms")
     code = _verdict(result.status, result.error, [loss for _, loss, _ in result.curve])
-    if result.value is not None and (better := simple.better_than(result.value)):
+    if result.value is not None and (as_good := simple.at_least_as_good_as(result.value)):
         print(
-            f"But {', '.join(better)} did better than its best validation, {result.value:.4f}: try more steps=… or "
-            "another setting.learning_rate before a search is spent on it."
+            f"But {', '.join(as_good)} did as well as its best validation, {result.value:.4f}, or better: try more "
+            "steps=… or another setting.learning_rate before a search is spent on it."
         )
     return code
+
+
+def _validated_often(values: Mapping[str, Any], max_steps: int) -> dict[str, Any] | None:
+    """Returns the configuration with some validations within the steps; None if the task's cannot be set."""
+    ((name, fields),) = values["task"].items()
+    if "epoch" not in fields:
+        return None
+    return {**values, "task": {name: {**fields, "epoch": max(1, max_steps // 4)}}}
 
 
 def _verdict(status: str, error: str, losses: list[float]) -> int:
@@ -95,15 +112,24 @@ def _print_example(task: Task, recipe: Recipe) -> None:
     """Prints the first sequence of the first batch: what is read, what is asked for, dots where nothing is."""
     batch = next(task.training(0, recipe.batch_size, recipe.unroll))
     inputs, targets, scored = (array[:SHOWN_STEPS, 0] for array in (batch.inputs, batch.targets, batch.scored))
+    asked_for = batch.targets[:, 0][batch.scored[:, 0]]
     if task.interface.num_symbols:
         print(f"example, read     {_shown(task.decode(inputs.tolist()))}")
     else:
         print(f"example, read     {_numbers(inputs)}")
-    if task.interface.loss == "cross_entropy" and task.interface.output_size == len(task.symbols):
+    if task.classes and task.classes == task.symbols:
         asked = [task.symbols[target] if counts else "." for target, counts in zip(targets, scored, strict=True)]
         print(f"example, predict  {_shown(task.separator.join(asked))}")
+    elif task.classes:
+        print(f"example, predict  {_shown(' '.join(task.classes[target] for target in asked_for[:SHOWN_STEPS]))}")
     else:
-        print(f"example, predict  {_numbers(targets[scored])}")
+        print(f"example, predict  {_numbers(asked_for)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Returns how many there are, and the first."""
+    shown = " ".join(_shown(name) for name in names[:40])
+    return f"{len(names):,}: {shown}{' …' if len(names) > 40 else ''}"
 
 
 def _shown(text: str) -> str:

@@ -1,7 +1,7 @@
 """A trained model put to use: forecasts of a table, continuations of a text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,16 @@ from archsearch.training.model import SequenceModel
 from archsearch.trials.csv_table import check_columns, number_column, read_csv, sort_by_time
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY
+from archsearch.trials.ngram_chances import NgramChances
+from archsearch.trials.numbered_text import read_numbered_text, renumber
 from archsearch.trials.simple_predictors import SimplePredictors
-from archsearch.trials.text_units import join_units, numbers_of, split_units
+from archsearch.trials.text_units import UNKNOWN, join_units, numbers_of, split_units
+from archsearch.trials.user_files import find_files
 
 MAX_MEGABYTES = 2_000
+MAX_TEXT_MEGABYTES = 200
+MOST_FOR_NGRAM = 2_000_000  # symbols of a text; each one drawn takes a hundredth of a second
+NGRAM_ORDER = {"characters": 6, "words": 3}  # as in tasks/text.py
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Predictor:
             ConfigError: The model is for something else, or the file lacks a column or enough rows.
         """
         self._check_kind("series", "forecasts")
+        if not Path(path).is_file():
+            raise ConfigError(f"input: expected a CSV file, found none at {path}.")
         reader = self._reader
         targets, window, horizon = reader["targets"], reader["window"], reader["horizon"]
         numbers, notes = self._read_table(str(path))
@@ -95,7 +103,6 @@ class Predictor:
                 columns[f"{target} (seasonal naive)"] = numbers[steps, number]
         return Forecast(pd.DataFrame(columns), tuple(notes))
 
-    @torch.inference_mode()
     def continue_text(self, prompt: str, length: int = 200, temperature: float = 1.0, seed: int = 1) -> str:
         """Returns a text that goes on from a prompt.
 
@@ -108,22 +115,82 @@ class Predictor:
         Raises:
             ConfigError: The model is for something else, or knows nothing of the prompt.
         """
+        state: Any = None
+
+        def scores(new: list[int]) -> Tensor:
+            nonlocal state
+            predictions: Tensor
+            predictions, state = self.model(torch.tensor(new)[:, None], state)
+            return predictions[-1, 0]
+
+        return self._written(prompt, length, temperature, seed, scores)
+
+    def continue_with_ngram(
+        self, path: str | Path, prompt: str, length: int = 200, temperature: float = 1.0, seed: int = 1
+    ) -> str:
+        """Returns how a text goes on from a prompt by the n-grams of a file or folder, drawn as the model draws.
+
+        Args:
+            path: Such as the text that the model was trained on; of a long one, its end is counted.
+            prompt: See `continue_text`, likewise the others.
+            length: Likewise.
+            temperature: Likewise.
+            seed: Likewise.
+
+        Raises:
+            ConfigError: See `continue_text`; or there is no such text.
+        """
+        self._check_kind("text", "continues texts")
+        unit, symbols = self._reader["unit"], self._reader["symbols"]
+        files = find_files("predict", str(path)) if Path(path).exists() else []
+        if not files:
+            raise ConfigError(f"ngram_of: expected a text file or a folder of such, found none at {path}.")
+        text = read_numbered_text("predict", files, MAX_TEXT_MEGABYTES, unit, self._reader["lower_case"])
+        known = {symbol: number for number, symbol in enumerate(symbols)}
+        new = np.array([known.get(name, known.get(UNKNOWN, len(symbols))) for name in text.units])
+        numbers = renumber(text.numbers[-MOST_FOR_NGRAM:], new)
+        ngram = NgramChances(numbers[numbers < len(symbols)], len(symbols), NGRAM_ORDER[unit])
+        read: list[int] = []
+
+        def scores(new: list[int]) -> Tensor:
+            read.extend(new)
+            return torch.from_numpy(np.log(ngram.after(read)))
+
+        return self._written(prompt, length, temperature, seed, scores)
+
+    def joined(self, prompt: str, continued: str) -> str:
+        """Returns both as one text: words want a blank between them."""
+        is_apart = self._reader["unit"] == "words" and not prompt[-1:].isspace()
+        return f"{prompt} {continued}" if is_apart else prompt + continued
+
+    def unknown_in(self, prompt: str) -> list[str]:
+        """Returns the characters or words of a prompt that the model does not know."""
+        self._check_kind("text", "continues texts")
+        return self._numbers_of(prompt)[1]
+
+    @torch.inference_mode()
+    def _written(
+        self, prompt: str, length: int, temperature: float, seed: int, scores: Callable[[list[int]], Tensor]
+    ) -> str:
+        """Returns symbols drawn one after the other; `scores` reads new ones and says what log chances come next."""
         self._check_kind("text", "continues texts")
         symbols, unit = self._reader["symbols"], self._reader["unit"]
-        units = split_units(prompt, unit, self._reader["lower_case"])
-        read, _ = numbers_of(units, {symbol: number for number, symbol in enumerate(symbols)})
-        if not read:
+        new, _ = self._numbers_of(prompt)
+        if not new:
             raise ConfigError(f"prompt: expected {unit} that the model knows, got {prompt!r}. It knows {len(symbols)}.")
         if length < 1 or temperature < 0:
             raise ConfigError(f"expected a length above 0 and a temperature of 0 or more, got {length}, {temperature}.")
         generator = torch.Generator().manual_seed(seed)
-        predictions, state = self.model(torch.tensor(read)[:, None])
-        written = []
+        written: list[str] = []
         for _ in range(length):
-            number = _draw(predictions[-1, 0], temperature, generator)
-            written.append(symbols[number])
-            predictions, state = self.model(torch.tensor([[number]]), state)
+            new = [_draw(scores(new), temperature, generator)]
+            written.append(symbols[new[0]])
         return join_units(written, unit)
+
+    def _numbers_of(self, prompt: str) -> tuple[list[int], list[str]]:
+        symbols, unit = self._reader["symbols"], self._reader["unit"]
+        units = split_units(prompt, unit, self._reader["lower_case"])
+        return numbers_of(units, {symbol: number for number, symbol in enumerate(symbols)})
 
     def _read_table(self, path: str) -> tuple[NDArray[np.float64], list[str]]:
         """Returns the numbers of all whole rows, in the order of time, and what was repaired."""

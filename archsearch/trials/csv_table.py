@@ -1,22 +1,31 @@
 """CSV files that people bring, as columns of numbers."""
 
+import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from archsearch.errors import ConfigError
+from archsearch.trials.times import read_times
 from archsearch.trials.user_files import find_files, has_foreign_line_ends, read_texts
 
 MAX_NUMBER = 1e100  # the squares of larger ones, and sums of these, may be no numbers any more
 
 
-def read_csv(task: str, path: object, max_megabytes: int) -> tuple[pd.DataFrame, Path, list[str]]:
+def read_csv(
+    task: str, path: object, max_megabytes: int, has_words_for_missing: bool = True
+) -> tuple[pd.DataFrame, Path, list[str]]:
     """Reads one CSV file, every cell as text, with missing ones as such.
+
+    Args:
+        task: The task's name, for messages.
+        path: As the user gave it.
+        max_megabytes: Larger files are refused.
+        has_words_for_missing: Whether `NA`, `null` and the like are missing cells; otherwise only empty ones are.
 
     Returns:
         The table, its file, and a sentence for each thing that was repaired.
@@ -28,19 +37,57 @@ def read_csv(task: str, path: object, max_megabytes: int) -> tuple[pd.DataFrame,
     if len(files) != 1:
         raise ConfigError(f"task {task}, {path}: expected one CSV file, got {len(files)}. Name one of them.")
     (text,) = read_texts(task, files, max_megabytes)
+    separator = _separator(text)
     try:
-        frame = pd.read_csv(io.StringIO(text), dtype=str, skipinitialspace=True)
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            dtype=str,
+            skipinitialspace=separator == ",",
+            na_values=[""],
+            keep_default_na=has_words_for_missing,
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"task {task}, {files[0]}: expected a CSV file with a line of column names, got one that does not parse: "
             f"{reason}."
         ) from error
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the cells that are too many for names of rows
+        raise ConfigError(
+            f"task {task}, {files[0]}: expected a column name for each cell, got {len(frame.columns)} names and rows "
+            f"of {len(frame.columns) + frame.index.nlevels} cells. Complete the first line."
+        )
     frame.columns = [str(name).strip() for name in frame.columns]
     if frame.empty:
         raise ConfigError(f"task {task}, {files[0]}: expected rows below the column names, found none.")
-    notes = [f"line ends of another system in {files[0].name} are read as plain ones"]
-    return frame, files[0], notes if has_foreign_line_ends(files) else []
+    notes = _notes_on_names(files[0].name, text, separator, frame)
+    if has_foreign_line_ends(files):
+        notes.append(f"line ends of another system in {files[0].name} are read as plain ones")
+    return frame, files[0], notes
+
+
+def _separator(text: str) -> str:
+    """Returns what stands between the names of the first line."""
+    names = _first_line(text)
+    return "," if "," in names else next((other for other in ";\t" if other in names), ",")
+
+
+def _first_line(text: str) -> str:
+    return text.lstrip("\n").partition("\n")[0]
+
+
+def _notes_on_names(file: str, text: str, separator: str, frame: pd.DataFrame) -> list[str]:
+    notes = []
+    if separator != ",":
+        notes.append(f"columns of {file} are separated by {'semicolons' if separator == ';' else 'tabs'}")
+    given = [name.strip() for name in next(csv.reader([_first_line(text)], delimiter=separator), [])]
+    for name in sorted({name for name in given if name and given.count(name) > 1}):
+        others = [column for column in frame.columns if column.startswith(f"{name}.")]
+        notes.append(f"{given.count(name)} columns of {file} are called {name!r}; further ones are {', '.join(others)}")
+    if given and not any(np.isnan(pd.to_numeric(pd.Series(given), errors="coerce"))):
+        notes.append(f"the first line of {file}, {', '.join(given)[:60]}, is read as the names of the columns")
+    return notes
 
 
 def check_columns(task: str, file: Path, frame: pd.DataFrame, columns: Sequence[str], field: str) -> None:
@@ -71,7 +118,8 @@ def number_column(task: str, file: Path, frame: pd.DataFrame, column: str) -> ND
         row = int(wrong.argmax())
         raise ConfigError(
             f"task {task}, {file.name}: expected numbers in column {column!r}, got {frame[column].iloc[row]!r} in line "
-            f"{row + 2} and {int(wrong.sum()) - 1} more. Leave such cells empty, or leave the column out."
+            f"{row + 2} and {int(wrong.sum()) - 1} more. Write plain numbers such as 1234.5, leave such cells empty, "
+            "or leave the column out."
         )
     if np.isnan(numbers).all():
         raise ConfigError(f"task {task}, {file.name}: expected numbers in column {column!r}, all cells are missing.")
@@ -84,9 +132,7 @@ def sort_by_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[
     Raises:
         ConfigError: A time is missing, cannot be read, or stands there twice.
     """
-    times: pd.Series[Any] = pd.to_numeric(frame[time], errors="coerce")
-    if times.isna().mean() > 0.5:  # else they are numbers, and some of them are wrong
-        times = pd.to_datetime(frame[time], errors="coerce", utc=True, format="mixed")
+    times, notes = read_times(task, file, frame[time])
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax())
         raise ConfigError(
@@ -100,6 +146,7 @@ def sort_by_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[
             f"({int(times.duplicated().sum())} rows are such). Keep one row for each time, for example their mean."
         )
     if times.is_monotonic_increasing:
-        return frame, []
+        return frame, notes
     order = times.argsort(kind="stable").to_numpy()
-    return frame.iloc[order].reset_index(drop=True), [f"the rows of {file} were not in the order of time; now they are"]
+    notes.append(f"the rows of {file} were not in the order of time; now they are")
+    return frame.iloc[order].reset_index(drop=True), notes

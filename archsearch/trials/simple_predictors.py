@@ -35,10 +35,12 @@ class SimplePredictors:
 
     def better_than(self, value: float) -> list[str]:
         """Returns the names of those that a network with such a value loses to."""
+        return [name for name in self.at_least_as_good_as(value) if self.values[name] != value]
+
+    def at_least_as_good_as(self, value: float) -> list[str]:
+        """Returns the names of those that a network with such a value does not beat."""
         return [
-            name
-            for name, simple in self.values.items()
-            if simple != value and (simple > value) == self.higher_is_better
+            name for name, simple in self.values.items() if simple == value or (simple > value) == self.higher_is_better
         ]
 
     def warning(self, value: float) -> str:

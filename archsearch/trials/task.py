@@ -70,6 +70,11 @@ class Task(abc.ABC):
         return ()
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """What is predicted, in the order of the classes' numbers; empty where there are no names for it."""
+        return self.symbols if self.interface == Interface.of_symbols(len(self.symbols)) else ()
+
+    @property
     def interface(self) -> Interface:
         """What a model reads and predicts: symbols and the next of them, unless a task says otherwise."""
         return Interface.of_symbols(len(self.symbols))

@@ -12,22 +12,25 @@ from archsearch.errors import ConfigError
 from archsearch.trials.task import Batch
 
 
-def in_streams(text: NDArray[np.int64], num_streams: int) -> NDArray[np.int64]:
-    """Returns `[N // B, B]`: the text in `B` pieces side by side, without the few symbols that are left over."""
+def in_streams(text: NDArray[np.integer], num_streams: int) -> NDArray[np.integer]:
+    """Returns `[N // B, B]`: a view of the text in `B` pieces side by side, without the few symbols left over."""
     length = len(text) // num_streams
-    return np.ascontiguousarray(text[: length * num_streams].reshape(num_streams, length).T)
+    return text[: length * num_streams].reshape(num_streams, length).T
 
 
-def stream_batches(streams: NDArray[np.int64], unroll: int) -> Iterator[Batch]:
+def stream_batches(streams: NDArray[np.integer], unroll: int) -> Iterator[Batch]:
     """Yields streams from their beginning to their end; the last batch may have fewer steps."""
     num_positions = len(streams) - 1
     for start in range(0, num_positions, unroll):
         end = min(start + unroll, num_positions)
-        inputs, targets = streams[start:end], streams[start + 1 : end + 1]
+        # a long text is held in the smallest type there is
+        inputs, targets = (
+            np.ascontiguousarray(streams[first : first + end - start], np.int64) for first in (start, start + 1)
+        )
         yield Batch(inputs, targets, np.ones(inputs.shape, np.bool_), starts=start == 0)
 
 
-def whole_batches(text: NDArray[np.int64], batch_size: int, unroll: int) -> Iterator[Batch]:
+def whole_batches(text: NDArray[np.integer], batch_size: int, unroll: int) -> Iterator[Batch]:
     """Yields a text again and again, in whole batches."""
     streams = in_streams(text, batch_size)
     while True:

@@ -1,5 +1,6 @@
 """Files that people bring: what is repaired is said, what cannot be used is refused, and no part knows another."""
 
+import datetime
 import json
 import math
 from pathlib import Path
@@ -39,6 +40,8 @@ TEXT_FAULTS = {
         "at least two different characters",
     ),
     "too short": (b"one short line\n", "long enough for three parts, got 15 characters"),
+    "no text": (b"to be\0or not to be" * 50, "got NUL characters"),
+    "UTF-16": ("to be or not to be".encode("utf-16") * 50, "iconv -f utf-16 -t utf-8"),
     "wrong encoding": ("über alles\n".encode("latin1") * 50, "in UTF-8, got byte 0xfc at place 0"),
 }
 
@@ -83,6 +86,9 @@ SERIES_FAULTS = {
     "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
     "no time at all": (rows(200).replace("\n9,", "\nnoon,"), {}, "got 'noon' in line 11"),
     "window longer than the data": (rows(200), {"window": 150}, "expected at least 151 rows"),
+    "fewer names than cells": (rows(200).replace("\n", ",1\n").replace("wave,1", "wave"), {}, "2 names and rows of 3"),
+    "no target": (rows(200), {"targets": []}, "expected at least one column"),
+    "commas for points": (rows(200).replace(",", ";").replace(".", ","), {}, "Write plain numbers such as 1234.5"),
     "no table": ('a,b\n1,2\n"1,2\n', {}, "does not parse"),
 }
 
@@ -93,6 +99,42 @@ def test_tables_that_cannot_be_used(fault, tmp_path):
     fields = {"time": "time", "window": 4, **fields}
     with pytest.raises(ConfigError, match=message):
         Series("series", path=write(tmp_path, "series.csv", content), **fields).digest  # noqa: B018
+
+
+def dated(way: str, count: int) -> str:
+    dates = (datetime.date(2026, 1, 1) + datetime.timedelta(day) for day in range(count))
+    return "time,wave\n" + "".join(f"{date.strftime(way)},{date.toordinal() % 7}\n" for date in dates)
+
+
+def test_days_and_months_are_told_apart_or_refused(tmp_path):
+    """Read date by date, the second of January and the first of February would change places."""
+    ways = {"%d/%m/%Y": "with the day first", "%m/%d/%Y": "with the month first", "%Y-%m-%d": ""}
+    digests = set()
+    for number, (way, note) in enumerate(ways.items()):
+        task = Series("series", path=write(tmp_path, f"{number}.csv", dated(way, 300)), time="time", window=4)
+        digests.add(task.digest)
+        assert any(note in said for said in task.notes())
+        assert not any("order of time" in said for said in task.notes())
+    assert len(digests) == 1
+    unclear = "".join(line for line in dated("%d/%m/%Y", 365).splitlines(keepends=True) if line < "13" or "t" in line)
+    with pytest.raises(ConfigError, match="nothing tells whether days or months come first"):
+        Series("series", path=write(tmp_path, "unclear.csv", unclear), time="time", window=4).digest  # noqa: B018
+
+
+def test_what_is_read_as_columns_is_said(tmp_path):
+    for name, content, note in (
+        ("semicolons", rows(200).replace(",", ";"), "separated by semicolons"),
+        ("tabs", rows(200).replace(",", "\t"), "separated by tabs"),
+        (
+            "twice",
+            "time,wave,wave\n" + "".join(f"{t},{t % 7},{t % 5}\n" for t in range(200)),
+            "further ones are wave.1",
+        ),
+        ("numbers", rows(200).replace("time,wave", "0,0.5"), "0, 0.5, is read as the names of the columns"),
+        ("all", rows(200), "all other columns of all.csv are: time, wave"),
+    ):
+        notes = Series("series", path=write(tmp_path, f"{name}.csv", content), window=4).notes()
+        assert any(note in said for said in notes), (name, notes)
 
 
 def labelled_lines(count: int = 300) -> list[str]:
@@ -117,6 +159,13 @@ LABELLED_FAULTS = {
     "no object": ([*labelled_lines(), "[1, 2"], "line 301: expected an object with 'sequence' and 'label'"),
     "no label": ([*labelled_lines(), '{"sequence": "01"}'], "line 301: expected an object"),
     "null for a label": ([*labelled_lines(), '{"sequence": "01", "label": null}'], "line 301: expected a label"),
+    "empty label": ([*labelled_lines(), '{"sequence": "01", "label": ""}'], "line 301: expected a label"),
+    "an object for a label": ([*labelled_lines(), '{"sequence": "01", "label": {}}'], "a text or a number, got {}"),
+    "null for a step": ([*labelled_lines(), '{"sequence": ["0", null], "label": 1}'], "line 301: expected symbols or"),
+    "too large a number": (
+        [json.dumps({"sequence": [[n / 7 if n else 10**400]], "label": n % 2}) for n in range(300)],
+        "line 1: expected numbers up to 1e+100, got [inf]",
+    ),
     "lists without end": ([*labelled_lines(), "[" * 100_000], "line 301: expected an object"),
     "no lengths": (['{"sequence": "", "label": 1}'] * 3, "Note: 3 sequences of length zero are left out."),
     "one label": ([line[:-2] + "0}" for line in labelled_lines()], "at least two different labels, got ['0']"),
@@ -168,6 +217,21 @@ def test_the_ngram_of_a_long_text_has_its_end_only(tmp_path, monkeypatch):
     assert Text("text", path=end, **shares).chance() == 1.0
 
 
+def test_a_long_held_out_part_is_cut_and_another_task(tmp_path):
+    """It would be read after every epoch; what a run had before there was a limit stays the same task."""
+    path = write(tmp_path, "text.txt", "abcd" * 500)
+    shares = {"validation_share": 0.2, "test_share": 0.1}
+    whole, same, cut = (Text("text", path=path, max_held_out=most, **shares) for most in (10_000, 400, 300))
+    assert whole.digest == same.digest != cut.digest
+    assert "max_held_out" not in whole.identity_fields()
+    sizes = [
+        [sum(batch.scored.sum() for batch in task.held_out(split, 1, 50)) for split in SPLITS[1:]]
+        for task in (same, cut)
+    ]
+    assert sizes == [[399, 199], [299, 199]]
+    assert len(cut._corpus.parts["training"]) == 1400
+
+
 def test_rows_out_of_order_are_sorted(tmp_path):
     lines = rows(200).splitlines()
     mixed = "\n".join([lines[0], *reversed(lines[1:])])
@@ -194,6 +258,28 @@ def test_sequences_without_length_are_left_out(tmp_path):
     lines = [*labelled_lines(), '{"sequence": "", "label": 0}', '{"sequence": [], "label": 0}']
     task = Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines)))
     assert "2 sequences of length zero are left out" in task.notes()
+
+
+def test_a_list_of_objects_is_read_as_lines_are(tmp_path):
+    lines = labelled_lines()
+    by_line = Labelled("labelled", path=write(tmp_path, "lines.jsonl", "\n".join(lines)))
+    pretty = json.dumps([json.loads(line) for line in lines], indent=1)
+    assert Labelled("labelled", path=write(tmp_path, "list.json", pretty)).digest == by_line.digest
+    with pytest.raises(ConfigError, match="entry 2: expected an object"):
+        Labelled("labelled", path=write(tmp_path, "bad.json", f"[{lines[0]}, 3]")).digest  # noqa: B018
+
+
+def test_words_that_mean_missing_in_tables_of_numbers_are_words_among_labels(tmp_path):
+    lines = ["sequence,label", "null,NA", *(f"{n:b},{'NA' if n % 2 else 'DE'}" for n in range(300))]
+    task = Labelled("labelled", path=write(tmp_path, "countries.csv", "\n".join(lines)))
+    assert task.labels == ("DE", "NA")
+    assert sum(len(task.examples(split)) for split in SPLITS) == 301
+
+
+def test_equal_sequences_with_different_labels_are_said(tmp_path):
+    lines = [*labelled_lines(), '{"sequence": "1", "label": 0}']
+    task = Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines)))
+    assert "1 sequences stand there more than once, with different labels" in task.notes()
 
 
 def test_labels_of_a_csv_and_numbers_of_json_lines(tmp_path):

@@ -30,6 +30,12 @@ def test_who_is_better(simple, value, names):
     assert bool(simple.warning(value)) == bool(names)
 
 
+def test_who_is_as_good():
+    assert ERRORS.at_least_as_good_as(0.1) == ["seasonal naive"]
+    assert SHARES.at_least_as_good_as(0.5) == ["commonest label"]
+    assert SHARES.at_least_as_good_as(0.6) == []
+
+
 def test_the_file_has_data_of_ones_own_only(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("wave\n" + "".join(f"{t % 7}\n" for t in range(300)))
