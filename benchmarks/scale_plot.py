@@ -48,7 +48,11 @@ def plot_scale(samples: Sequence[Mapping[str, float]], path: Path) -> None:
         span = (part[0]["trials"] / 1000, part[-1]["trials"] / 1000)
         above.plot(span, [mean_cost(part)] * 2, color=COST, linewidth=2.5)
         above.annotate(
-            f"{mean_cost(part):.2f}", (sum(span) / 2, mean_cost(part)), (0, -20), textcoords="offset points", ha="center"
+            f"{mean_cost(part):.2f}",
+            (sum(span) / 2, mean_cost(part)),
+            (0, -20),
+            textcoords="offset points",
+            ha="center",
         )
     above.axhline(MAX_COST, color="0.4", linewidth=0.8, linestyle="--")
     above.set(ylabel="driver, ms of CPU per trial", ylim=(0, max(1.1, *(s["driver_ms_per_trial"] for s in samples))))
