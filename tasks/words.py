@@ -113,7 +113,8 @@ class Words(StreamTask):
             if is_missing:
                 stack.pop()
             stack += owed
-        return Problem(symbols, b"\1" * len(symbols), guesses, identity=" ".join(map(str, symbols)).encode())
+        identity = " ".join([grammar.numbers[symbol] for symbol in symbols]).encode()
+        return Problem(symbols, b"\1" * len(symbols), guesses, identity=identity)
 
 
 class Option(NamedTuple):
@@ -154,6 +155,7 @@ class Grammar:
         nouns: For each topic and gender, the commonest first.
         verb_order: For each topic, the commonest verb first.
         verbs: For each verb, its form for each gender.
+        numbers: Of the words, as texts.
         choices: For each topic, what may come next, as far as it was asked for; see `choice`.
     """
 
@@ -177,6 +179,7 @@ class Grammar:
         self.verb_order = [rng.sample(range(num_verbs), num_verbs) for _ in range(num_topics)]
         self.particle = [rng.choice(self.particles) for _ in range(num_verbs)]
         self.is_transitive = [rng.random() < TRANSITIVE for _ in range(num_verbs)]
+        self.numbers = [str(number) for number in range(len(self.words))]
         self.choices: list[dict[Stack | Item, Choice]] = [{} for _ in range(num_topics)]
 
     def choice(self, topic: int, key: Stack | Item) -> Choice:
