@@ -98,7 +98,7 @@ def _init(ray: Any, trouble: str, advice: str, **arguments: Any) -> None:
         if not is_late.is_set():
             raise
         raise SearchStateError(f"{trouble} within {START_SECONDS:.0f} s. {advice}") from None
-    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises even that class itself, where a process of its own does not start in time
         raise SearchStateError(f"{trouble} ({' '.join(str(error).split())[:500]}). {advice}") from error
     finally:
         watchdog.cancel()

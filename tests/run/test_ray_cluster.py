@@ -52,13 +52,21 @@ def test_sigterm_while_ray_starts_is_a_signal_to_stop_and_not_the_end_without_a_
         os.kill(os.getpid(), signal.SIGTERM)
 
     utils = SimpleNamespace(set_sigterm_handler=lambda handler: signal.signal(signal.SIGTERM, handler))
-    fake = SimpleNamespace(
-        init=init, _private=SimpleNamespace(utils=utils), exceptions=SimpleNamespace(RayError=RuntimeError)
-    )
+    fake = SimpleNamespace(init=init, _private=SimpleNamespace(utils=utils))
     interrupts = Interrupts()
     with interrupts.caught(), pytest.raises(KeyboardInterrupt):
         ray_cluster.start_private(fake, 1, Path("unused"))
     assert interrupts.has_come
+
+
+def test_whatever_ray_raises_when_it_does_not_start_is_told_with_the_way_out():
+    def init(**_arguments: Any) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    utils = SimpleNamespace(set_sigterm_handler=None)
+    fake = SimpleNamespace(init=init, _private=SimpleNamespace(utils=utils))
+    with pytest.raises(SearchStateError, match=r"Ray did not start .*timed out.*workers=0"):
+        ray_cluster.start_private(fake, 1, Path("unused"))
 
 
 @dataclass(frozen=True)
