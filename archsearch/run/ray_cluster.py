@@ -92,15 +92,28 @@ def _init(ray: Any, trouble: str, advice: str, **arguments: Any) -> None:
     watchdog.daemon = True
     watchdog.start()
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
+        with _leaving_sigterm(ray):
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
     except KeyboardInterrupt:
         if not is_late.is_set():
             raise
         raise SearchStateError(f"{trouble} within {START_SECONDS:.0f} s. {advice}") from None
-    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises even that class itself, where a process of its own does not start in time
         raise SearchStateError(f"{trouble} ({' '.join(str(error).split())[:500]}). {advice}") from error
     finally:
         watchdog.cancel()
+
+
+@contextmanager
+def _leaving_sigterm(ray: Any) -> Iterator[None]:
+    """Keeps Ray from taking SIGTERM for itself: for the seconds of its start it would end us with 15 and no word."""
+    utils = ray._private.utils
+    take = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = take
 
 
 def own_versions() -> dict[str, str]:

@@ -107,7 +107,7 @@ def _drive(
     interrupts = Interrupts(leave)
     with interrupts.caught():
         executor = make_executor(evaluator, execution)
-        interrupts.take()  # Ray, when it starts, takes SIGTERM for itself
+        interrupts.take()  # in case Ray has taken one for itself all the same
         try:
             # in this process a trial cannot be waited for and watched at once: there a signal ends it
             with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():

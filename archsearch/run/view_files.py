@@ -49,7 +49,7 @@ class ViewFiles:
         try:
             digests = {name: _write(beside[name], pieces) for name, pieces in contents.items()}
             # before the first is renamed: whoever is killed in between leaves files that are known
-            known = {name: [*self._digests.get(name, [])[-1:], digest] for name, digest in digests.items()}
+            known = {name: [*self._digests_of_file(name), digest] for name, digest in digests.items()}
             self._digests = {**self._digests, **known}
             self._journal.note(DIGESTS, json.dumps(self._digests))
             for name, temporary in beside.items():
@@ -73,7 +73,7 @@ class ViewFiles:
         cells.mkdir(exist_ok=True)
         for digest, graph in graphs.items():
             path = cells / f"{digest}.json"
-            if path in self._signatures and _is_unchanged(path, self._signatures[path]):
+            if self._is_as_we_left_it(path):
                 continue
             if path.exists() and not _holds(path, digest):
                 _keep_edited(path)
@@ -85,13 +85,26 @@ class ViewFiles:
         """Tells whether every view is there as it was written last."""
         return are_whole(self._folder.path, self._digests)
 
+    def _digests_of_file(self, name: str) -> list[str]:
+        """Returns the digest that a view on the disk has, or should have; none if none was written.
+
+        It need not be the last: that one may never have taken its place, where files cannot be renamed.
+        """
+        earlier, path = self._digests.get(name, []), self._folder.path / name
+        if len(earlier) > 1 and path.is_file() and not self._is_as_we_left_it(path):
+            found = _digest(path)
+            return [found if found in earlier else earlier[-1]]
+        return earlier[-1:]
+
+    def _is_as_we_left_it(self, path: Path) -> bool:
+        return path in self._signatures and _is_unchanged(path, self._signatures[path])
+
     def _is_ours(self, path: Path) -> bool:
         """Tells whether a file may be replaced: nobody but us has written it, or nothing is known of it."""
         of_earlier = self._digests[path.name][:-1]
         if not path.exists() or not of_earlier:
             return True
-        signature = self._signatures.get(path)
-        return (signature is not None and _is_unchanged(path, signature)) or _digest(path) in self._digests[path.name]
+        return self._is_as_we_left_it(path) or _digest(path) in self._digests[path.name]
 
 
 def read_digests(journal: Journal) -> dict[str, list[str]]:

@@ -1,11 +1,14 @@
 """A cluster of two machines, here two of Ray's node processes on one: versions are compared, a loss is no end."""
 
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from archsearch.errors import SearchStateError
 from archsearch.run import ray_cluster
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.folder import RunFolder
+from archsearch.run.interrupts import Interrupts
 from archsearch.run.ray_executor import load_ray
 from archsearch.run.session import run_search
 
@@ -40,6 +44,29 @@ def cluster(monkeypatch) -> Iterator[Any]:
             yield made
         finally:
             made.shutdown()
+
+
+def test_sigterm_while_ray_starts_is_a_signal_to_stop_and_not_the_end_without_a_word():
+    def init(**_arguments: Any) -> None:
+        utils.set_sigterm_handler(lambda number, _frame: sys.exit(number))  # as Ray does first of all
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    utils = SimpleNamespace(set_sigterm_handler=lambda handler: signal.signal(signal.SIGTERM, handler))
+    fake = SimpleNamespace(init=init, _private=SimpleNamespace(utils=utils))
+    interrupts = Interrupts()
+    with interrupts.caught(), pytest.raises(KeyboardInterrupt):
+        ray_cluster.start_private(fake, 1, Path("unused"))
+    assert interrupts.has_come
+
+
+def test_whatever_ray_raises_when_it_does_not_start_is_told_with_the_way_out():
+    def init(**_arguments: Any) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    utils = SimpleNamespace(set_sigterm_handler=None)
+    fake = SimpleNamespace(init=init, _private=SimpleNamespace(utils=utils))
+    with pytest.raises(SearchStateError, match=r"Ray did not start .*timed out.*workers=0"):
+        ray_cluster.start_private(fake, 1, Path("unused"))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from shared_runs import SMALL_PLAN
@@ -74,6 +75,17 @@ def test_an_edited_view_is_kept_beside_and_written_anew(whole, folder, caplog, n
     assert [f"{name}.edited-{number}" in warning for number, warning in zip((1, 2), warnings, strict=True)] == [
         True
     ] * 2
+
+
+def test_views_that_could_not_be_renamed_for_a_while_are_still_known_as_ours(whole, folder, monkeypatch, caplog):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *_paths: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
+        for more in (1, 2, 3):  # each time other tables, which do not get their place
+            resume(folder, num_candidates=SMALL_PLAN.num_candidates + more)
+    caplog.clear()
+    resume(folder, num_candidates=SMALL_PLAN.num_candidates + 4)
+    assert not [path.name for path in folder.path.iterdir() if "edited" in path.name]
+    assert "changed by another program" not in caplog.text
 
 
 def test_an_edit_in_mid_search_is_noticed(tmp_path, monkeypatch):
