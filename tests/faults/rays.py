@@ -90,6 +90,24 @@ def raylet_killed(place: Place) -> str:
 
 
 @fault(
+    "stopped-while-ray-starts",
+    "SIGTERM as soon as the first process of Ray's is there, which takes this signal for itself while it starts",
+    "exit 130 and the resume command; no process left; resumed without Ray, the same tables",
+    ray=True,
+)
+def stopped_while_ray_starts(place: Place) -> str:
+    words = ("search", *SMALL_SEARCH, "workers=2", f"results_dir={place.folder}", "name=run")
+    sitting = place.command(*words, seconds=0.3)
+    sitting.await_that(lambda: bool(sitting.workers("gcs_server")), "Ray started")
+    sitting.send(signal.SIGTERM)
+    sitting.ends_with(130).says(f"archsearch resume run={place.run}")
+    place.await_no_processes()
+    kept = len(kept_keys(place.run))
+    place.resume_to_the_same_end("workers=0")
+    return f"exit 130 with {kept} trials kept; resumed, all tables equal"
+
+
+@fault(
     "ray-node-cut-off",
     "one of two nodes of a Ray cluster falls silent in mid-search, its connections open, as if its network were cut",
     "its trials are handed out again without a verdict; exit 0; the tables of an undisturbed run",
