@@ -87,3 +87,15 @@ def test_recordings_find_the_memory_they_were_made_on(input_size):
             shapes.update(trainer._steps_by_shape)
         trainer.validate()
     assert len(shapes) > MAX_SHAPES
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_validation_records_once_for_each_shape():
+    task = RaggedTask("ragged", max_length=12, num_held_out=30)
+    members = draw_members(random.Random(1), 2, (4,))
+    trainer = PopulationTrainer(zoo_cell("gru"), task, replace(RECIPE, unroll=5), members, 4, CPU)
+    trainer.take_steps(4)
+    trainer.validate()
+    of_steps = {step._replay for step in trainer._steps_by_shape.values()}
+    shapes = [chunk.shape for chunk in trainer._held_out]
+    assert len(set(trainer._pool.recordings) - of_steps) == len(set(shapes)) < len(shapes)
