@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from archsearch.compiler.vectorized.replay import Replay
+from archsearch.compiler.vectorized.replay import Replay, weakly
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.evaluate_population import device_of
 from archsearch.training.grouping import padded_size
@@ -133,7 +133,7 @@ class _ModelStep:
         self._state = [torch.zeros_like(part) for part in (state if isinstance(state, tuple) else (state,))]
         self._work: Callable[[], object] = self._train
         if as_graph:
-            self._work = Replay(self._train, [each.detach() for each in self._parameters], self._inputs.device)
+            self._work = Replay(weakly(self._train), [each.detach() for each in self._parameters], self._inputs.device)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> None:
         self._inputs.copy_(inputs)

@@ -4,13 +4,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from archsearch.compiler.lower import lower
 from archsearch.compiler.vectorized.precision import products_in
+from archsearch.compiler.vectorized.replay import memory_pool
 from archsearch.errors import ShapeError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.model import SequenceModel, build_model, products_precision
@@ -129,7 +129,6 @@ class PopulationTrainer:
         self._dtype = torch.float64 if recipe.precision == "float64" else torch.float32
         self._precision = products_precision(recipe)
         self._program = lower(cell.structure)
-        self._pool: Any = torch.cuda.graph_pool_handle() if place.device.type == "cuda" else None
         self._seeds = tuple(dict.fromkeys(member.data_seed for member in members))
         sizes = (recipe.batch_size, recipe.unroll)
         streams = [training_minibatches(task, seed, *sizes) for seed in self._seeds]
@@ -292,6 +291,7 @@ class PopulationTrainer:
         )
         numbers = [self._seeds.index(self._members[member].data_seed) for member in rows]
         self._streams = torch.tensor(numbers, device=self._place.device)
+        self._pool = memory_pool(self._place.device)
         self._steps_by_shape: OrderedDict[Shape, PopulationStep] = OrderedDict()
         self._validation = PopulationValidation(
             self._model, self._held_out, self._interface.loss, self._task.metric, self._pool

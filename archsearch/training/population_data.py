@@ -69,6 +69,11 @@ class Chunk:
             *(torch.zeros((num_minibatches, *part.shape[1:]), dtype=part.dtype, device=device) for part in like.tensors)
         )
 
+    @classmethod
+    def joined(cls, chunks: Sequence["Chunk"]) -> "Chunk":
+        """Returns the minibatches of chunks of one shape, one after another."""
+        return cls(*(torch.cat(parts) for parts in zip(*(chunk.tensors for chunk in chunks), strict=True)))
+
     def take(self, other: "Chunk") -> None:
         """Copies a chunk of at most as many minibatches, without waiting for it."""
         for mine, theirs in zip(self.tensors, other.tensors, strict=True):

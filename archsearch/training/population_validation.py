@@ -57,7 +57,21 @@ class PopulationValidation:
             torch.ones(num_members, dtype=torch.bool, device=device),
         )
         carried = CarriedStates()
-        self._parts = [_Part(model, chunk, loss, metric, self._sums, carried, pool) for chunk in held_out]
+        shapes = [chunk.shape for chunk in held_out]
+        parts = {
+            shape: _Part(
+                model,
+                Chunk.joined([chunk for chunk in held_out if chunk.shape == shape]),
+                loss,
+                metric,
+                self._sums,
+                carried,
+                pool,
+            )
+            for shape in dict.fromkeys(shapes)
+        }
+        self._parts = tuple(parts.values())
+        self._in_order = [(parts[chunk.shape], len(chunk)) for chunk in held_out]
 
     def measure(self, pace: Pace) -> list[float | DivergedError]:
         """Returns the metric's value of each member, or why it has none; waits for the device.
@@ -71,7 +85,9 @@ class PopulationValidation:
         self._sums.total.zero_()
         self._sums.is_finite.fill_(True)
         for part in self._parts:
-            part.run(pace)
+            part.begin()
+        for part, num_minibatches in self._in_order:
+            part.run(num_minibatches, pace)
         totals, are_finite = self._sums.total.tolist(), self._sums.is_finite.tolist()
         return [self._value(total, is_finite) for total, is_finite in zip(totals, are_finite, strict=True)]
 
@@ -85,7 +101,7 @@ class PopulationValidation:
 
 
 class _Part:
-    """Minibatches of one shape that follow each other."""
+    """All minibatches of one shape, whether they follow each other or not: a GPU records their work once."""
 
     def __init__(
         self,
@@ -108,9 +124,12 @@ class _Part:
         changed = [self._number, sums.total, sums.is_finite, *(state for layer in states for state in layer.values())]
         self._replay = Replay(weakly(self._work), changed, values.device, pool)
 
-    def run(self, pace: Pace) -> None:
+    def begin(self) -> None:
         self._number.zero_()
-        for _ in range(len(self._chunk)):
+
+    def run(self, num_minibatches: int, pace: Pace) -> None:
+        """Measures the next ones."""
+        for _ in range(num_minibatches):
             pace.before_step()
             self._replay()
 

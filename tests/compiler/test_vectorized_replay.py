@@ -1,5 +1,6 @@
 """What is done before work is recorded on a GPU, with torch's streams and graphs replaced."""
 
+import gc
 from contextlib import contextmanager
 
 import pytest
@@ -81,3 +82,24 @@ def test_a_recording_that_was_broken_off_is_not_replayed():
         replay()
     replay()  # tries and records anew
     assert len(calls) == 2 * (WARM_UP_CALLS + 1)
+
+
+@pytest.mark.usefixtures("_gpu")
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_python_does_not_look_for_circles_while_work_is_recorded(breaks_off):
+    """Another graph that went with a circle then would break the recording off, and CUDA's state with it."""
+    collects = []
+
+    def work():
+        collects.append(gc.isenabled())
+        if breaks_off and len(collects) > WARM_UP_CALLS:
+            raise MemoryError("while it was recorded")
+
+    replay = Replay(work, (), torch.device("cuda"))
+    if breaks_off:
+        with pytest.raises(MemoryError):
+            replay()
+    else:
+        replay()
+    assert collects == [True] * WARM_UP_CALLS + [False]
+    assert gc.isenabled()

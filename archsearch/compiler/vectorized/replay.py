@@ -1,6 +1,8 @@
 """The same work again and again: called on a processor, on a GPU recorded once and replayed as a whole."""
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from weakref import WeakMethod
@@ -21,7 +23,7 @@ class Replay:
         work: What to do; nothing that it works on may move.
         changed: What it changes and reads again.
         device: Where.
-        pool: Of memory for what the work needs in between, shared by works that are never at work at once.
+        pool: Of memory for what the work needs in between, see `memory_pool`; one of its own if None.
 
     Source: torch's notes on CUDA graphs; docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
     """
@@ -42,11 +44,16 @@ class Replay:
             return
         if self._graph is None:
             self._warm_up()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
-                self._work()
-            self._graph = graph  # not before: one whose recording was broken off would replay a part
+            self._graph = self._record()
         self._graph.replay()
+
+    def _record(self) -> Any:
+        """Returns the graph only if it is whole: one whose recording was broken off would replay a part."""
+        graph = torch.cuda.CUDAGraph()
+        back = torch.cuda.stream(torch.cuda.current_stream())  # torch stays on its own stream where a recording fails
+        with back, _without_collection(), torch.cuda.graph(graph, pool=self._pool):
+            self._work()
+        return graph
 
     def _warm_up(self) -> None:
         before = [tensor.clone() for tensor in self._changed]
@@ -58,6 +65,27 @@ class Replay:
                 for tensor, value in zip(self._changed, before, strict=True):
                     tensor.copy_(value)  # at once: a number of the next minibatch must not run beyond the last one
         torch.cuda.current_stream().wait_stream(stream)
+
+
+def memory_pool(device: torch.device) -> Any:
+    """Returns a pool of memory for works that are never at work at once, None where nothing is recorded.
+
+    Its recordings must not all go before the last one is made: torch refuses another one then, if anything is left in
+    the pool, and what cuBLAS works in is left in that of the first recording of a process.
+    """
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keeps Python from looking for circles: a graph that went with one would break the recording of another."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def weakly(method: Callable[[], None]) -> Callable[[], None]:
