@@ -68,7 +68,7 @@ def locked(path: Path) -> Iterator[None]:
         SearchStateError: Another process holds it.
         OSError: The file cannot be written.
     """
-    with path.open("a+", encoding="utf-8", errors="replace") as file:
+    with path.open("a+", encoding="utf-8", errors="replace") as file, _folder_locked(path):
         _lock(file, path)
         left = _read(file)
         if left is not None:
@@ -107,6 +107,21 @@ def _lock(file: TextIO, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+
+
+@contextmanager
+def _folder_locked(path: Path) -> Iterator[None]:
+    """Holds the file's folder as well, where the kernel can: somebody may remove the file under its holder."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems have no locks, or none of folders
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise _taken(str(holder_of(path) or "unknown, its lock file is gone"), path) from error
+        yield
+    finally:
+        os.close(folder)
 
 
 def _refuse_if_alive(left: Holder, path: Path) -> None:

@@ -25,6 +25,22 @@ def second_driver(place: Place) -> str:
 
 
 @fault(
+    "lock-removed",
+    "the lock file of a running search is removed, and the run resumed",
+    "exit 2 at once: the folder itself is locked, too; the search that runs is not disturbed",
+)
+def lock_removed(place: Place) -> str:
+    sitting = place.search(seconds=0.3)
+    place.await_kept(sitting, 2)
+    with place.held(sitting):
+        (place.run / "archsearch.lock").unlink()
+        place.resume().ends_with(2).says(place.run, "is working on this run")
+    sitting.ends_with(0)
+    place.expect_same_end("command")
+    return "exit 2; the first: exit 0, all tables equal"
+
+
+@fault(
     "two-drivers-race",
     "four drivers are started at once in one folder",
     "one of them searches, the others are refused; no trial is computed twice",

@@ -127,3 +127,12 @@ def test_signs_of_life_are_given(path, monkeypatch):
     monkeypatch.setattr(module.os, "utime", given.append)
     module._give_signs(path, Ended())
     assert given == [path, path]
+
+
+def test_a_lock_file_removed_under_its_holder_lets_nobody_in(path):
+    with locked(path):
+        path.unlink()
+        with pytest.raises(SearchStateError, match="another process"), locked(path):
+            pass
+    with locked(path):
+        pass
