@@ -216,9 +216,8 @@ class Knowledge:
 
     def _with_list(self, touched: tuple[str, ...]) -> "Knowledge":
         """Re-ranks the touched cells among the listed ones and keeps the best."""
-        listed = {
-            entry[1]: entry for entry in self.listed
-        }  # the entries are shared by the lists of all steps in flight
+        # entries are taken over, so that the lists of all steps in flight share them
+        listed = {entry[1]: entry for entry in self.listed}
         for digest in touched:
             record = self.cells[digest]
             if self.fitness(record) is not None and (not record.fell_at or digest in listed):
