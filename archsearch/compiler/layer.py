@@ -30,11 +30,13 @@ from archsearch.compiler.shapes import (
     check_states,
     check_switches,
 )
-from archsearch.compiler.stack import run_stack
+from archsearch.compiler.stack import rows_of, run_stack
 from archsearch.errors import ShapeError
 from archsearch.graph.cell_graph import CellGraph
 
 States = Tensor | tuple[Tensor, ...]
+
+_EQUAL_SEQUENCES = EqualSequences()
 
 DIRECTIONS = ("layers", "reverse_layers")  # what names of weights begin with: forward, backward
 
@@ -186,7 +188,8 @@ class RecurrentLayer(nn.Module):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         layouts = ("[T, I]", "[B, T, I]" if self.batch_first else "[T, B, I]")
-        x = check_input("RecurrentLayer", input, layouts, self.input_size, self._first_weight)
+        stack = self.stacked_weights()
+        x = check_input("RecurrentLayer", input, layouts, self.input_size, first_weight(stack[0][0]))
         is_batched = x.dim() == 3
         if not is_batched:
             x = x[:, None]
@@ -196,7 +199,7 @@ class RecurrentLayer(nn.Module):
         if num_steps == 0:
             raise ShapeError(f"RecurrentLayer: expected at least one time step, got shape {list(input.shape)}.")
         before = self._states_before(hx, x, batch_size, is_batched)
-        output, after = run_stack(self.unroll, EqualSequences(), self.stacked_weights(), x, before, self._dropout_now())
+        output, after = run_stack(self.unroll, _EQUAL_SEQUENCES, stack, x, before, self._dropout_now())
         if not is_batched:
             output, after = output[:, 0], tuple(state[:, 0] for state in after)
         elif self.batch_first:
@@ -213,27 +216,24 @@ class RecurrentLayer(nn.Module):
         return f"{sizes}, {describe(self.program, weights_per_layer(self.layers), self.engine)}"
 
     def _forward_packed(self, packed: PackedSequence, hx: object) -> tuple[PackedSequence, States]:
-        x = check_input("RecurrentLayer", packed.data, ("[N, I]",), self.input_size, self._first_weight)
+        stack = self.stacked_weights()
+        x = check_input("RecurrentLayer", packed.data, ("[N, I]",), self.input_size, first_weight(stack[0][0]))
         sequences = sequences_of(packed)
         before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
         if packed.sorted_indices is not None:
-            before = tuple(state.index_select(1, packed.sorted_indices) for state in before)
-        output, after = run_stack(self.unroll, sequences, self.stacked_weights(), x, before, self._dropout_now())
+            before = [tuple([state.index_select(0, packed.sorted_indices) for state in row]) for row in before]
+        output, after = run_stack(self.unroll, sequences, stack, x, before, self._dropout_now())
         if packed.unsorted_indices is not None:
             after = tuple(state.index_select(1, packed.unsorted_indices) for state in after)
         return packed._replace(data=output), after[0] if len(after) == 1 else after
 
-    def _states_before(self, hx: object, x: Tensor, batch_size: int, is_batched: bool) -> tuple[Tensor, ...]:
+    def _states_before(self, hx: object, x: Tensor, batch_size: int, is_batched: bool) -> list[tuple[Tensor, ...]]:
         names, num_rows = self.program.states, self.num_layers * self._num_directions
         if hx is None:
-            return (x.new_zeros(num_rows, batch_size, self.hidden_size),) * len(names)
+            return [(x.new_zeros(batch_size, self.hidden_size),) * len(names)] * num_rows
         shape = (num_rows, batch_size, self.hidden_size) if is_batched else (num_rows, self.hidden_size)
         states = check_states("RecurrentLayer", hx, names, shape, x)
-        return states if is_batched else tuple(state[:, None] for state in states)
-
-    @property
-    def _first_weight(self) -> Tensor | None:
-        return first_weight(weights_per_layer(self.layers)[0])
+        return rows_of(states if is_batched else tuple(state[:, None] for state in states), num_rows)
 
     def _dropout_now(self) -> float:
         return self.dropout if self.training else 0.0

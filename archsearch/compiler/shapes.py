@@ -107,13 +107,12 @@ def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, 
         )
     if not isinstance(x, Tensor):
         raise ShapeError(f"{owner}: expected a tensor {' or '.join(layouts)}, got {type(x).__name__}.")
-    shape = list(x.shape)
-    ranks = {layout.count(",") + 1 for layout in layouts}
-    if x.dim() not in ranks:
-        raise ShapeError(f"{owner}: expected an input {' or '.join(layouts)}, got shape {shape}.")
+    shape = x.shape
+    if all(layout.count(",") + 1 != len(shape) for layout in layouts):
+        raise ShapeError(f"{owner}: expected an input {' or '.join(layouts)}, got shape {list(shape)}.")
     if shape[-1] != input_size:
         raise ShapeError(
-            f"{owner}: expected {input_size} input features on the last axis, got {shape[-1]} (shape {shape}). "
+            f"{owner}: expected {input_size} input features on the last axis, got {shape[-1]} (shape {list(shape)}). "
             f"Build the module with input_size={shape[-1]} or change the input."
         )
     if weight is not None:

@@ -16,7 +16,7 @@ def run_stack(
     sequences: Sequences,
     stack: Sequence[Sequence[CellWeights]],
     x: Tensor,
-    before: tuple[Tensor, ...],
+    before: Sequence[tuple[Tensor, ...]],
     dropout_probability: float = 0.0,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Runs layers, each of which reads the outputs of the one below.
@@ -28,11 +28,13 @@ def run_stack(
         sequences: The layout of `x`.
         stack: The weights of each layer: forward and, if it has one, backward.
         x: Inputs, features last.
-        before: `[L * D, B, H]` each, a layer's forward direction before its backward one.
+        before: `[B, H]` states for each layer's forward direction, and before the next layer its backward one; see
+            `rows_of`.
         dropout_probability: With which an output of any layer but the last is zeroed.
 
     Returns:
-        The outputs of the last layer, laid out as `x`, `D * H` wide, and the states after the last step, as `before`.
+        The outputs of the last layer, laid out as `x`, `D * H` wide, and the states after the last step,
+        `[L * D, B, H]` each.
     """
     after: list[tuple[Tensor, ...]] = []
     for level, directions in enumerate(stack):
@@ -40,7 +42,7 @@ def run_stack(
             x = dropout(x, dropout_probability)
         outputs = []
         for is_reversed, weights in enumerate(directions):
-            states = tuple(state[len(after)] for state in before)
+            states = before[len(after)]
             output, states = sequences.unroll(engine, x, states, tensors_by_name(weights), bool(is_reversed))
             outputs.append(output)
             after.append(states)
@@ -48,3 +50,8 @@ def run_stack(
     if len(after) == 1:
         return x, tuple([state.unsqueeze(0) for state in after[0]])
     return x, tuple(torch.stack(layers) for layers in zip(*after, strict=True))
+
+
+def rows_of(states: tuple[Tensor, ...], num_rows: int) -> list[tuple[Tensor, ...]]:
+    """Returns states `[L * D, B, H]` as `run_stack` takes them, row by row; `num_rows` is `L * D`."""
+    return [tuple([state[row] for state in states]) for row in range(num_rows)]

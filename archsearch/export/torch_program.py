@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 
 from archsearch.compiler.layer import RecurrentLayer, States
 from archsearch.compiler.sequences import EqualSequences
-from archsearch.compiler.stack import run_stack
+from archsearch.compiler.stack import rows_of, run_stack
 from archsearch.errors import ConfigError
 from archsearch.export.agreement import Tensors, largest_difference
 from archsearch.export.directions import count_rows
@@ -89,7 +89,9 @@ class _TracedLayer(nn.Module):
         if layer.batch_first:
             x = x.transpose(0, 1)
         engine = partial(run_scanned, layer.program)
-        output, after = run_stack(engine, EqualSequences(), layer.stacked_weights(), x, before)
+        stack = layer.stacked_weights()
+        rows = rows_of(before, sum(map(len, stack)))
+        output, after = run_stack(engine, EqualSequences(), stack, x, rows)
         if layer.batch_first:
             output = output.transpose(0, 1)
         return output, after[0] if len(after) == 1 else after

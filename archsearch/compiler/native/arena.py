@@ -19,34 +19,47 @@ class Lease:
 
     Attributes:
         memory: One-dimensional, not initialized, aligned for vectors.
+        address: Where it begins.
     """
 
     def __init__(self, num_numbers: int, dtype: torch.dtype) -> None:
         num_bytes = num_numbers * dtype.itemsize
-        self._pool: list[Tensor] = _local.__dict__.setdefault("free", [])
-        fitting = [piece for piece in self._pool if num_bytes <= piece.numel() <= 4 * num_bytes]
-        piece = min(fitting, key=Tensor.numel) if fitting else None
-        if piece is None or not self._remove(piece):
-            piece = torch.empty(-(-num_bytes // 4096) * 4096, dtype=torch.uint8)
-        self.memory = piece
+        self._pool = _pool()
+        self.memory = self._find(num_bytes)
+        self.address: int = self.memory.data_ptr()
 
-    def _remove(self, piece: Tensor) -> bool:
-        """Takes a piece out of the pool; False if it is not there any more.
+    def _find(self, num_bytes: int) -> Tensor:
+        """Takes the piece that fits and lay there the shortest time, which caches may still hold; or makes one.
 
-        Another thread that drops its lease meanwhile shifts the pool, so that the piece may be missed.
+        Other threads may drop their leases meanwhile, so that each piece is taken out before it is looked at.
         """
-        for index, other in enumerate(self._pool):
-            if other is piece:
-                return self._pool.pop(index) is piece
-        return False
-
-    @property
-    def address(self) -> int:
-        """Where the memory begins."""
-        return int(self.memory.data_ptr())
+        unfit = []
+        piece = None
+        while piece is None:
+            try:
+                taken = self._pool.pop()
+            except IndexError:
+                piece = torch.empty(-(-num_bytes // 4096) * 4096, dtype=torch.uint8)
+            else:
+                if num_bytes <= taken.numel() <= 4 * num_bytes:
+                    piece = taken
+                else:
+                    unfit.append(taken)
+        if unfit:
+            self._pool.extend(reversed(unfit))
+        return piece
 
     def __del__(self) -> None:
         """Gives the memory back; of too many free pieces the one that lay there longest goes."""
         if hasattr(self, "memory"):
             self._pool.append(self.memory)
-            del self._pool[:-MAX_FREE]
+            if len(self._pool) > MAX_FREE:
+                del self._pool[:-MAX_FREE]
+
+
+def _pool() -> list[Tensor]:
+    try:
+        return _local.pool  # type: ignore[no-any-return]
+    except AttributeError:
+        _local.pool = []
+        return _local.pool

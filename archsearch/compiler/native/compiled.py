@@ -175,7 +175,7 @@ class Places:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes it slow to build
 class Tape:
     """What a forward pass leaves for one backward pass of the same code.
 

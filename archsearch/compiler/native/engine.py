@@ -88,7 +88,7 @@ class NativeEngine:
         refusal = self.refusal(tensors)
         if refusal is not None:
             raise EngineError(f"engine native: {refusal}. Convert with .to(), or use engine=interpreter.")
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        if torch.is_grad_enabled() and True in [tensor.requires_grad for tensor in tensors]:
             output, *after = _Unroll.apply(self, places, *tensors)  # type: ignore[no-untyped-call]
         else:
             output, after, _ = self.run_forward(places, tensors, is_training=False)
@@ -97,9 +97,10 @@ class NativeEngine:
     def places(self, parameters: Mapping[str, Tensor]) -> "Places":
         """Returns where a layer's tensors stand in the call table; an input projection may be there or not."""
         has_projection = PROJECTION in parameters
-        if has_projection not in self._places:
-            self._places[has_projection] = Places.of(self.table, has_projection)
-        return self._places[has_projection]
+        places = self._places.get(has_projection)
+        if places is None:
+            places = self._places[has_projection] = Places.of(self.table, has_projection)
+        return places
 
     def run_forward(
         self, places: "Places", tensors: tuple[Tensor, ...], is_training: bool
@@ -118,9 +119,7 @@ class NativeEngine:
         call = code.call(shape, lease)
         output = torch.empty(T, B, H, dtype=dtype)
         after = [torch.empty(B, H, dtype=dtype) for _ in places.after]
-        for place, tensor in zip(places.inputs, tensors, strict=True):
-            call[place] = tensor.data_ptr()
-        for place, tensor in zip(places.after, after, strict=True):
+        for place, tensor in zip((*places.inputs, *places.after), (*tensors, *after), strict=True):
             call[place] = tensor.data_ptr()
         call[places.output] = output.data_ptr()
         code.forward(call)
@@ -174,7 +173,7 @@ class _Unroll(torch.autograd.Function):
         if torch.is_grad_enabled() or has_batched_gradients(given) or active_transform() is not None:
             return (None, None, *differentiable_gradients("native", engine, places.keys, tensors, given))
         tape, ctx.tape = ctx.tape, None
-        if any(gradient is not None for gradient in given[1:]):
+        if [gradient for gradient in given[1:] if gradient is not None]:
             engine.expect_after()
             tape = tape if tape is not None and tape.code.with_after else None
         if tape is None:  # used up by the first pass over a retained graph, or of the other code
@@ -183,13 +182,12 @@ class _Unroll(torch.autograd.Function):
         for place, tensor in zip(places.inputs, tensors, strict=True):  # the forward pass may have read other copies
             call[place] = tensor.data_ptr()
         contiguous = [None if gradient is None else gradient.contiguous() for gradient in given]
-        for place, gradient in zip((places.d_output, *places.d_after), contiguous, strict=True):
-            if gradient is not None:
-                call[place] = gradient.data_ptr()
-        gradients: list[Tensor | None] = []
-        for place, tensor, is_wanted in zip(places.gradients, tensors, ctx.needs_input_grad[2:], strict=True):
-            gradient = torch.empty_like(tensor) if is_wanted else None
-            gradients.append(gradient)
+        gradients = [
+            torch.empty_like(tensor) if is_wanted else None
+            for tensor, is_wanted in zip(tensors, ctx.needs_input_grad[2:], strict=True)
+        ]
+        names = (places.d_output, *places.d_after, *places.gradients)
+        for place, gradient in zip(names, (*contiguous, *gradients), strict=True):
             if gradient is not None:
                 call[place] = gradient.data_ptr()
         tape.code.backward(call)
@@ -197,4 +195,4 @@ class _Unroll(torch.autograd.Function):
 
 
 def _contiguous(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return tuple(tensor if tensor.is_contiguous() else tensor.contiguous() for tensor in tensors)
+    return tuple([tensor if tensor.is_contiguous() else tensor.contiguous() for tensor in tensors])
