@@ -49,13 +49,15 @@ class BackwardWriter:
     def write(self) -> list[str]:
         """Returns the lines of the function's body."""
         plan, write = self._plan, self._write
-        self._pack_weights()
         self._take_gradients()
         self._clear_vectors()
         for block in reversed(plan.epilogue):
             self._block(block, "time")
         for alias, source in plan.gathers.items():
             self._sources[source] += self._sources[alias]
+        for block in plan.step:
+            if isinstance(block, Products):
+                self._pack(block, "step")
         if plan.recurrent:
             with write.block("for (long t = T - 1; t >= 0; t--)"):
                 for block in reversed(plan.step):
@@ -69,15 +71,13 @@ class BackwardWriter:
         self._give_weight_gradients()
         return write.lines
 
-    def _pack_weights(self) -> None:
-        for block in self._products:
-            width = "I" if block.operand == INPUT else "H"
-            name = f"packed_{block.number}"
-            guard = "if (dx) " if block.operand == INPUT else ""
-            pack, count = PACK["step" if block in self._plan.step else "time"], len(block.members)
-            for part, member in enumerate(block.members):
-                weight = self._table.weight(member.parameter)
-                self._write(f"{guard}runtime->{pack}(H, {width}, {weight}, {width}, {name}, {part}, {count});")
+    def _pack(self, block: Products, region: Region) -> None:
+        """Packs the matrices of a product above each other; late, so that they are in the cache when they are read."""
+        width = "I" if block.operand == INPUT else "H"
+        name, count = f"packed_{block.number}", len(block.members)
+        for part, member in enumerate(block.members):
+            weight = self._table.weight(member.parameter)
+            self._write(f"runtime->{PACK[region]}(H, {width}, {weight}, {width}, {name}, {part}, {count});")
 
     def _take_gradients(self) -> None:
         """Finds or makes the gradients that come from outside: of the output and of the states after the last step."""
@@ -189,6 +189,8 @@ class BackwardWriter:
         is_first = own not in self._sources[block.operand]
         target = address(own, region)
         init = "0, 0" if is_first else "c, padded"
+        if region == "time":
+            self._pack(block, region)
         addresses = ", ".join(address(gradient, region) for gradient in gradients)
         with self._write.block():
             self._write(f"const REAL *const a[] = {{{addresses}}};")
@@ -265,6 +267,7 @@ class BackwardWriter:
                 count = len(block.members)
                 addresses = ", ".join(self._sources[member.result][0].at_start() for member in block.members)
                 init = "0, 0" if bare is None else "dx, x_ld"
+                self._pack(block, "time")
                 write(f"const REAL *const a[] = {{{addresses}}};")
                 operands = f"{count}, a, padded, packed_{block.number}, dx, x_ld"
                 write(f"runtime->multiply_bulk(T * B, I, H, {operands}, {init}, 0, 0, work);")

@@ -27,14 +27,15 @@ class ForwardWriter:
     def write(self) -> list[str]:
         """Returns the lines of the function's body."""
         plan, write = self._plan, self._write
-        for products in plan.products:
-            self._pack(products)
         self._take_vectors()
         self._take_states()
         if plan.projects is not None:
             self._project(plan.projects)
         for block in plan.prologue:
             self._block(block, "time")
+        for block in (*plan.step, *plan.last):
+            if isinstance(block, Products):
+                self._pack(block)
         if plan.step or self._program.recurrent:
             with write.block("for (long t = 0; t < T; t++)"):
                 for block in plan.step:
@@ -51,16 +52,21 @@ class ForwardWriter:
         return write.lines
 
     def _pack(self, block: Products) -> None:
-        """Packs the matrices of a product one after another, in memory that has room for them as rows or columns."""
-        width = "I" if block.operand == INPUT else "H"
-        name, count = f"packed_{block.number}", len(block.members)
-        self.packed[name] = f"{count} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
-        is_of_one_step = block in (*self._plan.step, *self._plan.last)
-        pack = PACK["step" if is_of_one_step else "time"] + "_transposed"
+        """Packs the matrices of a product of single time steps, one after another."""
         for part, member in enumerate(block.members):
-            weight = self._table.weight(member.parameter)
-            target = f"{name} + {part} * {width} * padded"
-            self._write(f"runtime->{pack}({width}, H, {weight}, {width}, {target}, 0, 1);")
+            self._pack_member(block, member, "step", self._packed_part(block, part))
+
+    def _pack_member(self, block: Products, member: Member, region: Region, target: str) -> None:
+        width = "I" if block.operand == INPUT else "H"
+        weight = self._table.weight(member.parameter)
+        self._write(f"runtime->{PACK[region]}_transposed({width}, H, {weight}, {width}, {target}, 0, 1);")
+
+    def _packed_part(self, block: Products, part: int) -> str:
+        """Returns where a matrix is packed, in memory that has room for all of a product's as rows or columns."""
+        width = "I" if block.operand == INPUT else "H"
+        name = f"packed_{block.number}"
+        self.packed[name] = f"{len(block.members)} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
+        return f"{name} + {part} * {width} * padded"
 
     def _take_vectors(self) -> None:
         """Writes the vector of each peephole for every sequence, as it is multiplied with values of all of them."""
@@ -108,7 +114,11 @@ class ForwardWriter:
         with self._write.block():
             self._write(f"const REAL *const a = {operand};")
             for part, member in enumerate(block.members):
-                packed = f"packed_{block.number} + {part} * {width} * padded"
+                if region == "time":  # in one place, and right before it is read once, so that it is in the cache then
+                    packed = self._packed_part(block, 0)
+                    self._pack_member(block, member, region, packed)
+                else:
+                    packed = self._packed_part(block, part)
                 self._product(member, region, f"{ROWS[region]}, H, {width}, 1, &a, {ld}, {packed}")
 
     def _operand(self, block: Products, region: Region) -> str:

@@ -2,7 +2,7 @@
 
    NAMED(name) makes names unique; MULTIPLY_ADD(sum, value, vector) adds to a vector a number times a vector. */
 
-#define DEFINE_TILE(NAME, ROWS, WIDTH, AT)                                                                             \
+#define DEFINE_TILE(NAME, ROWS, WIDTH, AT, AHEAD)                                                                             \
     static void NAME(long k, long parts, const REAL *const *a, long offset, long lda, const REAL *packed, REAL *c,     \
                      long ldc, const REAL *init, long ldi, const REAL *bias) {                                         \
         Vector sum[ROWS][WIDTH];                                                                                       \
@@ -11,12 +11,16 @@
             _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++)                                                    \
                 sum[i][j] = init ? load_loose(init + i * ldi + j * LANES) + start : start;                             \
         }                                                                                                              \
+        _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++)                                                        \
+            for (int j = 0; j < WIDTH; j++)                                                                            \
+                __builtin_prefetch(c + i * ldc + PANEL + j * LANES, 1);                                                \
         for (long part = 0; part < parts; part++) {                                                                    \
             const REAL *from = a[part] + offset;                                                                       \
             for (long inner = 0; inner < k; inner++, packed += WIDTH * LANES) {                                        \
                 Vector column[WIDTH];                                                                                  \
                 for (int j = 0; j < WIDTH; j++)                                                                        \
                     column[j] = load(packed + j * LANES);                                                              \
+                if (AHEAD) for (int j = 0; j < WIDTH; j++) __builtin_prefetch(packed + j * LANES + 64 * WIDTH * LANES);  \
                 _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++) {                                              \
                     const REAL value = from[AT];                                                                       \
                     for (int j = 0; j < WIDTH; j++)                                                                    \
@@ -30,10 +34,10 @@
     }
 
 #define DEFINE_TILES(ROWS)                                                                                             \
-    DEFINE_TILE(NAMED(rows_##ROWS##_1), ROWS, 1, i *lda + inner)                                                              \
-    DEFINE_TILE(NAMED(rows_##ROWS##_2), ROWS, 2, i *lda + inner)                                                              \
-    DEFINE_TILE(NAMED(over_time_##ROWS##_1), ROWS, 1, inner *lda + i)                                                         \
-    DEFINE_TILE(NAMED(over_time_##ROWS##_2), ROWS, 2, inner *lda + i)
+    DEFINE_TILE(NAMED(rows_##ROWS##_1), ROWS, 1, i *lda + inner, 1)                                                              \
+    DEFINE_TILE(NAMED(rows_##ROWS##_2), ROWS, 2, i *lda + inner, 1)                                                              \
+    DEFINE_TILE(NAMED(over_time_##ROWS##_1), ROWS, 1, inner *lda + i, 0)                                                         \
+    DEFINE_TILE(NAMED(over_time_##ROWS##_2), ROWS, 2, inner *lda + i, 0)
 
 FOR_ROWS(DEFINE_TILES)
 
@@ -76,6 +80,10 @@ static void NAMED(multiply_transposed)(long m, long n, long k, const REAL *a, lo
         for (long first = 0; first < n; first += PANEL) {
             const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
             REAL *const target = c + row * ldc + first;
+            for (long inner = first * k / n; inner < (first + PANEL) * k / n && inner < k; inner++) {
+                __builtin_prefetch(a + inner * lda + row + rows);
+                __builtin_prefetch(a + inner * lda + row + 2 * rows - 1);
+            }
             multiply_panel(NAMED(OVER_TIME_TILES), rows, filled, width, filled == width, k, 1, &a, row, lda, 1,
                            packed + first * k, target, ldc, adds ? target : 0, ldc, 0);
         }

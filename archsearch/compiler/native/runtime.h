@@ -11,7 +11,7 @@
 #define MAX_INNER 512
 #define MIN_INNER 128
 #define CACHED_NUMBERS ((long)(524288 / sizeof(REAL)))
-#define CACHED_OVER_TIME ((long)(294912 / sizeof(REAL)))
+#define CACHED_OVER_TIME ((long)(409600 / sizeof(REAL)))
 
 static inline long inner_block(long k, long n) {
     long block = CACHED_OVER_TIME / ROUND_UP(n, LANES);
