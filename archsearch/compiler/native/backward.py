@@ -11,6 +11,7 @@ from archsearch.compiler.blocks import Block, Delay, Elementwise, Plan, Products
 from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.call_table import CallTable
+from archsearch.compiler.native.packing import PACKED, Packing, width_of
 from archsearch.compiler.native.storage import Array, Kind, Place, Storage, last_readers, operands_of, results_of
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.compiler.program import Instruction
@@ -23,14 +24,16 @@ class BackwardWriter:
     Args:
         plan: What is derived.
         storage: Where the forward pass left what it computed.
+        packing: Where matrices are packed.
         table: Of entries.
         with_after: Whether the states after the last step have gradients.
     """
 
-    def __init__(self, plan: Plan, storage: Storage, table: CallTable, with_after: bool) -> None:
+    def __init__(self, plan: Plan, storage: Storage, packing: Packing, table: CallTable, with_after: bool) -> None:
         self._plan = plan
         self._program = plan.program
         self._storage = storage
+        self._packing = packing
         self._with_after = with_after
         self._table = table
         self._write = Lines()
@@ -72,12 +75,11 @@ class BackwardWriter:
         return write.lines
 
     def _pack(self, block: Products, region: Region) -> None:
-        """Packs the matrices of a product above each other; late, so that they are in the cache when they are read."""
-        width = "I" if block.operand == INPUT else "H"
-        name, count = f"packed_{block.number}", len(block.members)
+        """Packs the matrices of a product above each other."""
+        width, place, count = width_of(block), self._packing.place(block), len(block.members)
         for part, member in enumerate(block.members):
             weight = self._table.weight(member.parameter)
-            self._write(f"runtime->{PACK[region]}(H, {width}, {weight}, {width}, {name}, {part}, {count});")
+            self._write(f"runtime->{PACK[region]}(H, {width}, {weight}, {width}, {place}, {part}, {count});")
 
     def _take_gradients(self) -> None:
         """Finds or makes the gradients that come from outside: of the output and of the states after the last step."""
@@ -195,7 +197,7 @@ class BackwardWriter:
         with self._write.block():
             self._write(f"const REAL *const a[] = {{{addresses}}};")
             self._write(f"REAL *const c = {target};")
-            operands = f"{len(gradients)}, a, padded, packed_{block.number}, c, padded, {init}"
+            operands = f"{len(gradients)}, a, padded, {self._packing.place(block)}, c, padded, {init}"
             self._write(f"runtime->{MULTIPLY[region]}({ROWS[region]}, H, H, {operands}, 0, 1{LAST[region]});")
         if is_first:
             self._sources[block.operand].append(own)
@@ -260,8 +262,8 @@ class BackwardWriter:
                     write(f"runtime->copy_rows(T * B, H, {bare.at_start()}, padded, dx, x_ld);")
                 with write.block("else"):
                     write(f"const REAL *const a = {bare.at_start()};")
-                    write(f"runtime->pack_bulk(H, I, {weight}, I, packed_projection, 0, 1);")
-                    operands = "1, &a, padded, packed_projection, dx, x_ld"
+                    write(f"runtime->pack_bulk(H, I, {weight}, I, {PACKED}, 0, 1);")
+                    operands = f"1, &a, padded, {PACKED}, dx, x_ld"
                     write(f"runtime->multiply_bulk(T * B, I, H, {operands}, 0, 0, 0, 0, work);")
             if block is not None:
                 count = len(block.members)
@@ -269,7 +271,7 @@ class BackwardWriter:
                 init = "0, 0" if bare is None else "dx, x_ld"
                 self._pack(block, "time")
                 write(f"const REAL *const a[] = {{{addresses}}};")
-                operands = f"{count}, a, padded, packed_{block.number}, dx, x_ld"
+                operands = f"{count}, a, padded, {self._packing.place(block)}, dx, x_ld"
                 write(f"runtime->multiply_bulk(T * B, I, H, {operands}, {init}, 0, 0, work);")
             if block is None and bare is None:
                 write("for (long i = 0; i < T * B; i++)")

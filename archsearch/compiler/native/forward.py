@@ -4,25 +4,22 @@ from archsearch.compiler.blocks import Block, Elementwise, Member, Plan, Product
 from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.call_table import CallTable
+from archsearch.compiler.native.packing import PACKED, Packing, width_of
 from archsearch.compiler.native.storage import Storage
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.graph.structure import INPUT
 
 
 class ForwardWriter:
-    """Writes the forward pass, from the packing of the weights to the states after the last step.
+    """Writes the forward pass, from the packing of the weights to the states after the last step."""
 
-    Attributes:
-        packed: C name and size, in numbers, of each packed matrix.
-    """
-
-    def __init__(self, plan: Plan, storage: Storage, table: CallTable) -> None:
+    def __init__(self, plan: Plan, storage: Storage, packing: Packing, table: CallTable) -> None:
         self._plan = plan
         self._program = plan.program
         self._storage = storage
         self._table = table
         self._write = Lines()
-        self.packed: dict[str, str] = {}
+        self._packing = packing
 
     def write(self) -> list[str]:
         """Returns the lines of the function's body."""
@@ -33,9 +30,10 @@ class ForwardWriter:
             self._project(plan.projects)
         for block in plan.prologue:
             self._block(block, "time")
-        for block in (*plan.step, *plan.last):
+        for block in plan.step:
             if isinstance(block, Products):
-                self._pack(block)
+                for part, member in enumerate(block.members):
+                    self._pack(block, member, "step", self._packing.place(block, part))
         if plan.step or self._program.recurrent:
             with write.block("for (long t = 0; t < T; t++)"):
                 for block in plan.step:
@@ -51,22 +49,9 @@ class ForwardWriter:
         self._give_output()
         return write.lines
 
-    def _pack(self, block: Products) -> None:
-        """Packs the matrices of a product of single time steps, one after another."""
-        for part, member in enumerate(block.members):
-            self._pack_member(block, member, "step", self._packed_part(block, part))
-
-    def _pack_member(self, block: Products, member: Member, region: Region, target: str) -> None:
-        width = "I" if block.operand == INPUT else "H"
-        weight = self._table.weight(member.parameter)
+    def _pack(self, block: Products, member: Member, region: Region, target: str) -> None:
+        width, weight = width_of(block), self._table.weight(member.parameter)
         self._write(f"runtime->{PACK[region]}_transposed({width}, H, {weight}, {width}, {target}, 0, 1);")
-
-    def _packed_part(self, block: Products, part: int) -> str:
-        """Returns where a matrix is packed, in memory that has room for all of a product's as rows or columns."""
-        width = "I" if block.operand == INPUT else "H"
-        name = f"packed_{block.number}"
-        self.packed[name] = f"{len(block.members)} * (ROUND_UP(H, LANES) * ROUND_UP({width}, LANES))"
-        return f"{name} + {part} * {width} * padded"
 
     def _take_vectors(self) -> None:
         """Writes the vector of each peephole for every sequence, as it is multiplied with values of all of them."""
@@ -89,13 +74,12 @@ class ForwardWriter:
 
     def _project(self, name: str) -> None:
         place = self._storage.places[name].at_start()
-        self.packed["packed_projection"] = "padded * ROUND_UP(I, LANES)"
         weight = self._table.weight(INPUT_PROJECTION)
         with self._write.block("if (I == H)"):
             self._write(f"runtime->copy(T * B, H, x, x_ld, {place}, padded);")
         with self._write.block("else"):
-            self._write(f"runtime->pack_bulk_transposed(I, H, {weight}, I, packed_projection, 0, 1);")
-            operands = f"1, &x, x_ld, packed_projection, {place}, padded"
+            self._write(f"runtime->pack_bulk_transposed(I, H, {weight}, I, {PACKED}, 0, 1);")
+            operands = f"1, &x, x_ld, {PACKED}, {place}, padded"
             self._write(f"runtime->multiply_bulk(T * B, H, I, {operands}, 0, 0, 0, 1, work);")
 
     def _block(self, block: Block, region: Region) -> None:
@@ -110,16 +94,15 @@ class ForwardWriter:
 
     def _products(self, block: Products, region: Region) -> None:
         operand = self._operand(block, region)
-        width, ld = ("I", "x_ld") if block.operand == INPUT else ("H", "padded")
+        ld = "x_ld" if block.operand == INPUT else "padded"
         with self._write.block():
             self._write(f"const REAL *const a = {operand};")
             for part, member in enumerate(block.members):
-                if region == "time":  # in one place, and right before it is read once, so that it is in the cache then
-                    packed = self._packed_part(block, 0)
-                    self._pack_member(block, member, region, packed)
-                else:
-                    packed = self._packed_part(block, part)
-                self._product(member, region, f"{ROWS[region]}, H, {width}, 1, &a, {ld}, {packed}")
+                lasts = self._packing.lasts(block)
+                packed = self._packing.place(block, part if lasts else 0)
+                if not lasts:
+                    self._pack(block, member, region, packed)
+                self._product(member, region, f"{ROWS[region]}, H, {width_of(block)}, 1, &a, {ld}, {packed}")
 
     def _operand(self, block: Products, region: Region) -> str:
         if block.operand != INPUT:

@@ -4,6 +4,7 @@
    PANEL = 2 * LANES columns, each panel `[rows][PANEL]` (the last one may be `[rows][LANES]`), filled up with zeros. */
 
 #define PANEL (2 * LANES)
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define ROUND_UP(n, step) (((n) + (step)-1) / (step) * (step))
 
 /* How much of the inner dimension is taken at a time, so that what is packed of it stays in the cache: beside rows that

@@ -8,6 +8,7 @@ from archsearch.compiler.narrowing import leading_to_output, with_last_step_apar
 from archsearch.compiler.native.backward import BackwardWriter
 from archsearch.compiler.native.call_table import FIXED, SIZES, CallTable
 from archsearch.compiler.native.forward import ForwardWriter
+from archsearch.compiler.native.packing import PACKED, Packing
 from archsearch.compiler.native.storage import SLOTS, Array, plan_storage
 from archsearch.compiler.program import CellProgram
 
@@ -48,14 +49,15 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
     derived = plan if with_after else leading_to_output(plan)
     storage = plan_storage(plan, derived)
     table = CallTable(program)
-    forward = ForwardWriter(plan, storage, table)
+    packing = Packing(plan)
+    forward = ForwardWriter(plan, storage, packing, table)
     forward_lines = forward.write()
-    backward = BackwardWriter(derived, storage, table, with_after)
+    backward = BackwardWriter(derived, storage, packing, table, with_after)
     backward_lines = backward.write()
     widest = "(H > I ? padded : ROUND_UP(I, LANES))"
     most_parts = max((len(block.members) for block in plan.products), default=1)
     work = f"work_numbers(T * B, {widest}, {widest}, {most_parts})"
-    shared = _declare(storage.arrays, {**forward.packed, "work": work})
+    shared = _declare(storage.arrays, {PACKED: packing.size, "work": work})
     own = _declare(backward.arrays, {})
     sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
     lengths = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
@@ -98,10 +100,10 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
 _SPECIAL = ("runtime", "sizes", "d_out", "out_in_arena")
 
 
-def _declare(arrays: list[Array], packed: dict[str, str]) -> list[str]:
+def _declare(arrays: list[Array], others: dict[str, str]) -> list[str]:
     """Returns lines that give each array its part of the arena, from `at` on."""
     sizes = [(array.name, f"({SLOTS[array.kind]}) * row") for array in arrays]
-    sizes += packed.items()
+    sizes += others.items()
     return [
         line
         for name, size in sizes
