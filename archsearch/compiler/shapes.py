@@ -108,7 +108,7 @@ def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, 
     if not isinstance(x, Tensor):
         raise ShapeError(f"{owner}: expected a tensor {' or '.join(layouts)}, got {type(x).__name__}.")
     shape = x.shape
-    if all(layout.count(",") + 1 != len(shape) for layout in layouts):
+    if len(shape) not in [layout.count(",") + 1 for layout in layouts]:
         raise ShapeError(f"{owner}: expected an input {' or '.join(layouts)}, got shape {list(shape)}.")
     if shape[-1] != input_size:
         raise ShapeError(

@@ -27,4 +27,5 @@ def active_transform() -> str | None:
 
 def has_batched_gradients(gradients: Iterable[Tensor | None]) -> bool:
     """Says whether a backward pass was given many gradients at once (`is_grads_batched`, `vectorize`)."""
-    return any(gradient is not None and torch._C._functorch.is_legacy_batchedtensor(gradient) for gradient in gradients)
+    is_batched = torch._C._functorch.is_legacy_batchedtensor
+    return True in [is_batched(gradient) for gradient in gradients if gradient is not None]

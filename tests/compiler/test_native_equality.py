@@ -29,6 +29,7 @@ from shared_unrolling import (
 
 from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.lower import lower
+from archsearch.compiler.native.engine import NativeEngine
 from archsearch.graph.equations import parse_equations
 
 ZOO = zoo_structures()
@@ -73,8 +74,21 @@ def test_random_cells_of_all_primitives_equal_the_interpreter(seed):
 # mistakes of the engine that these tests found
 @pytest.mark.parametrize("name", CORNERS_AS_GRAPHS)
 def test_corners_equal_the_interpreter(name):
-    for sizes in ((1, 1, 1, 1), (1, 3, 4, 7), (5, 2, 4, 7), (4, 3, 9, 9), (3, 2, 1, 33)):
+    for sizes in ((1, 1, 1, 1), (1, 3, 4, 7), (5, 2, 4, 7), (4, 3, 9, 9), (3, 2, 1, 33), (4, 3, 16, 16)):
         assert_equals_interpreter(CORNERS_AS_GRAPHS[name], sizes)
+
+
+@pytest.mark.parametrize("name", CORNERS_AS_GRAPHS)
+def test_an_input_that_is_read_where_it_lies_is_not_changed(name):
+    structure = CORNERS_AS_GRAPHS[name]
+    x, states, parameters = draw_case(structure, 4, 3, 16, 16)
+    before = x.detach().clone()
+    in_place = values_and_gradients(NativeEngine(lower(structure)), x, states, parameters)
+    assert torch.equal(x, before)
+    beside_vectors = torch.empty(x.numel() + 1, dtype=x.dtype)[1:].view_as(x).copy_(before).requires_grad_()
+    assert beside_vectors.data_ptr() % 16
+    copied = values_and_gradients(NativeEngine(lower(structure)), beside_vectors, states, parameters)
+    assert all(torch.equal(one, other) for one, other in zip(in_place, copied, strict=True))
 
 
 @pytest.mark.parametrize("sizes", [(2, 20, 1030, 5), (2, 20, 3, 530), (60, 20, 5, 6), (1, 1, 600, 600)])

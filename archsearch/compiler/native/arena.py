@@ -59,7 +59,7 @@ class Lease:
 
 def _pool() -> list[Tensor]:
     try:
-        return _local.pool  # type: ignore[no-any-return]
+        pool: list[Tensor] = _local.pool
     except AttributeError:
-        _local.pool = []
-        return _local.pool
+        pool = _local.pool = []
+    return pool

@@ -12,7 +12,16 @@ from archsearch.compiler.formulas import formula_of
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.packing import PACKED, Packing, width_of
-from archsearch.compiler.native.storage import Array, Kind, Place, Storage, last_readers, operands_of, results_of
+from archsearch.compiler.native.storage import (
+    D_PROJECTED,
+    Array,
+    Kind,
+    Place,
+    Storage,
+    last_readers,
+    operands_of,
+    results_of,
+)
 from archsearch.compiler.native.text import LAST, MULTIPLY, PACK, ROWS, Lines, Loop, Region, address
 from archsearch.compiler.program import Instruction
 from archsearch.graph.structure import INPUT
@@ -38,6 +47,8 @@ class BackwardWriter:
         self._table = table
         self._write = Lines()
         self._gradients = Storage()  # own arrays of values
+        if plan.projects is not None:
+            self._gradients.places[plan.projects] = Place(D_PROJECTED)
         self._sources: dict[str, list[Place]] = defaultdict(list)
         self._num_readers = _count_readers(plan)
         self._time_values = {value.name for value in self._program.values if value.axis == "time"}
@@ -229,7 +240,8 @@ class BackwardWriter:
         shared: dict[str, Place] = {}
         for value, parts in contributions.items():
             kind = self._kind_of(value)
-            can_share = kind == "whole" and self._num_readers[value] == 1 and len(parts) == 1
+            is_result = value == self._plan.projects  # what is shared may be wanted after it is added to dx
+            can_share = kind == "whole" and self._num_readers[value] == 1 and len(parts) == 1 and not is_result
             if can_share and parts[0] in shared:
                 self._sources[value] = [shared[parts[0]]]
                 continue
@@ -259,7 +271,8 @@ class BackwardWriter:
             if bare is not None:
                 weight = self._table.weight(INPUT_PROJECTION)
                 with write.block("if (I == H)"):
-                    write(f"runtime->copy_rows(T * B, H, {bare.at_start()}, padded, dx, x_ld);")
+                    write(f"if ({bare.at_start()} != dx)")
+                    write(f"    runtime->copy_rows(T * B, H, {bare.at_start()}, padded, dx, x_ld);")
                 with write.block("else"):
                     write(f"const REAL *const a = {bare.at_start()};")
                     write(f"runtime->pack_bulk(H, I, {weight}, I, {PACKED}, 0, 1);")

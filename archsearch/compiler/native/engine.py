@@ -158,8 +158,8 @@ class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engine: NativeEngine, places: Places, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Runs the forward pass and keeps its arena."""
-        output, after, ctx.tape = engine.run_forward(places, tensors, is_training=True)
-        ctx.engine, ctx.places = engine, places
+        output, after, tape = engine.run_forward(places, tensors, is_training=True)
+        ctx.kept = (engine, places, tape)
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
         return (output, *after)
@@ -167,12 +167,14 @@ class _Unroll(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Any, ...]:
         """Runs the backward pass on what the forward pass left in the arena."""
-        engine: NativeEngine = ctx.engine
-        places: Places = ctx.places
+        engine: NativeEngine
+        places: Places
+        tape: Tape | None
+        engine, places, tape = ctx.kept
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
         if torch.is_grad_enabled() or has_batched_gradients(given) or active_transform() is not None:
             return (None, None, *differentiable_gradients("native", engine, places.keys, tensors, given))
-        tape, ctx.tape = ctx.tape, None
+        ctx.kept = (engine, places, None)
         if [gradient for gradient in given[1:] if gradient is not None]:
             engine.expect_after()
             tape = tape if tape is not None and tape.code.with_after else None

@@ -76,7 +76,8 @@ class ForwardWriter:
         place = self._storage.places[name].at_start()
         weight = self._table.weight(INPUT_PROJECTION)
         with self._write.block("if (I == H)"):
-            self._write(f"runtime->copy(T * B, H, x, x_ld, {place}, padded);")
+            self._write(f"if ({place} != x)")
+            self._write(f"    runtime->copy(T * B, H, x, x_ld, {place}, padded);")
         with self._write.block("else"):
             self._write(f"runtime->pack_bulk_transposed(I, H, {weight}, I, {PACKED}, 0, 1);")
             operands = f"1, &x, x_ld, {PACKED}, {place}, padded"

@@ -9,7 +9,7 @@ from archsearch.compiler.native.backward import BackwardWriter
 from archsearch.compiler.native.call_table import FIXED, SIZES, CallTable
 from archsearch.compiler.native.forward import ForwardWriter
 from archsearch.compiler.native.packing import PACKED, Packing
-from archsearch.compiler.native.storage import SLOTS, Array, plan_storage
+from archsearch.compiler.native.storage import D_PROJECTED, PROJECTED, SLOTS, Array, plan_storage
 from archsearch.compiler.program import CellProgram
 
 # Neighbouring arrays must not begin at the same place of a memory page, or the loops that walk through many of them at
@@ -59,6 +59,12 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
     work = f"work_numbers(T * B, {widest}, {widest}, {most_parts})"
     shared = _declare(storage.arrays, {PACKED: packing.size, "work": work})
     own = _declare(backward.arrays, {})
+    choose_projected, choose_d_projected = [], []
+    if plan.projects is not None:
+        shared += _declare([], {f"own_{PROJECTED.name}": "T * row"})
+        own += _declare([], {f"own_{D_PROJECTED.name}": "T * row"})
+        choose_projected = [_choose(PROJECTED, "x")]
+        choose_d_projected = [_choose(D_PROJECTED, "dx")]
     sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
     lengths = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
     fixed = [f"    REAL *const {name} = call[{place}];" for place, name in enumerate(FIXED) if name not in _SPECIAL]
@@ -83,6 +89,7 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
             "void forward(void **call) {",
             *opening,
             *shared,
+            *choose_projected,
             *forward_lines,
             "}",
             "",
@@ -90,6 +97,8 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
             *opening,
             *shared,
             *own,
+            *choose_projected,
+            *choose_d_projected,
             *backward_lines,
             "}",
             "",
@@ -109,3 +118,12 @@ def _declare(arrays: list[Array], others: dict[str, str]) -> list[str]:
         for name, size in sizes
         for line in (f"    REAL *const {name} = at;", f"    at += ROUND_UP({size}, LANES) + {_STAGGER};")
     ]
+
+
+def _choose(array: Array, given: str) -> str:
+    """Returns a line by which an array lies in the caller's memory, or in the arena if that is not laid out alike.
+
+    Memory whose rows end within a vector is left alone: what stands behind them would be computed with.
+    """
+    fits = f"{given} && I == H && H == padded && x_ld == padded && (unsigned long){given} % VECTOR_BYTES == 0"
+    return f"    REAL *const {array.name} = {fits} ? {given} : own_{array.name};"

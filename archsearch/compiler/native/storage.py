@@ -44,6 +44,11 @@ class Array:
     kind: Kind
 
 
+# `x` as wide as the state, and its gradient. Where x is that wide already, both lie where the caller has them, so that
+# nothing else may be written there. They are declared in source.py.
+PROJECTED, D_PROJECTED = Array("projected", "whole"), Array("d_projected", "whole")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a value lies: in an array, its row of time step 0 being row number `offset`."""
@@ -100,6 +105,8 @@ def plan_storage(plan: Plan, backward: Plan) -> Storage:
     delays = {delay.state: delay for delay in plan.delays}
     new_of = dict(zip(program.states, program.new_states, strict=True))
     made = _made_by_blocks(plan)
+    if plan.projects is not None:
+        storage.places[plan.projects] = Place(PROJECTED)
     placed: dict[str, Place] = {}  # new values that lie where their state is looked for
     for state in program.states:
         delay = delays.get(state)
@@ -172,15 +179,17 @@ def _overwritten(plan: Plan, kept: set[str]) -> dict[str, str]:
     activation takes the place of both.
     """
     pairs: dict[str, str] = {}
+    untouched = kept | {plan.projects}
     for block in plan.blocks:
         if isinstance(block, Products):
             for member in block.members:
-                if member.init is not None and member.init not in kept:
+                if member.init is not None and member.init not in untouched:
                     pairs[member.result] = member.init
         elif isinstance(block, Elementwise):
             for instruction in block.instructions:
                 for operand in instruction.operands:
-                    if plan.uses[operand] == 1 and operand not in kept and operand not in plan.program.states:
+                    is_free = operand not in untouched and operand not in plan.program.states
+                    if plan.uses[operand] == 1 and is_free:
                         pairs.setdefault(instruction.results[0], operand)
     return pairs
 
