@@ -103,6 +103,10 @@ def describe(findings: Findings) -> list[str]:
     return lines
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """Runs the checks and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,6 +130,9 @@ def main() -> int:
         check_cell(f"random cell {seed}", unrolling.random_cell(seed), sizes, findings)
         if seed % 2:
             check_cell(f"cell of all primitives {seed}", unrolling.cell_of_all_primitives(seed), sizes, findings)
+        if seed % 25 == 24:
+            done = seed - arguments.seed + 1
+            _say(f"{done}/{arguments.graphs} random cells, {len(findings.broken)} promises broken")
     lines = describe(findings)
     if not arguments.no_memory and sys.platform == "linux":
         lines += check_memory(findings)
