@@ -4,7 +4,8 @@ Example: `python benchmarks/engines_agree.py --graphs 500`
 
 Every cell of the zoo and every random one is run over sequences of uneven sizes. In float64 no value and no gradient
 may differ by more than 1e-10 of its tensor's largest number; in float32 the error against float64, in the root mean
-square of 16 draws, may be three times the interpreter's own. Every second cell is run a second time with primitives
+square of 16 draws, may be three times the interpreter's own; a cell that is beyond that is looked at once more, with
+its units in 8 orders. Every second cell is run a second time with primitives
 between its values that a search does not draw. Then 300 cells are built and dropped and a small layer is trained for
 10,000 steps, which must leave resident memory flat (Linux). Exit code 1 where any promise is broken.
 """
@@ -31,6 +32,9 @@ NUM_CELLS = 300
 NUM_STEPS = 10_000
 # With four, one cell of 1,200 had 29 times the interpreter's error on one draw; over 16 it has 1.2 times.
 NUM_DRAWS = 16
+# Of 1,279 cells two were beyond the bound for one draw of 16 each, on which either engine loses two or three digits,
+# more or fewer by chance: with the units in other orders the interpreter's error goes from 5e-6 to 1e-4.
+NUM_ORDERS = 8
 
 
 @dataclass
@@ -57,8 +61,12 @@ def check_cell(name: str, structure: Structure, sizes: tuple[int, int, int, int]
     findings.errors.append((error, f"{label}, {where}"))
     if not error <= unrolling.MAX_ERROR:
         findings.broken.append(f"float64 error {error:.1e}: {label}, {where}")
-    native, interpreter = unrolling.compare_in_float(structure, sizes, NUM_DRAWS)
-    ratio = native / (unrolling.MAX_ERROR_RATIO * interpreter + unrolling.FLOAT32_FLOOR)
+    for num_orders in (1, NUM_ORDERS):
+        native, interpreter = unrolling.compare_in_float(structure, sizes, NUM_DRAWS, num_orders)
+        ratio = native / (unrolling.MAX_ERROR_RATIO * interpreter + unrolling.FLOAT32_FLOOR)
+        if ratio <= 1:
+            break
+        findings.counts[f"cells beyond the bound in {num_orders} order(s) of units"] += 1
     findings.ratios.append((ratio, f"{label}, native {native:.1e}, interpreter {interpreter:.1e}"))
     if not ratio <= 1:
         findings.broken.append(f"float32 error {native:.1e}, the interpreter's {interpreter:.1e}: {label}")
@@ -95,7 +103,7 @@ def describe(findings: Findings) -> list[str]:
     """Returns what was compared and the worst of it."""
     counts, errors = findings.counts, [error for error, _ in findings.errors]
     ratios = [ratio for ratio, _ in findings.ratios]
-    lines = [f"{name:<24}{counts[name]:>8}" for name in sorted(counts)]
+    lines = [f"{name:<44}{counts[name]:>8}" for name in sorted(counts)]
     lines.append(f"float64 error: median {statistics.median(errors):.1e}, allowed {unrolling.MAX_ERROR:.0e}, worst:")
     lines += [f"  {error:.1e}  {label}" for error, label in sorted(findings.errors, reverse=True)[:3]]
     lines.append(f"float32 error, of what is allowed: median {statistics.median(ratios):.2f}, worst:")

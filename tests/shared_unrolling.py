@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -285,24 +286,43 @@ def compare_in_double(structure: Structure, sizes: tuple[int, int, int, int]) ->
     return error, names[index]
 
 
+def reorder_units(case: Case, structure: Structure, seed: int) -> Case:
+    """Returns the same case with the hidden units in another order: the same numbers, but other orders of all sums."""
+    x, states, parameters = case
+    order = torch.randperm(states[0].shape[1], generator=torch.Generator().manual_seed(seed))
+    is_bare = x.shape[-1] == len(order)  # then a feature of x belongs to each unit
+    features = order if is_bare else torch.arange(x.shape[-1])
+    columns = {spec.name: order if spec.width == "H" else features for spec in lower(structure).parameters}
+
+    def reorder(key: str, tensor: Tensor) -> Tensor:
+        rows = tensor.detach()[order]
+        return rows if rows.dim() == 1 else rows[:, columns.get(key.rpartition(".")[0], features)]
+
+    weights = {key: reorder(key, tensor).requires_grad_() for key, tensor in parameters.items()}
+    new_states = tuple(state.detach()[:, order].requires_grad_() for state in states)
+    return x.detach()[..., features].requires_grad_(), new_states, weights
+
+
 def compare_in_float(
-    structure: Structure, sizes: tuple[int, int, int, int], num_draws: int = NUM_DRAWS
+    structure: Structure, sizes: tuple[int, int, int, int], num_draws: int = NUM_DRAWS, num_orders: int = 1
 ) -> tuple[float, float]:
     """Returns how far the native engine and the interpreter are in float32 from the interpreter in float64.
 
-    Both are root mean squares over draws: on a single one, rounding may happen to cancel in either engine, or to put a
-    value on the other side of the kink of a `relu`, where its gradient jumps.
+    Both are root mean squares over draws, and over orders of the units: in a single run, rounding may happen to cancel
+    in either engine, or to put a value on the other side of the kink of a `relu`, where its gradient jumps.
     """
     interpreter = Interpreter(lower(structure))
     native = CountedEngine(structure, torch.float32)
     squares = [0.0, 0.0]
-    for seed in range(1, num_draws + 1):
+    for seed, order in product(range(1, num_draws + 1), range(num_orders)):
         case = convert(draw_tame_case(structure, sizes, seed)[0], torch.float32)
+        case = reorder_units(case, structure, order) if order else case
         expected = values_and_gradients(interpreter, *convert(case, torch.float64))
         for place, run in enumerate((native, interpreter)):
             squares[place] += distance(values_and_gradients(run, *case), expected) ** 2
-    assert native.calls == ["forward", "backward"] * num_draws
-    return (squares[0] / num_draws) ** 0.5, (squares[1] / num_draws) ** 0.5
+    num_runs = num_draws * num_orders
+    assert native.calls == ["forward", "backward"] * num_runs
+    return (squares[0] / num_runs) ** 0.5, (squares[1] / num_runs) ** 0.5
 
 
 def resident_bytes() -> int:

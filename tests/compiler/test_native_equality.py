@@ -21,6 +21,7 @@ from shared_unrolling import (
     distance,
     draw_case,
     random_cell,
+    reorder_units,
     values_and_gradients,
     why_not_native,
     worst_error,
@@ -111,6 +112,17 @@ def test_the_zoo_in_float32(name):
 @pytest.mark.parametrize("seed", range(NUM_RANDOM))
 def test_random_cells_in_float32(seed):
     assert_as_exact_as_the_interpreter(random_cell(seed), SIZES[seed % len(SIZES)])
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 4, 7), (3, 2, 7, 7)])
+def test_units_in_another_order_are_the_same_cell(sizes):
+    structure = cell_of_all_primitives(11)
+    case = draw_case(structure, *sizes)
+    run = Interpreter(lower(structure))
+    order = torch.randperm(sizes[3], generator=torch.Generator().manual_seed(1))
+    (output, _), (reordered, _) = run(*case), run(*reorder_units(case, structure, 1))
+    assert not torch.allclose(reordered, output)
+    assert torch.allclose(reordered, output[..., order], rtol=0, atol=1e-12)
 
 
 def test_random_cells_vary():
