@@ -1,8 +1,11 @@
 /* Matrix products of packed matrices: included once for each way to multiply.
 
-   NAMED(name) makes names unique; MULTIPLY_ADD(sum, value, vector) adds to a vector a number times a vector. */
+   NAMED(name) makes names unique; MULTIPLY_ADD(sum, value, vector) adds to a vector a number times a vector.
 
-#define DEFINE_TILE(NAME, ROWS, WIDTH, AT, AHEAD)                                                                             \
+   A tile asks for memory before it is wanted: for what the tile to its right adds to, and for the packed numbers AHEAD
+   rows further on, if not 0. */
+
+#define DEFINE_TILE(NAME, ROWS, WIDTH, AT, AHEAD)                                                                      \
     static void NAME(long k, long parts, const REAL *const *a, long offset, long lda, const REAL *packed, REAL *c,     \
                      long ldc, const REAL *init, long ldi, const REAL *bias) {                                         \
         Vector sum[ROWS][WIDTH];                                                                                       \
@@ -20,7 +23,8 @@
                 Vector column[WIDTH];                                                                                  \
                 for (int j = 0; j < WIDTH; j++)                                                                        \
                     column[j] = load(packed + j * LANES);                                                              \
-                if (AHEAD) for (int j = 0; j < WIDTH; j++) __builtin_prefetch(packed + j * LANES + 64 * WIDTH * LANES);  \
+                for (int j = 0; AHEAD && j < WIDTH; j++)                                                               \
+                    __builtin_prefetch(packed + (AHEAD)*WIDTH * LANES + j * LANES);                                    \
                 _Pragma("GCC unroll 16") for (int i = 0; i < ROWS; i++) {                                              \
                     const REAL value = from[AT];                                                                       \
                     for (int j = 0; j < WIDTH; j++)                                                                    \
@@ -34,9 +38,9 @@
     }
 
 #define DEFINE_TILES(ROWS)                                                                                             \
-    DEFINE_TILE(NAMED(rows_##ROWS##_1), ROWS, 1, i *lda + inner, 1)                                                              \
-    DEFINE_TILE(NAMED(rows_##ROWS##_2), ROWS, 2, i *lda + inner, 1)                                                              \
-    DEFINE_TILE(NAMED(over_time_##ROWS##_1), ROWS, 1, inner *lda + i, 0)                                                         \
+    DEFINE_TILE(NAMED(rows_##ROWS##_1), ROWS, 1, i *lda + inner, ROWS_AHEAD)                                           \
+    DEFINE_TILE(NAMED(rows_##ROWS##_2), ROWS, 2, i *lda + inner, ROWS_AHEAD)                                           \
+    DEFINE_TILE(NAMED(over_time_##ROWS##_1), ROWS, 1, inner *lda + i, 0)                                               \
     DEFINE_TILE(NAMED(over_time_##ROWS##_2), ROWS, 2, inner *lda + i, 0)
 
 FOR_ROWS(DEFINE_TILES)
@@ -80,6 +84,7 @@ static void NAMED(multiply_transposed)(long m, long n, long k, const REAL *a, lo
         for (long first = 0; first < n; first += PANEL) {
             const long filled = n - first < PANEL ? n - first : PANEL, width = width_of(filled);
             REAL *const target = c + row * ldc + first;
+            /* a share of the rows that the next tiles read: they lie far apart */
             for (long inner = first * k / n; inner < (first + PANEL) * k / n && inner < k; inner++) {
                 __builtin_prefetch(a + inner * lda + row + rows);
                 __builtin_prefetch(a + inner * lda + row + 2 * rows - 1);
