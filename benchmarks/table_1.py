@@ -2,13 +2,14 @@
 
     archsearch search experiment=table_1 name=table_1
     python benchmarks/table_1.py results/table_1 FOLDER --minutes 60   # again and again: it goes on
+    python benchmarks/table_1.py results/table_1 FOLDER --tasks xml    # of a run that has not trained the others yet
 
 A cell is trained at the setting that was best of those that the run tried on the task. What counts is the best
 validation accuracy, as in the paper, mean over seeds that the run has not seen. `FOLDER/curves.csv` has all curves.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from archsearch.cli.section import Section
 from archsearch.cli.studying import plan_of_run
 from archsearch.run.journal import Journal
 from archsearch.run.reading import Run, load_run
+from archsearch.search.knowledge import TaskHistory
 from archsearch.trials.trial import Trial
 
 PAPER = {  # best accuracy: arithmetic, XML, Penn Treebank
@@ -37,17 +39,31 @@ PAPER = {  # best accuracy: arithmetic, XML, Penn Treebank
     "mut2": (0.89735, 0.47324, 0.09036),
     "mut3": (0.90728, 0.46478, 0.09161),
 }
+Histories = dict[tuple[str, str], TaskHistory]
+
 PAPERS_TASKS = ("arithmetic", "xml", "penn_treebank")
 FIRST_REPLICATE = 4001  # the search and its studies have those below
 NUM_DRAWS = 2_000
 
 
-def planned_trials(run: Run, planned: PlannedSearch, num_seeds: int) -> Iterator[Trial]:
-    """Yields the trials, seed by seed."""
+def read_histories(run: Run) -> Histories:
+    """Returns what the run has tried so far, by cell and task, whether or not its first step is complete."""
+    histories: Histories = {}
+    for trial in run.journaled_trials:
+        key = (trial.cell, trial.task)
+        histories[key] = histories.get(key, TaskHistory()).with_outcome(trial.setting, trial.result.quality)
+    return histories
+
+
+def planned_trials(
+    planned: PlannedSearch, histories: Histories, num_seeds: int, names: Sequence[str]
+) -> Iterator[Trial]:
+    """Yields the trials on the named tasks, seed by seed."""
+    tasks = [task for task in planned.plan.tasks if task.name in names]
     for seed in range(num_seeds):
-        for task in planned.plan.tasks:
+        for task in tasks:
             for founder in planned.plan.founders:
-                history = run.knowledge.cells[founder.graph.digest].history(task.name)
+                history = histories[founder.graph.digest, task.name]
                 yield Trial(
                     cell=founder.graph.digest,
                     graph=founder.graph,
@@ -93,29 +109,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a run whose founders are the ten cells")
     parser.add_argument("folder", type=Path, help="for the journal and the curves of the fresh seeds")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="some of the run's (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=60, help="no trial is begun later; 0 prints what there is")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     run = load_run(arguments.run, curves=False)
     planned = plan_of_run(run, Section({}))
-    trials = list(planned_trials(run, planned, arguments.seeds))
-    measure(arguments.folder, iter(trials), planned.evaluator, arguments.minutes)
+    tasks = arguments.tasks or run.tasks
+    if not set(tasks) <= set(run.tasks):
+        parser.error(f"--tasks: expected some of {', '.join(run.tasks)}, got {', '.join(tasks)}")
     names = {founder.graph.digest: founder.name for founder in planned.plan.founders}
+    histories = read_histories(run)
+    untried = [f"{names[cell]} on {task}" for task in tasks for cell in names if (cell, task) not in histories]
+    if untried:
+        parser.error(f"{run.path} has nothing yet of {', '.join(untried)}. Resume it, or name other --tasks.")
+    trials = list(planned_trials(planned, histories, arguments.seeds, tasks))
+    measure(arguments.folder, iter(trials), planned.evaluator, arguments.minutes)
     cells = [digest for digest, name in names.items() if name in PAPER]
     journal, rows, taus = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], []
-    for task in run.tasks:
-        values, searched = qualities(journal, trials, cells, task), run.knowledge
+    missing = sum(journal.result(trial.key, curves=False) is None for trial in trials)
+    if missing:
+        print(f"{missing} of {len(trials)} trainings are still to come: run this again, the tables need all of them")
+        return
+    gru = [names[cell] for cell in cells].index("gru")
+    for task in tasks:
+        tried = [histories[cell, task] for cell in cells]
+        searched = np.array([history.best for history in tried])
+        values = qualities(journal, trials, cells, task)
+        means, deviations = np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=1)
         paper = np.array([PAPER[names[cell]][PAPERS_TASKS.index(task)] for cell in cells])
-        gru = [names[cell] for cell in cells].index("gru")
-        means = np.nanmean(values, axis=1)
-        for cell, mean, spread, reported in zip(cells, means, np.nanstd(values, axis=1, ddof=1), paper, strict=True):
-            best = searched.ratios(searched.cells[cell])[task]
-            rows.append((task, names[cell], best, mean, spread, mean / means[gru], reported / paper[gru]))
+        columns = (searched / searched[gru], means, deviations, means / means[gru], paper / paper[gru])
+        for cell, history, *numbers in zip(cells, tried, *columns, strict=True):
+            rows.append((task, names[cell], len(history.settings), *numbers))
         tau, low, high = tau_with_interval(values, paper)
         taus.append((task, tau, low, high))
     journal.close()
-    print(table(("task", "cell", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
+    print(table(("task", "cell", "settings", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
     print()
     print(table(("task", "Kendall's tau", "2.5 %", "97.5 %"), taus))
 
