@@ -78,7 +78,7 @@ def planned_trials(
 
 
 def qualities(journal: Journal, trials: list[Trial], cells: list[str], task: str) -> NDArray[np.float64]:
-    """Returns `[C, S]` qualities of cells and seeds on a task; NaN where a trial is not done or failed."""
+    """Returns `[C, S]` qualities of cells and seeds on a task; NaN where a training failed or is not done."""
     found: dict[str, list[float]] = {cell: [] for cell in cells}
     for trial in trials:
         if trial.task == task:
@@ -111,25 +111,30 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="for the journal and the curves of the fresh seeds")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="some of the run's (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=60, help="no trial is begun later; 0 prints what there is")
+    parser.add_argument("--minutes", type=float, default=60, help="no trial is begun later; 0 to begin none")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     run = load_run(arguments.run, curves=False)
     planned = plan_of_run(run, Section({}))
-    tasks = arguments.tasks or run.tasks
+    tasks = tuple(dict.fromkeys(arguments.tasks or run.tasks))
     if not set(tasks) <= set(run.tasks):
         parser.error(f"--tasks: expected some of {', '.join(run.tasks)}, got {', '.join(tasks)}")
     names = {founder.graph.digest: founder.name for founder in planned.plan.founders}
     histories = read_histories(run)
-    untried = [f"{names[cell]} on {task}" for task in tasks for cell in names if (cell, task) not in histories]
+    pairs = [(cell, task) for task in tasks for cell in names]
+    untried = [f"{names[cell]} on {task}" for cell, task in pairs if (cell, task) not in histories]
     if untried:
         parser.error(f"{run.path} has nothing yet of {', '.join(untried)}. Resume it, or name other --tasks.")
+    failed = [f"{names[cell]} on {task}" for cell, task in pairs if histories[cell, task].best is None]
+    if failed:
+        parser.error(f"no training succeeded in {run.path} of {', '.join(failed)}. Name other --tasks.")
     trials = list(planned_trials(planned, histories, arguments.seeds, tasks))
     measure(arguments.folder, iter(trials), planned.evaluator, arguments.minutes)
     cells = [digest for digest, name in names.items() if name in PAPER]
     journal, rows, taus = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], []
     missing = sum(journal.result(trial.key, curves=False) is None for trial in trials)
     if missing:
+        journal.close()
         print(f"{missing} of {len(trials)} trainings are still to come: run this again, the tables need all of them")
         return
     gru = [names[cell] for cell in cells].index("gru")

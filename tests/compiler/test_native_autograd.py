@@ -97,6 +97,21 @@ def test_inference_needs_less_work_memory():
     assert sizes[False] < 0.7 * sizes[True]
 
 
+def test_hooks_may_give_x_back_at_another_alignment():
+    structure = parse_equations("h' = tanh(linear(h, bias_init=1)) * x + h")
+    x, states, parameters = draw_case(structure, 5, 3, 16, 16)
+    run = NativeEngine(lower(structure))
+    expected = values_and_gradients(run, x, states, parameters)
+    run(torch.full_like(x, 1e3), states, parameters)[0].sum().backward()  # other numbers in the memory used again
+
+    def beside_vectors(tensor):
+        return torch.empty(tensor.numel() + 1, dtype=tensor.dtype)[1:].view_as(tensor).copy_(tensor)
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.detach().clone(), beside_vectors):
+        actual = values_and_gradients(run, x, states, parameters)
+    assert all(torch.equal(one, other) for one, other in zip(actual, expected, strict=True))
+
+
 @pytest.mark.parametrize("structure", [LSTM, MUT1, random_cell(8), random_cell(20)])
 def test_a_retained_graph_gives_the_same_gradients_again(structure):
     case = draw_case(structure, *SIZES)

@@ -120,9 +120,13 @@ def test_units_in_another_order_are_the_same_cell(sizes):
     case = draw_case(structure, *sizes)
     run = Interpreter(lower(structure))
     order = torch.randperm(sizes[3], generator=torch.Generator().manual_seed(1))
-    (output, _), (reordered, _) = run(*case), run(*reorder_units(case, structure, 1))
-    assert not torch.allclose(reordered, output)
-    assert torch.allclose(reordered, output[..., order], rtol=0, atol=1e-12)
+    reordered_case = reorder_units(case, structure, order)
+    output, *_ = values = values_and_gradients(run, *case)
+    reordered_output, *_ = reordered = values_and_gradients(run, *reordered_case, order=order)
+    assert not torch.allclose(reordered_output, output)
+    assert torch.allclose(reordered_output, output[..., order], rtol=0, atol=1e-12)
+    for one, other in zip(values, reordered, strict=True):
+        assert torch.allclose(one.square().sum(), other.square().sum())
 
 
 def test_random_cells_vary():

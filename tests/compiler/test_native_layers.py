@@ -15,6 +15,7 @@ from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native.engine import MAX_INSTRUCTIONS, NativeEngine
+from archsearch.compiler.native.source import cell_source
 from archsearch.errors import EngineError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import Node, Structure
@@ -215,6 +216,20 @@ def test_a_large_graph_below_the_limit_is_compiled():
     x, states, parameters = draw_case(structure, 2, 1, 3, 3)
     output, _ = NativeEngine(lower(structure))(x, states, parameters)
     torch.testing.assert_close(output, Interpreter(lower(structure))(x, states, parameters)[0])
+
+
+def test_code_grows_no_faster_than_the_number_of_matrices():
+    def chain(num_matrices):
+        value = "x"
+        for _ in range(num_matrices):
+            value = f"tanh(linear({value}))"
+        return lower(CellGraph.from_equations(f"h' = tanh(linear(h) + {value})").structure)
+
+    lengths = [len(cell_source(chain(num_matrices))) for num_matrices in (10, 20, 30)]
+    assert lengths[2] - lengths[1] <= 1.1 * (lengths[1] - lengths[0])
+    assert cell_source(chain(30)).count("LARGER") <= 3 * 2  # its arguments are written twice by the preprocessor
+    engine = NativeEngine(chain(30))
+    engine.code(torch.float32)  # within the compiler's time
 
 
 @pytest.mark.parametrize("equations", ["h' = tanh(linear(x, h))", "h' = tanh(linear(h) + x)", "h' = tanh(x) * h"])

@@ -14,6 +14,7 @@ from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.packing import PACKED, Packing, width_of
 from archsearch.compiler.native.storage import (
     D_PROJECTED,
+    PROJECTED,
     Array,
     Kind,
     Place,
@@ -63,6 +64,7 @@ class BackwardWriter:
     def write(self) -> list[str]:
         """Returns the lines of the function's body."""
         plan, write = self._plan, self._write
+        self._take_input()
         self._take_gradients()
         self._clear_vectors()
         for block in reversed(plan.epilogue):
@@ -91,6 +93,14 @@ class BackwardWriter:
         for part, member in enumerate(block.members):
             weight = self._table.weight(member.parameter)
             self._write(f"runtime->{PACK[region]}(H, {width}, {weight}, {width}, {place}, {part}, {count});")
+
+    def _take_input(self) -> None:
+        """Copies x if the forward pass read it in place and now it lies elsewhere, as hooks of saved tensors may do."""
+        projected = self._plan.projects
+        if projected is not None and self._storage.places[projected].array == PROJECTED:
+            own = f"own_{PROJECTED.name}"
+            self._write(f"if (I == H && H == padded && x_ld == padded && {PROJECTED.name} == {own})")
+            self._write(f"    runtime->copy(T * B, H, x, x_ld, {own}, padded);")
 
     def _take_gradients(self) -> None:
         """Finds or makes the gradients that come from outside: of the output and of the states after the last step."""

@@ -19,12 +19,13 @@ class CallTable:
     Entries are addresses. Those of inputs, states and weights must be there; those of `out` and of gradients may be
     null, where they are not wanted (`d_...` of weights, of states before and `dx`) or zero (`d_out`, `d_after`).
 
-        x             [T * B, I], rows `x_ld` apart; dx likewise
+        x             [T * B, I], rows `x_ld` apart; dx likewise, written while x and d_out are still read
         out, d_out    [T * B, H], rows of d_out `d_out_ld` apart
         before.K, after.K, d_before.K, d_after.K    [B, H], of state number K
         weight.K, bias.K, d_weight.K, d_bias.K      [H, width] and [H], of parameter number K
         weight.projection, d_weight.projection      [H, I], where `x` is read bare and I is not H
-        out_in_arena  written by the forward pass: the address of the output, [T * B, padded H]
+        out_in_arena  written by the forward pass: the address of the output, [T * B, padded H], to be read only: where
+                      it is x unchanged, it may be that of x
     """
 
     program: CellProgram

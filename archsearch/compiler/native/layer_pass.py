@@ -84,7 +84,7 @@ class LayerPass:
 
         Args:
             d_output: Address of `[T * B, row_length]`, the gradient of the outputs.
-            dx: Address of the gradient of the input, laid out as the input.
+            dx: Address of the gradient of the input, laid out as the input; apart from both `d_output` and the input.
         """
         self._set("d_out", d_output)
         self._set("dx", dx)

@@ -6,12 +6,10 @@ of it, the more stays in the caches.
 """
 
 from archsearch.compiler.blocks import Plan, Products
+from archsearch.compiler.native.text import STAGGER
 from archsearch.graph.structure import INPUT
 
 PACKED = "packed"
-
-# Neighbours must not begin at the same place of a memory page; see source.py.
-_STAGGER = "5 * LANES"
 
 
 class Packing:
@@ -23,20 +21,18 @@ class Packing:
 
     def __init__(self, plan: Plan) -> None:
         self._offsets: dict[int, str] = {}
-        sizes = []
         end = "0"
+        most: dict[str, int] = {} if plan.projects is None else {"I": 1}  # matrices of any other product, by width
         for block in plan.products:
-            size = f"{len(block.members)} * (padded * ROUND_UP({width_of(block)}, LANES))"
+            width, count = width_of(block), len(block.members)
             if block in plan.step:
                 self._offsets[block.number] = end
-                end += f" + {size} + {_STAGGER}"
+                end += f" + {_size(count, width)} + {STAGGER}"
             else:
-                sizes.append(size)
-        if plan.projects is not None:
-            sizes.append("padded * ROUND_UP(I, LANES)")
+                most[width] = max(most.get(width, 0), count)
         self.size = end
-        for size in sizes:
-            self.size = f"LARGER({self.size}, {size})"
+        for width, count in most.items():  # few: the macro writes its arguments twice
+            self.size = f"LARGER({self.size}, {_size(count, width)})"
 
     def lasts(self, block: Products) -> bool:
         """Tells whether a product's matrices stay packed while time passes."""
@@ -46,6 +42,10 @@ class Packing:
         """Returns C for where the matrices of a product are packed, or one of them if each is packed for itself."""
         offsets = [self._offsets.get(block.number, "0"), f"{part} * {width_of(block)} * padded" if part else "0"]
         return " + ".join([PACKED, *(offset for offset in offsets if offset != "0")])
+
+
+def _size(count: int, width: str) -> str:
+    return f"{count} * (padded * ROUND_UP({width}, LANES))"
 
 
 def width_of(block: Products) -> str:

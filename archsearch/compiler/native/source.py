@@ -10,11 +10,8 @@ from archsearch.compiler.native.call_table import FIXED, SIZES, CallTable
 from archsearch.compiler.native.forward import ForwardWriter
 from archsearch.compiler.native.packing import PACKED, Packing
 from archsearch.compiler.native.storage import D_PROJECTED, PROJECTED, SLOTS, Array, plan_storage
+from archsearch.compiler.native.text import STAGGER
 from archsearch.compiler.program import CellProgram
-
-# Neighbouring arrays must not begin at the same place of a memory page, or the loops that walk through many of them at
-# once would find them all in the same few lines of the cache.
-_STAGGER = "5 * LANES"
 
 _HEADER = """\
 #include "vector.h"
@@ -116,7 +113,7 @@ def _declare(arrays: list[Array], others: dict[str, str]) -> list[str]:
     return [
         line
         for name, size in sizes
-        for line in (f"    REAL *const {name} = at;", f"    at += ROUND_UP({size}, LANES) + {_STAGGER};")
+        for line in (f"    REAL *const {name} = at;", f"    at += ROUND_UP({size}, LANES) + {STAGGER};")
     ]
 
 

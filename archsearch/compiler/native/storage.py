@@ -44,8 +44,8 @@ class Array:
     kind: Kind
 
 
-# `x` as wide as the state, and its gradient. Where x is that wide already, both lie where the caller has them, so that
-# nothing else may be written there. They are declared in source.py.
+# `x` as wide as the state, and its gradient. Where x is that wide already, in whole vectors, and laid out as in the
+# arena, both lie where the caller has them, so that nothing else may be written there. They are declared in source.py.
 PROJECTED, D_PROJECTED = Array("projected", "whole"), Array("d_projected", "whole")
 
 

@@ -9,6 +9,10 @@ from archsearch.compiler.native.storage import Place
 
 Region = Literal["time", "step"]
 
+# Neighbouring arrays must not begin at the same place of a memory page, or the loops that walk through many of them at
+# once would find them all in the same few lines of the cache.
+STAGGER = "5 * LANES"
+
 # What `row` is to one time step, this is to a loop.
 COUNTS: dict[Region, str] = {"time": "T * row", "step": "row"}
 ROWS: dict[Region, str] = {"time": "T * B", "step": "B"}
