@@ -102,8 +102,20 @@ static void pack_transposed(long rows, long columns, const REAL *w, long ld, REA
     }
 }
 
+/* Panels that are packed together, so that whole stretches of a row are read at once. */
+#define PACKED_TOGETHER 4
+
 static void pack(long rows, long columns, const REAL *w, long ld, REAL *packed, long part, long parts) {
-    for (long first = 0; first < columns; first += PANEL) {
+    long first = 0;
+    for (; first + PACKED_TOGETHER * PANEL <= columns; first += PACKED_TOGETHER * PANEL) {
+        for (long row = 0; row < rows; row++) {
+            const REAL *const from = w + row * ld + first;
+            REAL *const to = packed + first * rows * parts + (part * rows + row) * PANEL;
+            _Pragma("GCC unroll 8") for (long lane = 0; lane < PACKED_TOGETHER * PANEL; lane += LANES)
+                store(to + lane / PANEL * PANEL * rows * parts + lane % PANEL, load_loose(from + lane));
+        }
+    }
+    for (; first < columns; first += PANEL) {
         const long filled = columns - first < PANEL ? columns - first : PANEL, width = width_of(filled);
         const REAL *from = w + first;
         REAL *to = packed + first * rows * parts + part * rows * width;
@@ -185,18 +197,31 @@ static void multiply_over_time(long m, long n, long k, long parts, const REAL *c
     }
 }
 
+/* Columns whose sums are in registers together, so that whole stretches of a row are read at once. */
+#define SUMMED 8
+
 static void sum_rows(long m, long n, const REAL *a, long lda, REAL *sums) {
-    for (long first = 0; first < n; first += LANES) {
+    long first = 0;
+    for (; first + SUMMED * LANES <= n; first += SUMMED * LANES) {
+        Vector even[SUMMED] = {0}, odd[SUMMED] = {0};
+        for (long row = 0; row < m; row += 2)
+            _Pragma("GCC unroll 8") for (long i = 0; i < SUMMED; i++) {
+                even[i] += load_loose(a + row * lda + first + i * LANES);
+                if (row + 1 < m)
+                    odd[i] += load_loose(a + (row + 1) * lda + first + i * LANES);
+            }
+        for (long i = 0; i < SUMMED; i++)
+            store_loose(sums + first + i * LANES, even[i] + odd[i]);
+    }
+    for (; first < n; first += LANES) {
         const long filled = n - first < LANES ? n - first : LANES;
         if (filled == LANES) {
             Vector even = (Vector){0}, odd = (Vector){0};
-            long row = 0;
-            for (; row + 1 < m; row += 2) {
+            for (long row = 0; row < m; row += 2) {
                 even += load_loose(a + row * lda + first);
-                odd += load_loose(a + (row + 1) * lda + first);
+                if (row + 1 < m)
+                    odd += load_loose(a + (row + 1) * lda + first);
             }
-            if (row < m)
-                even += load_loose(a + row * lda + first);
             store_loose(sums + first, even + odd);
         } else {
             for (long column = first; column < n; column++) {
