@@ -56,51 +56,61 @@ def cell_source(program: CellProgram, with_after: bool = True) -> str:
     work = f"work_numbers(T * B, {widest}, {widest}, {most_parts})"
     shared = _declare(storage.arrays, {PACKED: packing.size, "work": work})
     own = _declare(backward.arrays, {})
-    choose_projected, choose_d_projected = [], []
+    choice: list[str] = []
+    backward_choice: list[str] = []
     if plan.projects is not None:
         shared += _declare([], {f"own_{PROJECTED.name}": "T * row"})
         own += _declare([], {f"own_{D_PROJECTED.name}": "T * row"})
-        choose_projected = [_choose(PROJECTED, "x")]
-        choose_d_projected = [_choose(D_PROJECTED, "dx")]
-    sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
-    lengths = ["    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
-    fixed = [f"    REAL *const {name} = call[{place}];" for place, name in enumerate(FIXED) if name not in _SPECIAL]
-    opening = ["    const long *const sizes = call[1];", *sizes, *lengths]
-    opening += ["    const Runtime *const runtime = call[0];", *fixed, "    REAL *at = arena;"]
+        choice = [_choose(PROJECTED, "x")]
+        backward_choice = [*choice, _choose(D_PROJECTED, "dx")]
     return "\n".join(
         [
             _HEADER,
-            "long arena_numbers(const long *sizes) {",
-            *sizes,
-            *lengths,
-            "    REAL *at = 0;",
-            *shared,
-            "    if (!is_training)",
-            "        return at - (REAL *)0;",
-            *own,
-            "    return at - (REAL *)0;",
-            "}",
-            "",
-            "long row_length(long H) { return ROUND_UP(H, LANES); }",
-            "",
-            "void forward(void **call) {",
-            *opening,
-            *shared,
-            *choose_projected,
-            *forward_lines,
-            "}",
-            "",
-            "void backward(void **call) {",
-            *opening,
-            *shared,
-            *own,
-            *choose_projected,
-            *choose_d_projected,
-            *backward_lines,
-            "}",
-            "",
+            *_arena_length(shared, own),
+            *_pass("forward", [*shared, *choice, *forward_lines]),
+            *_pass("backward", [*shared, *own, *backward_choice, *backward_lines]),
         ]
     )
+
+
+def _lengths() -> list[str]:
+    """Returns lines that name the sizes of a call."""
+    sizes = [f"    const long {name} = sizes[{place}];" for place, name in enumerate(SIZES)]
+    return [*sizes, "    const long padded = ROUND_UP(H, LANES), row = B * padded, keep = -is_training;"]
+
+
+def _arena_length(shared: list[str], own: list[str]) -> list[str]:
+    """Returns the functions of lengths, from the declarations of both passes and of the backward pass alone."""
+    return [
+        "long arena_numbers(const long *sizes) {",
+        *_lengths(),
+        "    REAL *at = 0;",
+        *shared,
+        "    if (!is_training)",
+        "        return at - (REAL *)0;",
+        *own,
+        "    return at - (REAL *)0;",
+        "}",
+        "",
+        "long row_length(long H) { return ROUND_UP(H, LANES); }",
+        "",
+    ]
+
+
+def _pass(name: str, body: list[str]) -> list[str]:
+    """Returns the function of a pass."""
+    fixed = [f"    REAL *const {entry} = call[{place}];" for place, entry in enumerate(FIXED) if entry not in _SPECIAL]
+    return [
+        f"void {name}(void **call) {{",
+        "    const long *const sizes = call[1];",
+        *_lengths(),
+        "    const Runtime *const runtime = call[0];",
+        *fixed,
+        "    REAL *at = arena;",
+        *body,
+        "}",
+        "",
+    ]
 
 
 _SPECIAL = ("runtime", "sizes", "d_out", "out_in_arena")
