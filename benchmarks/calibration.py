@@ -124,23 +124,28 @@ def measure(folder: Path, trials: Iterator[Trial], evaluator: Evaluator, minutes
 
 def write_curves(journal: Journal, path: Path) -> None:
     """Writes one row per validation of every trial kept."""
-    names = {zoo_cell(name).digest: name for name in CELLS}
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        for trial in journal.trials():
-            result = trial.result
-            common = {
-                "cell": names.get(trial.cell, trial.cell),
-                "task": trial.task,
-                **asdict(trial.setting),
-                "replicate": trial.replicate,
-                "max_steps": trial.max_steps,
-                "status": result.status,
-                "seconds": f"{result.seconds:.1f}",
-            }
-            for step, _, accuracy in result.curve or ((result.steps, 0.0, 0.0),):
-                writer.writerow({**common, "step": step, "accuracy": f"{accuracy:.6f}"})
+        writer.writerows(curve_rows(journal))
+
+
+def curve_rows(journal: Journal) -> Iterator[dict[str, object]]:
+    """Yields a row of the CSV per validation of every trial kept; one of accuracy 0 where a trial has none."""
+    names = {zoo_cell(name).digest: name for name in CELLS}
+    for trial in journal.trials():
+        result = trial.result
+        common = {
+            "cell": names.get(trial.cell, trial.cell),
+            "task": trial.task,
+            **asdict(trial.setting),
+            "replicate": trial.replicate,
+            "max_steps": trial.max_steps,
+            "status": result.status,
+            "seconds": round(result.seconds, 1),
+        }
+        for step, _, accuracy in result.curve or ((result.steps, 0.0, 0.0),):
+            yield {**common, "step": step, "accuracy": round(accuracy, 6)}
 
 
 def main() -> None:

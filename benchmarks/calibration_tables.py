@@ -1,6 +1,7 @@
 """Says what the curves of `calibration.py` mean for budgets, rungs, gates and difficulties.
 
     python benchmarks/calibration_tables.py FOLDER/curves.csv
+    python benchmarks/calibration_tables.py results/table_1 FOLDER --csv curves.csv   # of journals, kept for replays
 
 A cell's quality at a budget is its best accuracy within so many steps over the settings that all cells were trained
 with. Intervals are percentiles (2.5 and 97.5) over settings drawn anew with replacement.
@@ -14,28 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import paper
+from calibration import COLUMNS, curve_rows
 from curve_fits import fit_task
 from numpy.typing import NDArray
 from scipy import stats
 from tables import table
+
+from archsearch.run.journal import Journal
 
 SETTING = ["init_scale", "learning_rate", "max_gradient_norm", "num_layers", "max_parameters"]
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
 GATES = (0.5, 0.6, 0.7, 0.8, 0.9)
 NUM_DRAWS = 1_000
 LEAST_SETTINGS = 2
-PAPER = {  # Jozefowicz 2015, Table 1: arithmetic and XML, ÷ the GRU's
-    "tanh": (0.329, 0.697),
-    "lstm": (0.996, 0.924),
-    "lstm_f": (0.327, 0.508),
-    "lstm_i": (0.839, 0.900),
-    "lstm_o": (0.969, 0.916),
-    "lstm_b": (1.007, 0.967),
-    "gru": (1.0, 1.0),
-    "mut1": (1.029, 1.033),
-    "mut2": (1.002, 1.030),
-    "mut3": (1.013, 1.011),
-}
 
 
 @dataclass(frozen=True)
@@ -61,6 +54,17 @@ class Grid:
     def points(self, shares: Sequence[float]) -> list[int]:
         """Returns the indices for several shares, each once."""
         return sorted({self.point(share) for share in shares})
+
+
+def read_curves(source: Path) -> pd.DataFrame:
+    """Returns one row per validation, of a CSV or of all trainings in a folder's journal."""
+    if not source.is_dir():
+        return pd.read_csv(source)
+    journal = Journal.open(source / "archsearch.db", read_only=True)
+    try:
+        return pd.DataFrame(curve_rows(journal), columns=COLUMNS)
+    finally:
+        journal.close()
 
 
 def read_grid(frame: pd.DataFrame, task: str) -> Grid:
@@ -169,20 +173,19 @@ def quality_rows(grid: Grid) -> list[Sequence[object]]:
     """Returns each cell's ratio to the GRU, and beside it the paper's."""
     quality = grid.best[:, :, -1].max(axis=1)
     ratios = quality / quality[grid.cells.index("gru")]
-    column = {"arithmetic": 0, "xml": 1}.get(grid.task.partition("_")[0])
-    papers = {cell: "" if column is None else f"{PAPER[cell][column]:.3f}" for cell in grid.cells}
+    papers = paper.ratios(grid.task)
     return [
-        (grid.task, grid.cells[i], f"{quality[i]:.4f}", f"{ratios[i]:.3f}", papers[grid.cells[i]])
-        for i in np.argsort(-ratios)
+        (grid.task, cell, f"{quality[i]:.4f}", f"{ratios[i]:.3f}", f"{papers[cell]:.3f}" if papers else "")
+        for i, cell in sorted(enumerate(grid.cells), key=lambda item: -ratios[item[0]])
     ]
 
 
 def paper_row(grid: Grid) -> Sequence[object] | None:
     """Returns the rank correlation of the cells with the paper's ratios, None for a task that it does not have."""
-    column = {"arithmetic": 0, "xml": 1}.get(grid.task.partition("_")[0])
-    if column is None:
+    ratios = paper.ratios(grid.task)
+    if ratios is None:
         return None
-    papers = [PAPER[cell][column] for cell in grid.cells]
+    papers = [ratios[cell] for cell in grid.cells]
 
     def correlation(best: NDArray[np.float64]) -> float:
         return float(stats.kendalltau(best[:, :, -1].max(axis=1), papers).statistic)
@@ -197,8 +200,13 @@ def _shown(value: float, low: float, high: float) -> str:
 def main() -> None:
     """Prints all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("curves", type=Path, help="curves.csv of calibration.py")
-    frame = pd.read_csv(parser.parse_args().curves)
+    parser.add_argument("sources", type=Path, nargs="+", help="curves.csv of calibration.py, or folders with a journal")
+    parser.add_argument("--csv", type=Path, help="file to write all curves to, for `archsearch replay recorded=FILE`")
+    arguments = parser.parse_args()
+    frame = pd.concat([read_curves(source) for source in arguments.sources], ignore_index=True)
+    frame = frame[frame["cell"].isin(paper.TABLE_1)]
+    if arguments.csv:
+        frame.to_csv(arguments.csv, index=False)
     grids = [read_grid(frame, task) for task in sorted(frame["task"].unique())]
     for grid in grids:
         few = "" if grid.best.shape[1] >= LEAST_SETTINGS else "; too few, left out below"

@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import paper
 import torch
 from calibration import measure
 from numpy.typing import NDArray
@@ -32,22 +33,9 @@ from archsearch.search.knowledge import TaskHistory
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial
 
-PAPER = {  # best accuracy: arithmetic, XML, Penn Treebank
-    "tanh": (0.29493, 0.32050, 0.08782),
-    "lstm": (0.89228, 0.42470, 0.08912),
-    "lstm_f": (0.29292, 0.23356, 0.08808),
-    "lstm_i": (0.75109, 0.41371, 0.08662),
-    "lstm_o": (0.86747, 0.42117, 0.08933),
-    "lstm_b": (0.90163, 0.44434, 0.08952),
-    "gru": (0.89565, 0.45963, 0.09069),
-    "mut1": (0.92135, 0.47483, 0.08968),
-    "mut2": (0.89735, 0.47324, 0.09036),
-    "mut3": (0.90728, 0.46478, 0.09161),
-}
 Histories = dict[tuple[str, str], TaskHistory]  # by cell and task
 Settings = Mapping[tuple[str, str], Sequence[Setting]]
 
-PAPERS_TASKS = ("arithmetic", "xml", "penn_treebank")
 FIRST_REPLICATE = 4001  # the search and its studies have those below
 FIRST_TO_CHOOSE = 4501
 NUM_DRAWS = 2_000
@@ -113,21 +101,21 @@ def qualities(journal: Journal, trials: list[Trial], cells: list[str], task: str
     return np.array([found[cell] for cell in cells])
 
 
-def tau_with_interval(values: NDArray[np.float64], paper: NDArray[np.float64]) -> tuple[float, float, float]:
+def tau_with_interval(values: NDArray[np.float64], papers: NDArray[np.float64]) -> tuple[float, float, float]:
     """Returns Kendall's tau of two orders of cells, and its interval over seeds drawn anew for each cell.
 
     Args:
         values: `[C, S]`.
-        paper: `[C]`.
+        papers: `[C]`.
     """
     rng = np.random.default_rng(1)
     means = [
         np.nanmean(np.take_along_axis(values, rng.integers(values.shape[1], size=values.shape), axis=1), axis=1)
         for _ in range(NUM_DRAWS)
     ]
-    drawn = [stats.kendalltau(mean, paper).statistic for mean in means]
+    drawn = [stats.kendalltau(mean, papers).statistic for mean in means]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return float(stats.kendalltau(np.nanmean(values, axis=1), paper).statistic), float(low), float(high)
+    return float(stats.kendalltau(np.nanmean(values, axis=1), papers).statistic), float(low), float(high)
 
 
 def main() -> None:
@@ -173,7 +161,7 @@ def main() -> None:
     if missing:
         print(f"{missing} of {len(trials)} trainings are still to come: run this again, the tables need all of them")
         return
-    cells = [digest for digest, name in names.items() if name in PAPER]
+    cells = [digest for digest, name in names.items() if name in paper.TABLE_1]
     journal, rows, taus = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], []
     gru = [names[cell] for cell in cells].index("gru")
     for task in tasks:
@@ -181,11 +169,12 @@ def main() -> None:
         searched = np.array([history.best for history in tried])
         values = qualities(journal, trials, cells, task)
         means, deviations = np.nanmean(values, axis=1), np.nanstd(values, axis=1, ddof=1)
-        paper = np.array([PAPER[names[cell]][PAPERS_TASKS.index(task)] for cell in cells])
-        columns = (searched / searched[gru], means, deviations, means / means[gru], paper / paper[gru])
+        ratios = paper.ratios(task)
+        papers = np.array([np.nan if ratios is None else ratios[names[cell]] for cell in cells])
+        columns = (searched / searched[gru], means, deviations, means / means[gru], papers)
         for cell, history, *numbers in zip(cells, tried, *columns, strict=True):
             rows.append((task, names[cell], len(history.settings), *numbers))
-        tau, low, high = tau_with_interval(values, paper)
+        tau, low, high = tau_with_interval(values, papers)
         taus.append((task, tau, low, high))
     journal.close()
     print(table(("task", "cell", "settings", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
