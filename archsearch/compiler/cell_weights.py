@@ -64,7 +64,7 @@ class CellWeights(nn.Module):
 
 def weights_per_layer(layers: nn.ModuleList) -> list[CellWeights]:
     """Returns a module's layers with the type that a `ModuleList` forgets."""
-    return [weights for weights in layers if isinstance(weights, CellWeights)]
+    return [weights for weights in layers._modules.values() if isinstance(weights, CellWeights)]
 
 
 def tensors_by_name(weights: CellWeights) -> dict[str, Tensor]:

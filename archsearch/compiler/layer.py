@@ -37,6 +37,8 @@ from archsearch.graph.cell_graph import CellGraph
 States = Tensor | tuple[Tensor, ...]
 
 _EQUAL_SEQUENCES = EqualSequences()
+_TIME_FIRST = {2: "[T, I]", 3: "[T, B, I]"}
+_BATCH_FIRST = {2: "[T, I]", 3: "[B, T, I]"}
 
 DIRECTIONS = ("layers", "reverse_layers")  # what names of weights begin with: forward, backward
 
@@ -150,10 +152,13 @@ class RecurrentLayer(nn.Module):
 
     def stacked_weights(self) -> list[tuple[CellWeights, ...]]:
         """Returns the weights of each layer: forward and, if it has one, backward; `DIRECTIONS` in the `state_dict`."""
-        forwards = weights_per_layer(self.layers)
+        # attributes that are modules take longer than a small cell
+        forwards, backwards = self._modules["layers"], self._modules["reverse_layers"]
+        assert isinstance(forwards, nn.ModuleList)
+        assert isinstance(backwards, nn.ModuleList)
         if not self.bidirectional:
-            return [(weights,) for weights in forwards]
-        return list(zip(forwards, weights_per_layer(self.reverse_layers), strict=True))
+            return [(weights,) for weights in weights_per_layer(forwards)]
+        return list(zip(weights_per_layer(forwards), weights_per_layer(backwards), strict=True))
 
     def flatten_parameters(self) -> None:
         """Does nothing; here so that code written for `nn.GRU` runs."""
@@ -187,7 +192,7 @@ class RecurrentLayer(nn.Module):
         """
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
-        layouts = ("[T, I]", "[B, T, I]" if self.batch_first else "[T, B, I]")
+        layouts = _BATCH_FIRST if self.batch_first else _TIME_FIRST
         stack = self.stacked_weights()
         x = check_input("RecurrentLayer", input, layouts, self.input_size, first_weight(stack[0][0]))
         is_batched = x.dim() == 3
@@ -217,7 +222,7 @@ class RecurrentLayer(nn.Module):
 
     def _forward_packed(self, packed: PackedSequence, hx: object) -> tuple[PackedSequence, States]:
         stack = self.stacked_weights()
-        x = check_input("RecurrentLayer", packed.data, ("[N, I]",), self.input_size, first_weight(stack[0][0]))
+        x = check_input("RecurrentLayer", packed.data, {2: "[N, I]"}, self.input_size, first_weight(stack[0][0]))
         sequences = sequences_of(packed)
         before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
         if packed.sorted_indices is not None:

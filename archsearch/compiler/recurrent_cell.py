@@ -23,6 +23,8 @@ from archsearch.compiler.lower import lower
 from archsearch.compiler.shapes import check_cell, check_dtype, check_input, check_sizes, check_states
 from archsearch.graph.cell_graph import CellGraph
 
+_LAYOUTS = {1: "[I]", 2: "[B, I]"}
+
 
 class RecurrentCell(nn.Module):
     """One step of a cell.
@@ -94,7 +96,7 @@ class RecurrentCell(nn.Module):
         Raises:
             ShapeError: Input or states do not fit the cell.
         """
-        x = check_input("RecurrentCell", input, ("[I]", "[B, I]"), self.input_size, first_weight(self._weights))
+        x = check_input("RecurrentCell", input, _LAYOUTS, self.input_size, first_weight(self._weights))
         names = self.program.states
         shape = (*x.shape[:-1], self.hidden_size)
         before = (

@@ -4,7 +4,7 @@ Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L`
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -87,13 +87,13 @@ def check_dropout(owner: str, dropout: object, num_layers: int) -> float:
     return float(dropout)
 
 
-def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, weight: Tensor | None) -> Tensor:
+def check_input(owner: str, x: object, layouts: Mapping[int, str], input_size: int, weight: Tensor | None) -> Tensor:
     """Checks an input and returns it.
 
     Args:
         owner: Who speaks.
         x: What the user gave.
-        layouts: The shapes that would do, such as `[T, I]` and `[T, B, I]`: one letter per axis.
+        layouts: The shapes that would do, such as `[T, I]` and `[T, B, I]`, by their number of axes.
         input_size: `I`.
         weight: Any weight of the layer, if it has one: type and device must be the same.
 
@@ -102,14 +102,14 @@ def check_input(owner: str, x: object, layouts: Sequence[str], input_size: int, 
     """
     if isinstance(x, PackedSequence):
         raise ShapeError(
-            f"{owner}: expected a tensor {' or '.join(layouts)}, got a PackedSequence. Give it to a RecurrentLayer, or "
-            "one time step of its data to this module."
+            f"{owner}: expected a tensor {_alternatives(layouts)}, got a PackedSequence. Give it to a RecurrentLayer, "
+            "or one time step of its data to this module."
         )
     if not isinstance(x, Tensor):
-        raise ShapeError(f"{owner}: expected a tensor {' or '.join(layouts)}, got {type(x).__name__}.")
+        raise ShapeError(f"{owner}: expected a tensor {_alternatives(layouts)}, got {type(x).__name__}.")
     shape = x.shape
-    if len(shape) not in [layout.count(",") + 1 for layout in layouts]:
-        raise ShapeError(f"{owner}: expected an input {' or '.join(layouts)}, got shape {list(shape)}.")
+    if len(shape) not in layouts:
+        raise ShapeError(f"{owner}: expected an input {_alternatives(layouts)}, got shape {list(shape)}.")
     if shape[-1] != input_size:
         raise ShapeError(
             f"{owner}: expected {input_size} input features on the last axis, got {shape[-1]} (shape {list(shape)}). "
@@ -150,6 +150,10 @@ def check_states(
             raise ShapeError(f"{wanted}, got shape {list(state.shape)}{of}.")
         _check_kind(owner, f"state {name}", state, "the input", x)
     return tuple(states)
+
+
+def _alternatives(layouts: Mapping[int, str]) -> str:
+    return " or ".join(layouts.values())
 
 
 def _check_kind(owner: str, what: str, tensor: Tensor, other: str, like: Tensor) -> None:

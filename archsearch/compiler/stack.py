@@ -36,6 +36,9 @@ def run_stack(
         The outputs of the last layer, laid out as `x`, `D * H` wide, and the states after the last step,
         `[L * D, B, H]` each.
     """
+    if len(stack) == 1 == len(stack[0]):
+        output, states = sequences.unroll(engine, x, before[0], tensors_by_name(stack[0][0]), False)
+        return output, tuple([state.unsqueeze(0) for state in states])
     after: list[tuple[Tensor, ...]] = []
     for level, directions in enumerate(stack):
         if level and dropout_probability:
@@ -47,8 +50,6 @@ def run_stack(
             outputs.append(output)
             after.append(states)
         x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-    if len(after) == 1:
-        return x, tuple([state.unsqueeze(0) for state in after[0]])
     return x, tuple(torch.stack(layers) for layers in zip(*after, strict=True))
 
 

@@ -21,11 +21,20 @@ def active_transform() -> str | None:
         return "a transform of torch.func (grad, vmap, jvp, ...)"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation"
-    mode = _get_current_dispatch_mode()
-    return None if mode is None else f"the dispatch mode {type(mode).__name__}"
+    if torch._C._len_torch_dispatch_stack():
+        return f"the dispatch mode {type(_get_current_dispatch_mode()).__name__}"
+    return None
 
 
 def has_batched_gradients(gradients: Iterable[Tensor | None]) -> bool:
     """Says whether a backward pass was given many gradients at once (`is_grads_batched`, `vectorize`)."""
     is_batched = torch._C._functorch.is_legacy_batchedtensor
-    return True in [is_batched(gradient) for gradient in gradients if gradient is not None]
+    for gradient in gradients:  # noqa: SIM110 - a generator takes as long as a small cell
+        if gradient is not None and is_batched(gradient):
+            return True
+    return False
+
+
+def is_wrapped(tensor: Tensor) -> bool:
+    """Says whether a tensor is one of a transform of `torch.func`, even if the transform has ended."""
+    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)

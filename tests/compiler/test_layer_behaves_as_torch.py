@@ -277,6 +277,12 @@ def of_trace(module, x):
     return [torch.jit.trace(module.requires_grad_(False), x)(2 * x)[0]]
 
 
+def of_a_tensor_that_escaped(module, x):
+    kept = []
+    grad(lambda given: kept.append(given) or given.sum())(x.detach())
+    return [module(kept[0])[0]]
+
+
 def of_compile(module, x):
     torch.compiler.reset()  # code that it once gave up on runs uncompiled, and native code then need not refuse
     output, _ = torch.compile(module, backend="eager")(x)
@@ -292,7 +298,7 @@ PLAIN = (
 TRANSFORMING = (
     *(of_meta, of_grad, of_unrelated_grad, of_vmap_over_inputs, of_vmap_over_models, of_gradients_per_sample, of_jvp),
     *(of_forward_mode, of_jacobian, of_batched_gradients, of_hessian, of_gradient_penalty, of_export),
-    *(of_recorded_operations, of_trace, of_compile),
+    *(of_recorded_operations, of_a_tensor_that_escaped, of_trace, of_compile),
 )
 
 

@@ -22,10 +22,11 @@ class Lease:
         address: Where it begins.
     """
 
+    __slots__ = ("_pool", "address", "memory")
+
     def __init__(self, num_numbers: int, dtype: torch.dtype) -> None:
-        num_bytes = num_numbers * dtype.itemsize
         self._pool = _pool()
-        self.memory = self._find(num_bytes)
+        self.memory = self._find(num_numbers * dtype.itemsize)
         self.address: int = self.memory.data_ptr()
 
     def _find(self, num_bytes: int) -> Tensor:

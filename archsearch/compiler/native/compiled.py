@@ -1,11 +1,13 @@
 """The compiled functions of a cell, and how the tensors of a layer are handed to them."""
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from archsearch.compiler.lower import INPUT_PROJECTION
 from archsearch.compiler.native.arena import Lease
@@ -136,19 +138,15 @@ class Places:
         keys: Of the weights among a layer's parameters.
         inputs: Of `x`, the states before the first step and the weights.
         gradients: Of their gradients.
-        output: Of the output.
-        after: Of the states after the last step.
-        d_output: Of the output's gradient.
-        d_after: Of those states' gradients.
+        forward: Of the inputs, then the output and the states after the last step.
+        backward: Of the inputs, then the gradients of the output and of those states, then those of the inputs.
     """
 
     keys: tuple[str, ...]
     inputs: tuple[int, ...]
     gradients: tuple[int, ...]
-    output: int
-    after: tuple[int, ...]
-    d_output: int
-    d_after: tuple[int, ...]
+    forward: tuple[int, ...]
+    backward: tuple[int, ...]
 
     @classmethod
     def of(cls, table: CallTable, has_projection: bool) -> "Places":
@@ -163,15 +161,19 @@ class Places:
             weights[PROJECTION] = "weight.projection"
         states = range(len(table.program.states))
         inputs = ("x", *(f"before.{number}" for number in states), *weights.values())
+        outputs = ("out", *(f"after.{number}" for number in states))
         gradients = ("dx", *(f"d_before.{number}" for number in states), *(f"d_{name}" for name in weights.values()))
+        d_outputs = ("d_out", *(f"d_after.{number}" for number in states))
+
+        def places(*names: str) -> tuple[int, ...]:
+            return tuple([table.index[name] for name in names])
+
         return cls(
             keys=tuple(weights),
-            inputs=tuple(table.index[name] for name in inputs),
-            gradients=tuple(table.index[name] for name in gradients),
-            output=table.index["out"],
-            after=tuple(table.index[f"after.{number}"] for number in states),
-            d_output=table.index["d_out"],
-            d_after=tuple(table.index[f"d_after.{number}"] for number in states),
+            inputs=places(*inputs),
+            gradients=places(*gradients),
+            forward=places(*inputs, *outputs),
+            backward=places(*inputs, *d_outputs, *gradients),
         )
 
 
@@ -190,3 +192,19 @@ class Tape:
     shape: Shape
     lease: Lease
     call: Any
+
+
+def point(call: Any, places: Sequence[int], tensors: Sequence[Tensor | None]) -> list[Tensor]:
+    """Writes the addresses of tensors into a call table, where there are any.
+
+    Returns:
+        Copies of the tensors that are not contiguous, to be held until the call is over.
+    """
+    copies = []
+    for number, tensor in enumerate(tensors):
+        if tensor is not None:
+            if not tensor.is_contiguous():
+                tensor = tensor.contiguous()
+                copies.append(tensor)
+            call[places[number]] = tensor.data_ptr()
+    return copies

@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import _SingleLevelFunction
 
 from archsearch.compiler.native.arena import Lease
 from archsearch.compiler.native.call_table import CallTable
-from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Tape, check_native
+from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Tape, check_native, point
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.second_derivatives import Run, differentiable_gradients
-from archsearch.compiler.transforms import active_transform, has_batched_gradients
+from archsearch.compiler.transforms import active_transform, has_batched_gradients, is_wrapped
 from archsearch.errors import EngineError
 
 # Beyond it the compiler takes minutes.
@@ -67,6 +68,8 @@ class NativeEngine:
                 return f"expected tensors on the CPU, got one on {tensor.device}"
             if tensor.dtype is not dtype:
                 return f"expected tensors of one type, got {dtype} and {tensor.dtype}"
+            if is_wrapped(tensor):
+                return "expected a tensor of numbers, got one that has escaped from a transform of torch.func"
         return None
 
     def __call__(
@@ -88,11 +91,11 @@ class NativeEngine:
         refusal = self.refusal(tensors)
         if refusal is not None:
             raise EngineError(f"engine native: {refusal}. Convert with .to(), or use engine=interpreter.")
-        if torch.is_grad_enabled() and True in [tensor.requires_grad for tensor in tensors]:
-            output, *after = _Unroll.apply(self, places, *tensors)  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled():
+            outputs: tuple[Tensor, ...] = _Unroll.apply(self, places, *tensors)  # type: ignore[attr-defined]
         else:
-            output, after, _ = self.run_forward(places, tensors, is_training=False)
-        return output, tuple(after)
+            outputs, _ = self.run_forward(places, tensors, is_training=False)
+        return outputs[0], outputs[1:]
 
     def places(self, parameters: Mapping[str, Tensor]) -> "Places":
         """Returns where a layer's tensors stand in the call table; an input projection may be there or not."""
@@ -104,26 +107,23 @@ class NativeEngine:
 
     def run_forward(
         self, places: "Places", tensors: tuple[Tensor, ...], is_training: bool
-    ) -> tuple[Tensor, list[Tensor], "Tape"]:
+    ) -> tuple[tuple[Tensor, ...], "Tape"]:
         """Runs the forward pass on `x`, the states and the weights.
 
         Returns:
-            `[T, B, H]` outputs, the states after the last step, and what the backward pass needs.
+            `[T, B, H]` outputs and the states after the last step, and what the backward pass needs.
         """
-        tensors = _contiguous(tensors)
-        x, dtype = tensors[0], tensors[0].dtype
-        (T, B, num_features), H = x.shape, tensors[1].shape[1]
+        x = tensors[0]
+        dtype, (T, B, num_features), H = x.dtype, x.shape, tensors[1].shape[1]
         code = self.code(dtype, self._with_after and is_training)
         shape = code.shape(T, B, H, num_features, is_training, num_features, H)
         lease = Lease(shape.arena_numbers, dtype)
         call = code.call(shape, lease)
-        output = torch.empty(T, B, H, dtype=dtype)
-        after = [torch.empty(B, H, dtype=dtype) for _ in places.after]
-        for place, tensor in zip((*places.inputs, *places.after), (*tensors, *after), strict=True):
-            call[place] = tensor.data_ptr()
-        call[places.output] = output.data_ptr()
+        outputs = (x.new_empty((T, B, H)), *[x.new_empty((B, H)) for _ in self.program.states])
+        copies = point(call, places.forward, (*tensors, *outputs))
         code.forward(call)
-        return output, after, Tape(code, shape, lease, call)
+        del copies  # not before
+        return outputs, Tape(code, shape, lease, call)
 
     def code(self, dtype: torch.dtype, with_after: bool = False) -> "Code":
         """Returns the compiled functions for a type of number.
@@ -152,17 +152,22 @@ class NativeEngine:
         self._with_after = True
 
 
-class _Unroll(torch.autograd.Function):
-    """The generated passes as one node of autograd's graph."""
+class _Unroll(_SingleLevelFunction):
+    """The generated passes as one node of autograd's graph.
+
+    An `autograd.Function` that skips in each call what those do for transforms, which the engine has ruled out.
+    """
 
     @staticmethod
     def forward(ctx: Any, engine: NativeEngine, places: Places, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Runs the forward pass and keeps its arena."""
-        output, after, tape = engine.run_forward(places, tensors, is_training=True)
-        ctx.kept = (engine, places, tape)
-        ctx.save_for_backward(*tensors)
-        ctx.set_materialize_grads(False)
-        return (output, *after)
+        is_training = True in ctx.needs_input_grad
+        outputs, tape = engine.run_forward(places, tensors, is_training)
+        if is_training:
+            ctx.kept = (engine, places, tape)
+            ctx.save_for_backward(*tensors)
+            ctx.set_materialize_grads(False)
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Any, ...]:
@@ -179,22 +184,11 @@ class _Unroll(torch.autograd.Function):
             engine.expect_after()
             tape = tape if tape is not None and tape.code.with_after else None
         if tape is None:  # used up by the first pass over a retained graph, or of the other code
-            _, _, tape = engine.run_forward(places, tensors, is_training=True)
-        tensors, call = _contiguous(tensors), tape.call
-        for place, tensor in zip(places.inputs, tensors, strict=True):  # the forward pass may have read other copies
-            call[place] = tensor.data_ptr()
-        contiguous = [None if gradient is None else gradient.contiguous() for gradient in given]
-        gradients = [
-            torch.empty_like(tensor) if is_wanted else None
-            for tensor, is_wanted in zip(tensors, ctx.needs_input_grad[2:], strict=True)
-        ]
-        names = (places.d_output, *places.d_after, *places.gradients)
-        for place, gradient in zip(names, (*contiguous, *gradients), strict=True):
-            if gradient is not None:
-                call[place] = gradient.data_ptr()
-        tape.code.backward(call)
+            _, tape = engine.run_forward(places, tensors, is_training=True)
+        are_wanted = iter(ctx.needs_input_grad[2:])
+        gradients = [tensor.new_empty(tensor.shape) if next(are_wanted) else None for tensor in tensors]
+        # the inputs too: the forward pass may have read other copies
+        copies = point(tape.call, places.backward, (*tensors, *given, *gradients))
+        tape.code.backward(tape.call)
+        del copies  # not before
         return (None, None, *gradients)
-
-
-def _contiguous(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return tuple([tensor if tensor.is_contiguous() else tensor.contiguous() for tensor in tensors])
