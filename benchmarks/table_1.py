@@ -13,7 +13,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ Settings = Mapping[tuple[str, str], Sequence[Setting]]
 FIRST_REPLICATE = 4001  # the search and its studies have those below
 FIRST_TO_CHOOSE = 4501
 NUM_DRAWS = 2_000
+GAPS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
+MAX_NAMED = 5
 
 
 def read_histories(run: Run) -> Histories:
@@ -118,6 +120,22 @@ def tau_with_interval(values: NDArray[np.float64], papers: NDArray[np.float64]) 
     return float(stats.kendalltau(np.nanmean(values, axis=1), papers).statistic), float(low), float(high)
 
 
+def disagreements(
+    means: NDArray[np.float64], papers: NDArray[np.float64], names: list[str], gap: float
+) -> tuple[int, list[str]]:
+    """Returns how many pairs of cells the paper separates by more than a gap, and those that are the other way round.
+
+    Args:
+        means: `[C]`.
+        papers: `[C]` ratios.
+        names: Of the cells.
+        gap: Between two ratios of the paper.
+    """
+    pairs = [pair for pair in permutations(range(len(names)), 2) if papers[pair[0]] - papers[pair[1]] > gap]
+    wrong = [f"{names[better]} < {names[worse]}" for better, worse in pairs if not means[better] > means[worse]]
+    return len(pairs), wrong
+
+
 def main() -> None:
     """Trains what is missing and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -162,8 +180,9 @@ def main() -> None:
         print(f"{missing} of {len(trials)} trainings are still to come: run this again, the tables need all of them")
         return
     cells = [digest for digest, name in names.items() if name in paper.TABLE_1]
-    journal, rows, taus = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], []
-    gru = [names[cell] for cell in cells].index("gru")
+    cell_names = [names[cell] for cell in cells]
+    journal, rows, taus, pairs_by_gap = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], [], []
+    gru = cell_names.index("gru")
     for task in tasks:
         tried = [histories[cell, task] for cell in cells]
         searched = np.array([history.best for history in tried])
@@ -176,10 +195,15 @@ def main() -> None:
             rows.append((task, names[cell], len(history.settings), *numbers))
         tau, low, high = tau_with_interval(values, papers)
         taus.append((task, tau, low, high))
+        for gap in GAPS:
+            count, wrong = disagreements(means, papers, cell_names, gap)
+            pairs_by_gap.append((task, gap, count, 1 - 2 * len(wrong) / count, ", ".join(wrong[:MAX_NAMED])))
     journal.close()
     print(table(("task", "cell", "settings", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
     print()
     print(table(("task", "Kendall's tau", "2.5 %", "97.5 %"), taus))
+    print("\nOf pairs whose ratios in the paper are further apart: share in the same order minus share in the other")
+    print(table(("task", "apart", "pairs", "share", f"the other way round, at most {MAX_NAMED} named"), pairs_by_gap))
 
 
 if __name__ == "__main__":

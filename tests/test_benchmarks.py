@@ -355,6 +355,21 @@ def test_calibration_tables_find_what_was_put_in(tmp_path, capsys, monkeypatch):
     assert abs(tau - 300) < 30
 
 
+def test_table_1_counts_pairs_in_the_other_order():
+    table_1 = module("table_1")
+    means, papers = (table_1.np.array(values) for values in ([0.5, 0.6, 0.1, 0.7], [1.0, 0.99, 0.5, 0.9]))
+    names = ["gru", "lstm", "tanh", "mut1"]
+    found = [table_1.disagreements(means, papers, names, gap) for gap in (0.0, 0.02, 0.2)]
+    assert found == [(6, ["gru < lstm", "gru < mut1", "lstm < mut1"]), (5, ["gru < mut1", "lstm < mut1"]), (3, [])]
+    values = means[:, None] + table_1.np.array([-0.01, 0.0, 0.01])
+    tau, low, high = table_1.tau_with_interval(values, papers)
+    assert (tau, low, high) == (0.0, 0.0, 0.0)  # as many pairs one way as the other, whatever seeds are drawn
+    ratios = module("paper").ratios("xml_26")
+    assert ratios["gru"] == 1
+    assert round(ratios["mut1"], 3) == 1.033
+    assert module("paper").ratios("words") is None
+
+
 def test_populations_measures_every_contender_and_counts_groups(tmp_path):
     _, rows = run(
         "populations.py",
