@@ -235,6 +235,10 @@ static void sum_rows(long m, long n, const REAL *a, long lda, REAL *sums) {
 }
 
 static void copy(long m, long n, const REAL *a, long lda, REAL *c, long ldc) {
+    if (lda == n && ldc == n) { /* without gaps one long row */
+        memcpy(c, a, m * n * sizeof(REAL));
+        return;
+    }
     for (long row = 0; row < m; row++) {
         memcpy(c + row * ldc, a + row * lda, n * sizeof(REAL));
         if (n < ldc)
