@@ -132,7 +132,7 @@ def disagreements(
         gap: Between two ratios of the paper.
     """
     pairs = [pair for pair in permutations(range(len(names)), 2) if papers[pair[0]] - papers[pair[1]] > gap]
-    wrong = [f"{names[better]} < {names[worse]}" for better, worse in pairs if not means[better] > means[worse]]
+    wrong = [f"{names[better]} < {names[worse]}" for better, worse in pairs if means[better] < means[worse]]
     return len(pairs), wrong
 
 
@@ -197,7 +197,8 @@ def main() -> None:
         taus.append((task, tau, low, high))
         for gap in GAPS:
             count, wrong = disagreements(means, papers, cell_names, gap)
-            pairs_by_gap.append((task, gap, count, 1 - 2 * len(wrong) / count, ", ".join(wrong[:MAX_NAMED])))
+            if count:
+                pairs_by_gap.append((task, gap, count, 1 - 2 * len(wrong) / count, ", ".join(wrong[:MAX_NAMED])))
     journal.close()
     print(table(("task", "cell", "settings", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
     print()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import overload
+from typing import cast, overload
 
 import torch
 from numpy.typing import ArrayLike
@@ -153,12 +153,10 @@ class RecurrentLayer(nn.Module):
     def stacked_weights(self) -> list[tuple[CellWeights, ...]]:
         """Returns the weights of each layer: forward and, if it has one, backward; `DIRECTIONS` in the `state_dict`."""
         # attributes that are modules take longer than a small cell
-        forwards, backwards = self._modules["layers"], self._modules["reverse_layers"]
-        assert isinstance(forwards, nn.ModuleList)
-        assert isinstance(backwards, nn.ModuleList)
+        forwards = weights_per_layer(cast(nn.ModuleList, self._modules["layers"]))
         if not self.bidirectional:
-            return [(weights,) for weights in weights_per_layer(forwards)]
-        return list(zip(weights_per_layer(forwards), weights_per_layer(backwards), strict=True))
+            return [(weights,) for weights in forwards]
+        return list(zip(forwards, weights_per_layer(self.reverse_layers), strict=True))
 
     def flatten_parameters(self) -> None:
         """Does nothing; here so that code written for `nn.GRU` runs."""

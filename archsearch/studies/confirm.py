@@ -1,11 +1,11 @@
 """Finalists and known cells trained anew: equal tuning, fresh seeds, test data.
 
-For each seed, every cell is tuned with the same settings on a replicate of its own; the setting that does best on
-validation data is trained on another, fresh replicate, and the weights of its best validation are scored on test data,
-which neither the search nor the tuning has seen.
+For each seed, settings are drawn, and every cell is tuned with these on a replicate of its own; the setting that does
+best on validation data is trained on another, fresh replicate, and the weights of its best validation are scored on
+test data, which neither the search nor the tuning has seen.
 
-The tuning is repeated for each seed because its outcome is a matter of luck, too: with one tuning for all seeds, equal
-cells end with settings of different worth, and more seeds only make that difference look surer
+Draw and tuning are repeated for each seed because their outcome is a matter of luck, too: with one draw, or one tuning,
+for all seeds, equal cells end with settings of different worth, and more seeds only make that difference look surer
 (`benchmarks/confirm_coverage.py` measures it). Source: Bouthillier 2021, "Accounting for variance in machine learning
 benchmarks"; arxiv.org/abs/2103.03098.
 """
@@ -57,19 +57,19 @@ class ConfirmationPlan:
         """The cells that share the error of the intervals."""
         return sum(contestant.role == "finalist" for contestant in self.contestants)
 
-    def settings(self, task: TaskPlan) -> tuple[Setting, ...]:
-        """Returns the settings that every cell is tuned with; with a larger number the first ones stay the same."""
+    def settings(self, task: TaskPlan, seed: int) -> tuple[Setting, ...]:
+        """Returns what every cell is tuned with for one seed; with a larger number the first ones stay the same."""
         everything = task.space.all()
-        shuffled = scalar_generator(self.search.root_seed, "confirm", task.name).sample(everything, len(everything))
-        return tuple(shuffled[: self.num_settings])
+        generator = scalar_generator(self.search.root_seed, "confirm", task.name, seed)
+        return tuple(generator.sample(everything, len(everything))[: self.num_settings])
 
     def tuning_trials(self) -> tuple[Trial, ...]:
-        """Returns, seed by seed, every cell with every setting on every task."""
+        """Returns, seed by seed, every cell with every setting of the seed on every task."""
         return tuple(
             self._trial(contestant, task, setting, TUNING_REPLICATE + seed)
             for seed in range(self.num_seeds)
             for task in self.search.tasks
-            for setting in self.settings(task)
+            for setting in self.settings(task, seed)
             for contestant in self.contestants
         )
 
@@ -99,7 +99,7 @@ class ConfirmationPlan:
 
     def num_trials(self) -> dict[str, int]:
         """Returns the number of trials by task."""
-        per_task = {task.name: len(self.settings(task)) + 1 for task in self.search.tasks}
+        per_task = {task.name: len(self.settings(task, 0)) + 1 for task in self.search.tasks}
         return {task: len(self.contestants) * self.num_seeds * count for task, count in per_task.items()}
 
     def _trial(self, contestant: Contestant, task: TaskPlan, setting: Setting, replicate: int) -> Trial:

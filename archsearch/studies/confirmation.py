@@ -67,7 +67,7 @@ class Confirmation:
             "baseline": plan.baseline.cell,
             "tasks": [task.name for task in plan.search.tasks],
             "seeds": plan.num_seeds,
-            "settings": {task.name: len(plan.settings(task)) for task in plan.search.tasks},
+            "settings": {task.name: len(plan.settings(task, 0)) for task in plan.search.tasks},
             "finalists": plan.num_finalists,
             "confidence": plan.confidence,
             "method": "Student's t on log ratios paired by replicate; Bonferroni over finalists, and over tasks for "

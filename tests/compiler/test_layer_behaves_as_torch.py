@@ -342,3 +342,16 @@ def test_native_code_refuses_transforms(behaviour):
     _, layer = build_pair("gru_torch", 2, "native", bidirectional=True, dtype=torch.float64)
     with pytest.raises(EngineError, match=r"^engine native: .*[Uu]se engine=interpreter"):
         list(behaviour(layer, draw_input("time first", torch.float64)[0]))
+
+
+@TORCH_WARNS
+@pytest.mark.parametrize("engine", ["auto", "interpreter"])
+def test_compiled_autograd(engine):
+    torch.compiler.reset()
+    layer = RecurrentLayer("gru", 2, 3, engine=engine)
+    x = torch.randn(1, 2, 2, requires_grad=True)
+    (expected,) = torch.autograd.grad(layer(x)[0].square().sum(), x)
+    loss = layer(x)[0].square().sum()
+    with torch._dynamo.compiled_autograd._enable(torch.compile(backend="eager")):
+        loss.backward()
+    torch.testing.assert_close(x.grad, expected)

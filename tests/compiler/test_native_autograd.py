@@ -1,5 +1,6 @@
 """The native engine as a node of autograd's graph."""
 
+import threading
 import weakref
 
 import pytest
@@ -19,6 +20,7 @@ from archsearch.compiler.engines import FastestEngine
 from archsearch.compiler.interpreter import Interpreter
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
+from archsearch.compiler.native import arena
 from archsearch.compiler.native import engine as engine_module
 from archsearch.compiler.native.engine import NativeEngine
 from archsearch.errors import EngineError
@@ -109,6 +111,21 @@ def test_hooks_may_give_x_back_at_another_alignment():
 
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.detach().clone(), beside_vectors):
         actual = values_and_gradients(run, x, states, parameters)
+    assert all(torch.equal(one, other) for one, other in zip(actual, expected, strict=True))
+
+
+def test_torch_may_have_another_default_device(monkeypatch):
+    x, states, parameters = draw_case(LSTM, *SIZES)
+    run, gradient = NativeEngine(lower(LSTM)), torch.randn(*x.shape[:2], states[0].shape[1], dtype=x.dtype)
+
+    def output_and_gradient():
+        output, _ = run(x, states, parameters)
+        return output, *torch.autograd.grad(output, x, gradient)
+
+    expected = output_and_gradient()
+    monkeypatch.setattr(arena, "_local", threading.local())  # no work memory to use again
+    with torch.device("meta"):
+        actual = output_and_gradient()
     assert all(torch.equal(one, other) for one, other in zip(actual, expected, strict=True))
 
 

@@ -50,7 +50,7 @@ def test_the_runs_own_baseline_is_compared_with(run):
     assert [contestant.name for contestant in contestants[:5]] == ["mut1", "gru", "lstm", "lstm_b", "tanh"]
 
 
-def test_every_cell_is_tuned_with_the_same_settings_on_replicates_of_its_own(run, tmp_path):
+def test_every_cell_is_tuned_with_the_same_settings_drawn_for_each_seed_on_replicates_of_its_own(run, tmp_path):
     _, evaluator = confirmed(run, tmp_path)
     tuned, final = defaultdict(set), Counter()
     for trial in evaluator.trials:
@@ -63,6 +63,8 @@ def test_every_cell_is_tuned_with_the_same_settings_on_replicates_of_its_own(run
         assert len(of_task) == 1
         assert {replicate for replicate, _ in next(iter(of_task))} == {TUNING_REPLICATE + seed for seed in range(3)}
         assert len(next(iter(of_task))) == 3 * 4
+        drawn = {seed: {setting for number, setting in next(iter(of_task)) if number == seed} for seed in (1001, 1002)}
+        assert drawn[1001] != drawn[1002]
     assert set(final.values()) == {1}
     assert len(final) == 7 * 2 * 3
     searched = set(run.trials()["replicate"])

@@ -83,8 +83,10 @@ def test_intervals_of_all_finalists_hold_at_once(coverage):
 
 
 def test_a_search_among_equal_cells_announces_no_winner_more_often_than_stated(coverage):
-    """2.5 % are stated; of 600 simulations up to 4.5 % are chance. Tuned once for all seeds, it would be twice that."""
-    seeming, announced, tuned_once = coverage.announcements_among_equals(coverage.NOISES["normal"], 10, 1, 600)
+    """2.5 % are stated; of 600 simulations up to 4.5 % are chance. With settings drawn once it would be far more."""
+    seeming, announced, drawn_once, tuned_once = coverage.announcements_among_equals(
+        coverage.NOISES["normal"], 10, 1, 600
+    )
     assert seeming > 0.9
     assert announced <= 0.045
-    assert tuned_once > announced
+    assert min(drawn_once, tuned_once) > 0.1

@@ -40,7 +40,7 @@ class Lease:
             try:
                 taken = self._pool.pop()
             except IndexError:
-                piece = torch.empty(-(-num_bytes // 4096) * 4096, dtype=torch.uint8)
+                piece = torch.empty(-(-num_bytes // 4096) * 4096, dtype=torch.uint8, device="cpu")
             else:
                 if num_bytes <= taken.numel() <= 4 * num_bytes:
                     piece = taken

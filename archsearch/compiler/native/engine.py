@@ -1,11 +1,10 @@
 """The engine that runs a cell as C generated for it: one thread of a CPU, float32 or float64."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import _SingleLevelFunction
 
 from archsearch.compiler.native.arena import Lease
 from archsearch.compiler.native.call_table import CallTable
@@ -69,7 +68,7 @@ class NativeEngine:
             if tensor.dtype is not dtype:
                 return f"expected tensors of one type, got {dtype} and {tensor.dtype}"
             if is_wrapped(tensor):
-                return "expected a tensor of numbers, got one that has escaped from a transform of torch.func"
+                return "expected a tensor of numbers, got one that escaped from a transform of torch.func"
         return None
 
     def __call__(
@@ -92,7 +91,7 @@ class NativeEngine:
         if refusal is not None:
             raise EngineError(f"engine native: {refusal}. Convert with .to(), or use engine=interpreter.")
         if torch.is_grad_enabled():
-            outputs: tuple[Tensor, ...] = _Unroll.apply(self, places, *tensors)  # type: ignore[attr-defined]
+            outputs = _apply_unroll(self, places, *tensors)
         else:
             outputs, _ = self.run_forward(places, tensors, is_training=False)
         return outputs[0], outputs[1:]
@@ -152,11 +151,8 @@ class NativeEngine:
         self._with_after = True
 
 
-class _Unroll(_SingleLevelFunction):
-    """The generated passes as one node of autograd's graph.
-
-    An `autograd.Function` that skips in each call what those do for transforms, which the engine has ruled out.
-    """
+class _Unroll(torch.autograd.Function):
+    """The generated passes as one node of autograd's graph."""
 
     @staticmethod
     def forward(ctx: Any, engine: NativeEngine, places: Places, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -177,7 +173,7 @@ class _Unroll(_SingleLevelFunction):
         tape: Tape | None
         engine, places, tape = ctx.kept
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
-        if torch.is_grad_enabled() or has_batched_gradients(given) or active_transform() is not None:
+        if torch.is_grad_enabled() or active_transform() is not None or has_batched_gradients(given):
             return (None, None, *differentiable_gradients("native", engine, places.keys, tensors, given))
         ctx.kept = (engine, places, None)
         if [gradient for gradient in given[1:] if gradient is not None]:
@@ -192,3 +188,7 @@ class _Unroll(_SingleLevelFunction):
         tape.code.backward(tape.call)
         del copies  # not before
         return (None, None, *gradients)
+
+
+# `Function.apply` without what it does in each call for transforms of torch.func, which the engine has ruled out
+_apply_unroll: Callable[..., tuple[Tensor, ...]] = super(torch.autograd.Function, _Unroll).apply

@@ -70,7 +70,7 @@ class LayerPass:
             The address of the outputs `[T * B, row_length]`, valid until the next pass, and the states after the last
             step.
         """
-        after = [torch.empty(self._state_shape, dtype=self._dtype) for _ in range(self._states)]
+        after = [torch.empty(self._state_shape, dtype=self._dtype, device="cpu") for _ in range(self._states)]
         self._set("x", x)
         for number in range(self._states):
             self._set(f"before.{number}", before[number].data_ptr())
