@@ -9,6 +9,7 @@ from typing import Literal
 from archsearch.run.reading import Run
 from archsearch.search.knowledge import CellRecord, Knowledge
 from archsearch.search.outcome import StepOutcome
+from archsearch.studies.continued_steps import ContinuedSteps
 from archsearch.studies.values import rescaled
 
 Budget = Literal["trials", "training_steps", "training_seconds"]
@@ -93,13 +94,13 @@ def progress_of(run: Run, baseline: Mapping[str, float]) -> Progress:
         run: What to look at.
         baseline: Best value of the baseline by task.
     """
-    knowledge = Knowledge(run.tasks, len(run.outcomes) + 1)
+    knowledge, training_steps = Knowledge(run.tasks, len(run.outcomes) + 1), ContinuedSteps()
     steps = []
     for outcome in run.outcomes:
         knowledge = knowledge.fold(outcome)
         spent: dict[Budget, float] = {
             "trials": len(outcome.examined),
-            "training_steps": sum(entry.result.steps for entry in outcome.examined),
+            "training_steps": sum(training_steps.add(entry) for entry in outcome.examined),
             "training_seconds": sum(entry.result.seconds for entry in outcome.examined),
         }
         steps.append(StepProgress(spent, _fitness(knowledge, outcome, baseline)))

@@ -7,6 +7,7 @@ from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import COMPLETED, StepOutcome
 from archsearch.search.plan import SearchPlan
 from archsearch.studies.answers import Answers, Source
+from archsearch.studies.continued_steps import ContinuedSteps
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class _Account:
         self._yardsticks = {task.name: answers.yardstick(task, plan.baseline.graph) for task in plan.tasks}
         self._expected: dict[str, float | None] = {}
         self._bests: dict[tuple[str, str], tuple[float, float]] = {}  # as found, and as expected of another training
-        self._longest: dict[tuple[str, str, str], int] = {}
+        self._steps = ContinuedSteps()
         self._completed: set[str] = set()
         self._candidates = self._trials = self._training_steps = self._steps_anew = 0
         self._fitness = (0.0, 0.0)
@@ -74,10 +75,8 @@ class _Account:
     def after(self, outcome: StepOutcome) -> TracePoint:
         """Adds a step."""
         for entry in outcome.examined:
-            family, steps = (entry.cell, entry.task, entry.setting.key), entry.result.steps
-            self._training_steps += max(0, steps - self._longest.get(family, 0))
-            self._longest[family] = max(steps, self._longest.get(family, 0))
-            self._steps_anew += steps
+            self._training_steps += self._steps.add(entry)
+            self._steps_anew += entry.result.steps
             self._trials += 1
             quality, expected = entry.result.quality, self._expected.pop(entry.key)
             if quality is not None and expected is not None:

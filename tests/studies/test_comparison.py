@@ -1,5 +1,7 @@
 """Best fitness against what was spent, and two sides of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,6 +9,7 @@ from shared_studies import simulated_run
 
 from archsearch.studies.comparison import Side, compare, comparison_frame, differing_keys
 from archsearch.studies.comparison_plot import plot_comparison
+from archsearch.studies.continued_steps import ContinuedSteps
 from archsearch.studies.progress import BUDGETS, Curve, Progress, StepProgress, progress_of, shared_baseline
 
 
@@ -34,6 +37,14 @@ def test_the_curve_of_a_run_ends_with_its_leaderboard(run):
     assert curve.total == len(run.trials())
     assert curve.founders == 2 * 2 * 36
     assert list(curve.best) == sorted(curve.best)
+
+
+def test_a_longer_training_of_a_setting_goes_on_from_the_shorter_one(run):
+    first, other = run.outcomes[0].examined[:2]
+    trials = [(first, 20), (other, 30), (first, 50), (first, 40), (other, 30)]
+    counted = ContinuedSteps()
+    added = [counted.add(replace(entry, result=replace(entry.result, steps=steps))) for entry, steps in trials]
+    assert added == [20, 30, 30, 0, 0]
 
 
 def test_ratios_are_to_the_baseline_that_all_share(run):
