@@ -181,6 +181,7 @@ class Trainer:
             curve=tuple((point.step, point.loss, point.value) for point in epochs),
             loss_sum=self._loss_sum,
             num_scored=self._num_scored,
+            blind_loss=self._blind_loss,
             weights=self._parameters.values,
             carried=self._state,
         )
@@ -198,6 +199,7 @@ class Trainer:
         self.steps = state.steps
         self.curve = [CurvePoint(*point) for point in state.curve]
         self._loss_sum, self._num_scored = state.loss_sum, state.num_scored
+        self._blind_loss = state.blind_loss
         self._state = state.carried
         recipe = self._recipe
         self._training = training_minibatches(

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TrainingState:
         curve: `(step, loss, validation value)` after each whole epoch.
         loss_sum: Training loss summed since the last of them.
         num_scored: Positions it was summed over.
+        blind_loss: Per scored position, of a guess that knows nothing; None as long as it is not known.
         weights: `[P]` all weights.
         carried: The cell's states after the last step, nested as the gradient step nests them; None for zeros.
     """
@@ -35,6 +36,7 @@ class TrainingState:
     curve: tuple[tuple[int, float, float], ...]
     loss_sum: float
     num_scored: int
+    blind_loss: float | None
     weights: Tensor
     carried: Any
 
@@ -47,6 +49,7 @@ class TrainingState:
             "curve": self.curve,
             "loss_sum": self.loss_sum,
             "num_scored": self.num_scored,
+            "blind_loss": self.blind_loss,
             "carried": _laid_out(self.carried, tensors),
         }
         text = json.dumps(numbers)
@@ -71,6 +74,7 @@ class TrainingState:
             curve=tuple((step, loss, accuracy) for step, loss, accuracy in numbers["curve"]),
             loss_sum=numbers["loss_sum"],
             num_scored=numbers["num_scored"],
+            blind_loss=numbers["blind_loss"],
             weights=tensors["weights"],
             carried=_restored(numbers["carried"], tensors),
         )

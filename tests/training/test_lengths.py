@@ -15,6 +15,8 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.driver import drive, without_curve
 from archsearch.run.executor import SerialExecutor
 from archsearch.run.journal import Journal
+from archsearch.tasks.adding import Adding
+from archsearch.training import trainer
 from archsearch.training.checkpoint_cache import CheckpointCache
 from archsearch.training.evaluate import Evaluator
 from archsearch.training.recorded_data import forget_recordings
@@ -213,6 +215,24 @@ def test_a_training_that_its_schedule_ended_at_the_last_step_does_not_go_on(tmp_
     assert without_clock(evaluator.evaluate(make(200))) == without_clock(
         Evaluator({task.name: task}).evaluate(make(200))
     )
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.01, 1.1, 1.3])
+def test_a_loss_without_bounds_of_its_own_is_beyond_those_of_the_first_step_of_all(
+    tmp_path, make_trial, monkeypatch, factor
+):
+    """The first step after a break must not be taken for the first one."""
+    monkeypatch.setattr(trainer, "MAX_LOSS_FACTOR", factor)
+    task = Adding("adding", epoch=4, length=10)
+    graph = zoo_cell("gru")
+    short, long = (
+        make_trial(task, graph=graph, cell=graph.digest, setting=Setting(1.0, 0.05, 1.0, 1, 500), max_steps=steps)
+        for steps in (5, 40)
+    )
+    expected = without_clock(Evaluator({task.name: task}).evaluate(long))
+    evaluator = Evaluator({task.name: task}, checkpoints=CheckpointCache(tmp_path))
+    evaluator.evaluate(short)
+    assert without_clock(evaluator.evaluate(long)) == expected
 
 
 def test_a_checkpoint_that_is_lost_damaged_or_of_elsewhere_does_no_harm(tmp_path, make_trial, task, monkeypatch):
