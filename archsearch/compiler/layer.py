@@ -202,7 +202,9 @@ class RecurrentLayer(nn.Module):
         if num_steps == 0:
             raise ShapeError(f"RecurrentLayer: expected at least one time step, got shape {list(input.shape)}.")
         before = self._states_before(hx, x, batch_size, is_batched)
-        output, after = run_stack(self.unroll, _EQUAL_SEQUENCES, stack, x, before, self._dropout_now())
+        output, after = run_stack(
+            self.unroll, _EQUAL_SEQUENCES, stack, x, before, self.dropout if self.training else 0.0
+        )
         if not is_batched:
             output, after = output[:, 0], tuple(state[:, 0] for state in after)
         elif self.batch_first:
@@ -225,7 +227,7 @@ class RecurrentLayer(nn.Module):
         before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
         if packed.sorted_indices is not None:
             before = [tuple([state.index_select(0, packed.sorted_indices) for state in row]) for row in before]
-        output, after = run_stack(self.unroll, sequences, stack, x, before, self._dropout_now())
+        output, after = run_stack(self.unroll, sequences, stack, x, before, self.dropout if self.training else 0.0)
         if packed.unsorted_indices is not None:
             after = tuple(state.index_select(1, packed.unsorted_indices) for state in after)
         return packed._replace(data=output), after[0] if len(after) == 1 else after
@@ -237,9 +239,6 @@ class RecurrentLayer(nn.Module):
         shape = (num_rows, batch_size, self.hidden_size) if is_batched else (num_rows, self.hidden_size)
         states = check_states("RecurrentLayer", hx, names, shape, x)
         return rows_of(states if is_batched else tuple(state[:, None] for state in states), num_rows)
-
-    def _dropout_now(self) -> float:
-        return self.dropout if self.training else 0.0
 
     @property
     def _num_directions(self) -> int:
