@@ -22,11 +22,18 @@ from archsearch.run.views import to_csv
 from archsearch.studies.comparison import Comparison, Side, compare, comparison_frame, differing_keys
 from archsearch.studies.comparison_plot import plot_comparison
 from archsearch.studies.intervals import Interval
-from archsearch.studies.progress import BUDGETS, progress_of, shared_baseline
+from archsearch.studies.progress import BUDGETS, Budget, progress_of, shared_baseline
 
 NOTHING_COMMON = "nothing in common"
 # of a task's `search`, what makes trainings longer or larger; all else there is strategy
 SIZES_OF_SPACE = ("num_layers", "max_parameters")
+# what runs of one strategy may differ in: the seed, how long they went on, and where and how they were run
+OWN_OF_A_RUN = {
+    *("name", "seed", "results_dir", "budget", "workers", "ray", "workers_per_gpu", "time_limit_seconds"),
+    *("memory_limit_mb", "grace_seconds", "max_equal_failures", "recorded", "checkpoint_cache"),
+}
+POPULATION_ENGINES = ("cuda", "vectorized")
+VERDICT_BUDGET: Budget = "training_steps"  # a trial may be a short rung, and seconds depend on the load
 
 
 def run(words: list[str]) -> int:
@@ -35,11 +42,13 @@ def run(words: list[str]) -> int:
     confidence = read_confidence(root)
     sides = [[load_run(path) for path in _paths(root.text(key))] for key in ("run", "other")]
     _check_comparable([each for side in sides for each in side])
+    for key, side in zip(("run", "other"), sides, strict=True):
+        _check_one_strategy(key, side)
     csv = _target(root, "csv", ".csv")
     out = _target(root, "out", ".png")
     baseline = shared_baseline([each for side in sides for each in side])
     first, second = (
-        Side(name, tuple(progress_of(each, baseline) for each in side))
+        Side(name, tuple(progress_of(each, baseline, _goes_on_from_checkpoints(each)) for each in side))
         for name, side in zip(_names(root, sides), sides, strict=True)
     )
     _print(first, second, compare(first, second, confidence), confidence)
@@ -104,8 +113,42 @@ def _check_comparable(runs: Sequence[Run]) -> None:
             )
 
 
+def _check_one_strategy(key: str, runs: Sequence[Run]) -> None:
+    """Checks that the runs of a side are searches of one kind with different seeds.
+
+    Raises:
+        ConfigError: Two of them are the same search, or of different kinds.
+    """
+    kinds = [_configuration(each) for each in runs]
+    first = {name: value for name, value in kinds[0].items() if name not in OWN_OF_A_RUN}
+    seeds: dict[object, Path] = {}
+    for each, values in zip(runs, kinds, strict=True):
+        differences = differing_keys(first, {name: value for name, value in values.items() if name not in OWN_OF_A_RUN})
+        if differences:
+            raise ConfigError(
+                f"{key}: expected runs that differ in nothing but the seed, but of {runs[0].path} and {each.path} "
+                f"{'; '.join(differences)}. Put runs of another kind on the other side."
+            )
+        if values["seed"] in seeds:
+            raise ConfigError(
+                f"{key}: expected runs of different seeds, but {seeds[values['seed']]} and {each.path} both have "
+                f"seed={values['seed']}: they are the same search twice. Give each run a seed of its own."
+            )
+        seeds[values["seed"]] = each.path
+
+
+def _goes_on_from_checkpoints(each: Run) -> bool:
+    """Says whether a longer training of a setting goes on where the shorter one ended."""
+    values = _configuration(each)
+    return values.get("checkpoint_cache") is not None and values.get("engine") not in POPULATION_ENGINES
+
+
+def _configuration(each: Run) -> dict[str, Any]:
+    return dict(from_yaml(each.folder.read_config(), each.folder.config_path))
+
+
 def _what_must_agree(each: Run) -> dict[str, Any]:
-    values = from_yaml(each.folder.read_config(), each.folder.config_path)
+    values = _configuration(each)
     tasks: dict[str, Any] = {}
     for name, entry in values["task"].items():
         search: Mapping[str, Any] = entry.get("search") or {}
@@ -146,8 +189,9 @@ def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confide
         print(
             "Nothing in common: the founders of one run cost more than another run in all. Seconds depend on the load."
         )
-    if comparisons[0].rows:
-        _say(first, second, comparisons[0].rows[0][3], comparisons[0].end)
+    decisive = next(comparison for comparison in comparisons if comparison.budget == VERDICT_BUDGET)
+    if decisive.rows:
+        _say(first, second, decisive.rows[0][3], f"At {decisive.end:,.0f} {VERDICT_BUDGET.replace('_', ' ')}")
 
 
 def _where_from(first: Side, second: Side, confidence: float) -> str:
@@ -159,21 +203,21 @@ def _where_from(first: Side, second: Side, confidence: float) -> str:
     )
 
 
-def _say(first: Side, second: Side, difference: Interval, end: float) -> None:
+def _say(first: Side, second: Side, difference: Interval, at: str) -> None:
     """Says which side found fitter cells; of lone runs only what they found, since nothing is known of their spread."""
     if min(len(first.progresses), len(second.progresses)) == 1:
         ahead, behind = (first, second) if difference.estimate > 0 else (second, first)
         found = f"the best cell of {ahead.name} was fitter by {abs(difference.estimate):.4f} than that of {behind.name}"
         if not difference.estimate:
             found = f"the best cells of {first.name} and {second.name} were equally fit"
-        print(f"At {end:,.0f} trials {found}: of these runs, not of what made them.")
+        print(f"{at} {found}: of these runs, not of what made them.")
         return
     verdict = f"{first.name} and {second.name} are not distinguishable"
     if difference.low > 0:
         verdict = f"{first.name} finds fitter cells than {second.name}"
     elif difference.high < 0:
         verdict = f"{second.name} finds fitter cells than {first.name}"
-    print(f"At {end:,.0f} trials {verdict}: {_span(difference, sign='+')}.")
+    print(f"{at} {verdict}: {_span(difference, sign='+')}.")
 
 
 def _span(interval: Interval, sign: str = "") -> str:

@@ -92,6 +92,5 @@ def headline(run: Run, confirmed: Sequence[ConfirmedRow]) -> list[str]:
         f"The best found cell, {digest}, has fitness {fitness:.3f}, {relation} that of the {other}, 1; its ratio is "
         f"least on {worst}."
     )
-    if confirmed:
-        return [found, *(row.sentence for row in confirmed if row.cell == digest and row.sentence)]
-    return [found, _WARNING]
+    sentences = [row.sentence for row in confirmed if row.cell == digest and row.sentence]
+    return [found, *(sentences or [_WARNING])]

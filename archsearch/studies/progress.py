@@ -84,7 +84,7 @@ class Curve:
         return area / (end - begin)
 
 
-def progress_of(run: Run, baseline: Mapping[str, float]) -> Progress:
+def progress_of(run: Run, baseline: Mapping[str, float], goes_on: bool = True) -> Progress:
     """Returns a run's progress, with ratios to a given baseline instead of the run's own.
 
     A run's own baseline is the best of noisy trainings of its own; dividing by one that all compared runs share takes
@@ -93,14 +93,18 @@ def progress_of(run: Run, baseline: Mapping[str, float]) -> Progress:
     Args:
         run: What to look at.
         baseline: Best value of the baseline by task.
+        goes_on: Whether a longer training of a setting went on where the shorter one ended, so that the steps of that
+            one count once.
     """
-    knowledge, training_steps = Knowledge(run.tasks, len(run.outcomes) + 1), ContinuedSteps()
+    knowledge, continued = Knowledge(run.tasks, len(run.outcomes) + 1), ContinuedSteps()
     steps = []
     for outcome in run.outcomes:
         knowledge = knowledge.fold(outcome)
         spent: dict[Budget, float] = {
             "trials": len(outcome.examined),
-            "training_steps": sum(training_steps.add(entry) for entry in outcome.examined),
+            "training_steps": sum(
+                continued.add(entry) if goes_on else entry.result.steps for entry in outcome.examined
+            ),
             "training_seconds": sum(entry.result.seconds for entry in outcome.examined),
         }
         steps.append(StepProgress(spent, _fitness(knowledge, outcome, baseline)))

@@ -179,7 +179,7 @@ def test_compare_two_runs(archsearch, tiny_run, second_run):
     words = (f"run={tiny_run}", f"other=[{second_run}]", "names=[a,b]", "out=ab.png", "csv=curves.csv")
     outcome = archsearch("compare", *words)
     assert outcome.code == 0, outcome.err
-    assert "training steps" in outcome.out
+    assert re.search(r"^At [\d,]+ training steps the best", outcome.out, re.MULTILINE)
     said = (
         r"the best cells? of .* (was fitter by \d\.\d+ than|were equally fit).*: of these runs, not of what made them"
     )
@@ -204,3 +204,20 @@ def test_compare_refuses_runs_on_other_tasks_and_says_the_differences(archsearch
     outcome = archsearch("compare", f"run={tiny_run}", f"other={tiny_run}")
     assert outcome.code == 2
     assert "each run once" in outcome.err
+
+
+def test_compare_refuses_a_search_twice_and_searches_of_two_kinds_on_one_side(
+    archsearch, tiny_run, second_run, tmp_path
+):
+    twice = Path(shutil.copytree(tiny_run, tmp_path / "twice"))
+    outcome = archsearch("compare", f"run=[{tiny_run},{twice}]", f"other={second_run}")
+    assert outcome.code == 2
+    assert "both have seed=1: they are the same search twice" in outcome.err
+    values = yaml.safe_load((twice / "config.yaml").read_text(encoding="utf-8"))
+    values.update(seed=3, gate=0.5, workers=3)
+    (twice / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    outcome = archsearch("compare", f"run={second_run}", f"other=[{tiny_run},{twice}]")
+    assert outcome.code == 2
+    assert "gate: " in outcome.err
+    assert "against 0.5" in outcome.err
+    assert "workers" not in outcome.err

@@ -1,5 +1,7 @@
 """A confirmation in the run's folder is shown; one that is damaged is named."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from shared_reported_runs import EVIL, reported_run
@@ -8,6 +10,7 @@ from shared_simulation import make_plan
 from archsearch.errors import FileFormatError
 from archsearch.report.confirmed import confirmed_rows
 from archsearch.report.page import render_report
+from archsearch.report.texts import headline
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,13 @@ def test_the_page_says_what_was_confirmed_instead_of_a_warning(confirmed):
     assert '<span class="verdict ">not distinguishable</span>' in page
     assert "take ratios near 1 as ties" not in page
     assert "<script>alert" not in page
+
+
+def test_a_best_cell_that_was_not_confirmed_is_warned_of(confirmed):
+    """The search went on after the confirmation, and found a fitter one."""
+    rows = [replace(row, cell="c_0123456789abcdef") for row in confirmed_rows(confirmed)]
+    assert "take ratios near 1 as ties" in " ".join(headline(confirmed, rows))
+    assert "take ratios near 1 as ties" not in " ".join(headline(confirmed, confirmed_rows(confirmed)))
 
 
 def test_confirmed_cells_stand_against_size_and_time_with_their_intervals(confirmed):
