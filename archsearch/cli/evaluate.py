@@ -10,17 +10,18 @@ from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.exits import FAILED, LateError
 from archsearch.cli.new_files import check_writable
-from archsearch.cli.one_trial import overlay, plan_trial, typed_values, values_of_run
+from archsearch.cli.one_trial import ENDLESS, overlay, plan_trial, typed_values, values_of_run
 from archsearch.cli.running import program
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.errors import ArchSearchError
 from archsearch.export.weights import save_weights, texts_of_cell
 from archsearch.training.evaluate import Evaluation
+from archsearch.training.schedule import next_learning_rate
 from archsearch.training.trainer import CurvePoint
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Task
-from archsearch.trials.trial import Trial
+from archsearch.trials.trial import Trial, TrialResult
 
 PREDICTS_FROM = {"series": "input=FILE.csv", "text": "prompt='…'"}  # what `predict` wants, by the reader's kind
 
@@ -36,7 +37,8 @@ def run(words: list[str]) -> int:
     if target:
         check_writable(target)
     simple, ceiling = SimplePredictors.of_task(task), task.ceiling()
-    print(f"{chosen.name} ({trial.cell}) on {trial.task}, at most {trial.max_steps} steps, {trial.setting.key}")
+    most = "until the schedule ends" if trial.max_steps == ENDLESS else f"at most {trial.max_steps} steps"
+    print(f"{chosen.name} ({trial.cell}) on {trial.task}, {most}, {trial.setting.key}")
     print(
         f"{task.metric}; {simple}, ceiling {'not known' if ceiling is None else f'{ceiling:.4f}'}",
         flush=True,
@@ -60,10 +62,17 @@ def print_point(point: CurvePoint) -> None:
 def print_result(evaluation: Evaluation, trial: Trial, task: Task, simple: SimplePredictors) -> None:
     """Prints what came of a training."""
     result, ceiling = evaluation.result, task.ceiling()
+    most = "" if trial.max_steps == ENDLESS else f" of at most {trial.max_steps:,}"
     print(
-        f"{result.status} after {result.steps:,} of at most {trial.max_steps:,} steps in {result.seconds:.1f} s; "
+        f"{result.status} after {result.steps:,}{most} steps in {result.seconds:.1f} s; "
         f"{result.parameters:,} parameters, {result.hidden_size} units"
     )
+    if result.status == "ok" and not _schedule_ended(result, trial, task):
+        epochs = result.steps / _epoch_steps(trial, task)
+        print(
+            f"these were {epochs:.1f} epochs: the schedule of the learning rate was not at its end; steps=null trains "
+            "until it is"
+        )
     if result.error:
         print(result.error)
     if result.value is None:
@@ -75,6 +84,16 @@ def print_result(evaluation: Evaluation, trial: Trial, task: Task, simple: Simpl
     if evaluation.test_value is not None:
         others = [f"{name} {value:.4f}" for name, value in evaluation.test_values.items() if name != result.metric]
         print(f"test {result.metric} of those weights {evaluation.test_value:.4f}" + "".join(f", {o}" for o in others))
+
+
+def _schedule_ended(result: TrialResult, trial: Trial, task: Task) -> bool:
+    epoch_steps = _epoch_steps(trial, task)
+    qualities = [task.metric.quality(value) for step, _, value in result.curve if step % epoch_steps == 0]
+    return next_learning_rate(trial.setting.learning_rate, qualities, trial.recipe) is None
+
+
+def _epoch_steps(trial: Trial, task: Task) -> int:
+    return task.epoch_steps(trial.recipe.batch_size, trial.recipe.unroll)
 
 
 def _chance(task: Task, simple: SimplePredictors) -> float:

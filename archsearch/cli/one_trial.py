@@ -21,6 +21,9 @@ from archsearch.trials.setting import Setting
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
 
+ENDLESS = 10**9
+"""Steps that no training takes: then the schedule of the learning rate ends it."""
+
 
 def typed_values(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any]:
     """Returns the configuration of a training with all its numbers from the command line and the defaults.
@@ -86,7 +89,7 @@ def plan_trial(values: Mapping[str, Any], chosen: ChosenCell) -> tuple[Trial, Ta
         recipe=read_recipe(root.section("recipe")),
         setting=_setting(root.section("setting")),
         replicate=0,
-        max_steps=root.integer("steps", 1),
+        max_steps=root.integer("steps", 1) if "steps" in root else ENDLESS,
         root_seed=root.integer("seed"),
     )
     hidden_size_for(graph.structure, task.interface, trial.setting.num_layers, trial.setting.max_parameters)

@@ -1,5 +1,6 @@
 """What a search will cost, said before it starts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,7 +57,8 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
     for task in plan.tasks:
         left = max(0, task.max_settings - task.num_settings)
         again = _climb(plan, task, min(task.num_settings, left))
-        expected.add(task, again, min(reevaluations, plan.num_candidates * reaching))
+        rounds = math.ceil(left / task.num_settings)  # until a cell has had all settings
+        expected.add(task, again, min(reevaluations, plan.num_candidates * reaching * rounds))
         if chance:
             most.add(task, _climb(plan, task, 1), plan.num_candidates * left)
         for total in (most, expected):

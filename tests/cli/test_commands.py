@@ -308,6 +308,17 @@ def test_evaluate_trains_and_keeps_weights(archsearch):
     ]
 
 
+def test_evaluate_says_whether_the_schedule_has_ended_and_goes_on_until_then(archsearch):
+    words = ("cell=tanh", "task=xml", "task.xml.validation_size=700", "task.xml.epoch=2", "setting.max_parameters=2000")
+    words += ("setting.learning_rate=1e-9", "recipe.patience=2", "recipe.num_halvings=1")
+    short = archsearch("evaluate", *words, "steps=3")
+    assert "these were 1.5 epochs: the schedule of the learning rate was not at its end; steps=null trains" in short.out
+    whole = archsearch("evaluate", *words, "steps=null")
+    assert "on xml, until the schedule ends," in whole.out
+    assert "ok after 8 steps in" in whole.out, "the first epoch, two without improvement, one halved"
+    assert "these were" not in whole.out
+
+
 def test_evaluate_with_a_run_repeats_its_best_trial(archsearch, tiny_run):
     run = load_run(tiny_run)
     accuracy = run.leaderboard().iloc[0]["accuracy_xml"]

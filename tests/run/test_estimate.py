@@ -35,6 +35,14 @@ def test_without_reevaluation_the_most_is_exact():
     assert estimate.most_seconds == 20 * 1.0 + (20 + 20 * 10) * 10.0
 
 
+def test_reevaluations_are_counted_until_a_cell_has_had_all_settings():
+    plans = [make_plan(num_candidates=20, reevaluate_probability=chance) for chance in (0.0, 0.8)]
+    without, often = (estimate_cost(plan, SECONDS, 1).expected_trials for plan in plans)
+    settings = sum(plans[0].num_trials(task, task.num_settings) for task in plans[0].tasks)
+    passing = 20 * 0.5 ** len(plans[0].all_tasks)
+    assert often - without > passing * settings, "a listed cell is looked at more than once"
+
+
 def test_workers_share_the_time():
     plan = make_plan()
     alone, four = estimate_cost(plan, SECONDS, 0), estimate_cost(plan, SECONDS, 4)
