@@ -166,7 +166,9 @@ def _print_offer(ablation: Ablation, offered: Ablated, path: Path) -> None:
     print(f"Next:\n  {program()} show {where}\n  {program()} export {where} out=exported")
     print("  " + (f"{program()} search {shlex.quote(f'founders=[gru,{file}]')}"))
     if not sure:
-        print(f"  the same command with seeds={2 * plan.num_seeds}, to settle it")
+        seed = plan.trials[0].root_seed + 1
+        again = f"seed={seed} seeds={2 * plan.num_seeds} {shlex.quote(f'out={path}-seed{seed}')}"
+        print(f"  the same command with {again}: whether it holds where it was not chosen")
 
 
 def _table(frame: pd.DataFrame, tasks: list[str]) -> Table:
