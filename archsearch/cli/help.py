@@ -148,7 +148,7 @@ COMMANDS = {
             "archsearch export cell=mut1 out=exported",
             "archsearch export cell=mycell.eq format=python,safetensors,onnx,svg hidden_size=256 out=exported",
             "archsearch export cell=lstm_torch format=all out=exported",
-            "archsearch export run=results/quickstart-1 rank=2 trained=yes task=xml format=all out=trained",
+            "archsearch export run=results/quickstart-1 rank=2 trained=yes task=xml out=trained",
         ),
         ("task",),
     ),
