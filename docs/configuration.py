@@ -22,10 +22,10 @@ INTRODUCTION = """\
 
 Made from the files in `conf/` by `python docs/configuration.py`; change those.
 
-Settings are typed behind a command as `name=value`, lists as `[a,b]`, nothing as `null`. `archsearch COMMAND --help`
-shows those of one command, `archsearch search … --cfg` what a search would use. `R1` to `R37` are the rules of
-Jozefowicz, Zaremba & Sutskever 2015 that [method.md](method.md) lists. A dash stands where a value must be given; for a
-search, the experiment gives it.
+Settings are typed behind a command as `name=value`, lists as `[a,b]` in quotes, nothing as `null`; lists of names
+need neither brackets nor quotes. `archsearch COMMAND --help` shows those of one command, `archsearch search … --cfg`
+what a search would use. `R1` to `R37` are the rules of Jozefowicz, Zaremba & Sutskever 2015 that
+[method.md](method.md) lists. A dash stands where a value must be given; for a search, the experiment gives it.
 """
 
 

@@ -1,6 +1,7 @@
 """Help, version and the speed of both."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -46,7 +47,7 @@ def test_help_of_a_command_has_examples_and_settings(name, archsearch):
 
 @pytest.mark.parametrize("example", [example for command in COMMANDS.values() for example in command.examples])
 def test_examples_are_settings_of_their_command(example):
-    words = example.removeprefix("archsearch ").split()
+    words = shlex.split(example.removeprefix("archsearch "))
     command = "task check" if words[:2] == ["task", "check"] else words[0]
     del words[: len(command.split())]
     assert command in COMMANDS

@@ -48,7 +48,8 @@ def test_the_clock_is_in_the_columns_that_say_so(run, tmp_path):
 
 def test_the_summary_is_that_of_the_page(run):
     written = json.loads((run.path / "summary.json").read_text(encoding="utf-8"))
-    rows = {row[0].strip("`"): row[1] for row in rows_on_the_page("summary.json")}
+    there = [row for row in rows_on_the_page("summary.json") if not row[4].startswith("no key")]
+    rows = {row[0].strip("`"): row[1] for row in there}
     assert list(written) == list(rows)
     kinds = {"integer": int, "number": float, "mapping": dict, "truth": bool}
     assert all(isinstance(written[key], kinds[kind]) for key, kind in rows.items())
