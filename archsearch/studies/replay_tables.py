@@ -1,4 +1,9 @@
-"""What came of replays, as tables: means over seeds between the limits of Student's interval of 95 %."""
+"""What came of replays, as tables: means over seeds between the limits of Student's interval of 95 %.
+
+Seeds of a model draw everything anew. Seeds of a recording draw from the same curves, so that the interval is one of
+these draws: with many seeds it has no width, however few settings were recorded. Drawing the recorded settings anew for
+each seed would not help, since Student's interval of their mean would have none, either.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
