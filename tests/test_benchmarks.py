@@ -19,6 +19,8 @@ from archsearch.compiler.native.compiled import check_native
 from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.run.journal import Journal
+from archsearch.trials.setting import Setting
+from archsearch.trials.trial import Recipe, Trial, TrialResult
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -388,12 +390,37 @@ def test_table_1_counts_pairs_in_the_other_order():
     found = [table_1.disagreements(means, papers, names, gap) for gap in (0.0, 0.02, 0.2)]
     assert found == [(6, ["gru < lstm", "gru < mut1", "lstm < mut1"]), (5, ["gru < mut1", "lstm < mut1"]), (3, [])]
     values = means[:, None] + table_1.np.array([-0.01, 0.0, 0.01])
-    tau, low, high = table_1.tau_with_interval(values, papers)
+    tau, low, high = table_1.tau_with_range(values, papers)
     assert (tau, low, high) == (0.0, 0.0, 0.0)  # as many pairs one way as the other, whatever seeds are drawn
     ratios = module("paper").ratios("xml_26")
     assert ratios["gru"] == 1
     assert round(ratios["mut1"], 3) == 1.033
     assert module("paper").ratios("words") is None
+
+
+def test_table_1_counts_failures_alike_in_choosing_and_in_means(tmp_path):
+    """A setting that fails half of the time is worth half, when it is chosen and in the mean."""
+    table_1 = module("table_1")
+    graph = zoo_cell("gru").canonical()
+    (tmp_path / "seeds").mkdir()
+    journal = Journal.create(tmp_path / "seeds" / "archsearch.db")
+    trials = []
+    for rate, values in ((0.5, (0.8, None)), (1.0, (0.5, 0.45))):
+        for replicate, value in enumerate(values):
+            trial = Trial(
+                *(graph.digest, graph, "xml", "task", Recipe(), Setting(1.0, rate, 1.0, 1, 1000), replicate, 10, 1)
+            )
+            status = "ok" if value else "diverged"
+            journal.add_trial(trial, TrialResult(status, value, steps=10))
+            trials.append(trial)
+    ((chosen,),) = table_1.choose(tmp_path / "seeds", trials).values()
+    assert chosen.learning_rate == 1.0
+    (values,) = table_1.qualities(journal, trials[:2], [graph.digest], "xml")
+    journal.close()
+    assert list(values) == [0.8, 0.0]
+    others = table_1.np.array([[0.8, 0.0], [0.5, 0.45]])
+    tau, *_ = table_1.tau_with_range(others, table_1.np.array([1.0, 2.0]))
+    assert tau == 1, "the mean of the first is 0.4"
 
 
 def test_populations_measures_every_contender_and_counts_groups(tmp_path):
