@@ -131,6 +131,35 @@ def test_replicate_spread_reads_a_confirmation(tmp_path):
     assert f"{spread:.3f}" in done.stdout
 
 
+def test_replicate_spread_counts_only_settings_that_were_trained_twice(tmp_path):
+    """As `confirm` has it, with settings drawn for each seed: most are trained once, and say nothing of replicates."""
+    graph = zoo_cell("gru").canonical()
+    kept = {"tasks": ["a"], "baseline": "gru", "test_values": {"gru": {"a": [0.5, 0.6]}, "other": {"a": [0.5, 0.7]}}}
+    (tmp_path / "confirmation.json").write_text(json.dumps(kept), encoding="utf-8")
+    (tmp_path / "confirm").mkdir()
+    journal = Journal.create(tmp_path / "confirm" / "archsearch.db")
+    trained = ((0.5, (0.4,)), (1.0, (0.5, 0.55, 0.6)), (2.0, (0.3, 0.32)), (4.0, (0.2,)))
+    for rate, values in trained:
+        for replicate, value in enumerate(values, start=1001):
+            setting = Setting(1.0, rate, 1.0, 1, 1000)
+            trial = Trial(graph.digest, graph, "a", "task", Recipe(), setting, replicate, 10, 1)
+            journal.add_trial(trial, TrialResult("ok", value, steps=10))
+    journal.close()
+
+    def printed(path):
+        command = [sys.executable, str(FOLDER / "replicate_spread.py"), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    first, second = ([math.log(value) for value in values] for _, values in trained[1:3])
+    spread = math.sqrt((2 * statistics.variance(first) + statistics.variance(second)) / 3)
+    assert printed(tmp_path).splitlines()[-1].split()[:4] == ["a", "4", "2", f"{spread:.3f}"]
+    assert printed(FOLDER / "replicate_values.json").splitlines()[1].split()[:6] == (
+        ["arithmetic", "12", "6", "0.031", "0.054", "0.044"]
+    )
+
+
 def test_unknown_cell_is_said(tmp_path):
     done = subprocess.run(
         [sys.executable, str(FOLDER / "engines.py"), "--cells", "no_such_cell", "--mutants", "0"],
