@@ -18,7 +18,7 @@ from archsearch.studies.answers import RecordedSource
 from archsearch.studies.recorded_curves import COLUMNS, Curve, read_recorded
 from archsearch.studies.replay import replay
 from archsearch.studies.replay_tables import budget_frame, comparison_frame, interval, trace_frame
-from archsearch.studies.synthetic_curves import TASKS, SyntheticSource
+from archsearch.studies.synthetic_curves import FITTED, TASKS, SyntheticSource
 from archsearch.trials.setting import Setting, SettingSpace
 from archsearch.trials.trial import Recipe, Trial, TrialResult
 
@@ -167,6 +167,23 @@ def test_synthetic_curves_grow_and_children_resemble_their_parents():
         close.append(level["gru"] - level["mut2"])
         far.append(level["gru"] - level["tanh"])
     assert pd.Series(close).std() < 0.8 * pd.Series(far).std()
+
+
+def test_synthetic_cells_spread_as_the_measured_ones_did():
+    """Between the ten cells as fitted, and over seeds alike for large and small, repetitive and varied ones."""
+    structures = [zoo_cell(name).canonical().structure for name in FITTED]
+    seeds = [SyntheticSource(TASKS).for_seed(seed) for seed in range(400)]
+    levels = pd.DataFrame([[answers._level("xml", structure) for structure in structures] for answers in seeds])
+    assert levels.var(axis=1).mean() ** 0.5 == pytest.approx(1, rel=0.05)
+    deviations = levels.std()
+    assert deviations.max() < 1.15 * deviations.min()
+
+
+def test_a_synthetic_curve_never_falls():
+    hopeless = SyntheticSource({"xml": replace(TASKS["xml"], top=0.1)}).for_seed(1)
+    assert [hopeless.answer(trial_of("gru", SPACE.all()[0], "xml", steps)).value for steps in (100, 2000)] == [
+        0.356
+    ] * 2
 
 
 def test_what_is_expected_of_another_training_is_free_of_luck(csv):
