@@ -19,6 +19,8 @@ from archsearch.compiler.native.compiled import check_native
 from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.run.journal import Journal
+from archsearch.trials.setting import Setting
+from archsearch.trials.trial import Recipe, Trial, TrialResult
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -127,6 +129,35 @@ def test_replicate_spread_reads_a_confirmation(tmp_path):
     assert done.returncode == 0, done.stderr
     spread = statistics.stdev([math.log(1.0), math.log(1.1), math.log(1.2)])
     assert f"{spread:.3f}" in done.stdout
+
+
+def test_replicate_spread_counts_only_settings_that_were_trained_twice(tmp_path):
+    """As `confirm` has it, with settings drawn for each seed: most are trained once, and say nothing of replicates."""
+    graph = zoo_cell("gru").canonical()
+    kept = {"tasks": ["a"], "baseline": "gru", "test_values": {"gru": {"a": [0.5, 0.6]}, "other": {"a": [0.5, 0.7]}}}
+    (tmp_path / "confirmation.json").write_text(json.dumps(kept), encoding="utf-8")
+    (tmp_path / "confirm").mkdir()
+    journal = Journal.create(tmp_path / "confirm" / "archsearch.db")
+    trained = ((0.5, (0.4,)), (1.0, (0.5, 0.55, 0.6)), (2.0, (0.3, 0.32)), (4.0, (0.2,)))
+    for rate, values in trained:
+        for replicate, value in enumerate(values, start=1001):
+            setting = Setting(1.0, rate, 1.0, 1, 1000)
+            trial = Trial(graph.digest, graph, "a", "task", Recipe(), setting, replicate, 10, 1)
+            journal.add_trial(trial, TrialResult("ok", value, steps=10))
+    journal.close()
+
+    def printed(path):
+        command = [sys.executable, str(FOLDER / "replicate_spread.py"), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    first, second = ([math.log(value) for value in values] for _, values in trained[1:3])
+    spread = math.sqrt((2 * statistics.variance(first) + statistics.variance(second)) / 3)
+    assert printed(tmp_path).splitlines()[-1].split()[:4] == ["a", "4", "2", f"{spread:.3f}"]
+    assert printed(FOLDER / "replicate_values.json").splitlines()[1].split()[:6] == (
+        ["arithmetic", "12", "6", "0.031", "0.054", "0.044"]
+    )
 
 
 def test_unknown_cell_is_said(tmp_path):
@@ -355,6 +386,32 @@ def test_calibration_tables_find_what_was_put_in(tmp_path, capsys, monkeypatch):
     assert abs(tau - 300) < 30
 
 
+def test_calibration_tables_tell_a_lucky_training_from_a_better_cell(tmp_path, capsys, monkeypatch):
+    """The order of the cells is the seed's doing: each training keeps its place, the other seed has the other order."""
+    tables = module("calibration_tables")
+    rows = []
+    for replicate, levels in enumerate(((0.3, 0.4, 0.5, 0.6), (0.6, 0.5, 0.4, 0.3))):
+        for cell, level in zip(("gru", "lstm", "tanh", "mut1"), levels, strict=True):
+            for setting in range(3 - replicate):  # of settings that one seed lacks, nothing may be said
+                for step in range(100, 2001, 100):
+                    key = {"cell": cell, "task": "xml_4", "max_parameters": 1000, "replicate": replicate, "step": step}
+                    point = {"init_scale": 1.0, "learning_rate": setting + 1, "max_gradient_norm": 1, "num_layers": 1}
+                    rows.append(
+                        {**key, **point, "status": "ok", "accuracy": level * (1 + 0.1 * setting) * step / (step + 300)}
+                    )
+    path = tmp_path / "curves.csv"
+    tables.pd.DataFrame(rows).to_csv(path, index=False)
+    monkeypatch.setattr(sys, "argv", ["calibration_tables.py", str(path)])
+    tables.main()
+    parts = capsys.readouterr().out.split("\n\n")
+    (table,) = (part for part in parts if part.startswith("Which cell is better"))
+    sure = [f"{value} [{value}, {value}]" for value in ("1.000", "-1.000", "-1.000", "0.000", "0.500", "0.500")]
+    for line, steps in zip(table.splitlines()[2:], (100, 200, 500, 1000, 1500), strict=True):
+        assert re.split(r"\s{2,}", line) == ["xml_4", str(steps), "2", *sure]
+    (table,) = (part for part in parts if part.startswith("Spread of cells"))
+    assert all(line.endswith("-1.000 [-1.000, -1.000]") for line in table.splitlines()[2:])
+
+
 def test_table_1_counts_pairs_in_the_other_order():
     table_1 = module("table_1")
     means, papers = (table_1.np.array(values) for values in ([0.5, 0.6, 0.1, 0.7], [1.0, 0.99, 0.5, 0.9]))
@@ -362,12 +419,37 @@ def test_table_1_counts_pairs_in_the_other_order():
     found = [table_1.disagreements(means, papers, names, gap) for gap in (0.0, 0.02, 0.2)]
     assert found == [(6, ["gru < lstm", "gru < mut1", "lstm < mut1"]), (5, ["gru < mut1", "lstm < mut1"]), (3, [])]
     values = means[:, None] + table_1.np.array([-0.01, 0.0, 0.01])
-    tau, low, high = table_1.tau_with_interval(values, papers)
+    tau, low, high = table_1.tau_with_range(values, papers)
     assert (tau, low, high) == (0.0, 0.0, 0.0)  # as many pairs one way as the other, whatever seeds are drawn
     ratios = module("paper").ratios("xml_26")
     assert ratios["gru"] == 1
     assert round(ratios["mut1"], 3) == 1.033
     assert module("paper").ratios("words") is None
+
+
+def test_table_1_counts_failures_alike_in_choosing_and_in_means(tmp_path):
+    """A setting that fails half of the time is worth half, when it is chosen and in the mean."""
+    table_1 = module("table_1")
+    graph = zoo_cell("gru").canonical()
+    (tmp_path / "seeds").mkdir()
+    journal = Journal.create(tmp_path / "seeds" / "archsearch.db")
+    trials = []
+    for rate, values in ((0.5, (0.8, None)), (1.0, (0.5, 0.45))):
+        for replicate, value in enumerate(values):
+            trial = Trial(
+                *(graph.digest, graph, "xml", "task", Recipe(), Setting(1.0, rate, 1.0, 1, 1000), replicate, 10, 1)
+            )
+            status = "ok" if value else "diverged"
+            journal.add_trial(trial, TrialResult(status, value, steps=10))
+            trials.append(trial)
+    ((chosen,),) = table_1.choose(tmp_path / "seeds", trials).values()
+    assert chosen.learning_rate == 1.0
+    (values,) = table_1.qualities(journal, trials[:2], [graph.digest], "xml")
+    journal.close()
+    assert list(values) == [0.8, 0.0]
+    others = table_1.np.array([[0.8, 0.0], [0.5, 0.45]])
+    tau, *_ = table_1.tau_with_range(others, table_1.np.array([1.0, 2.0]))
+    assert tau == 1, "the mean of the first is 0.4"
 
 
 def test_populations_measures_every_contender_and_counts_groups(tmp_path):

@@ -44,7 +44,7 @@ def run(words: list[str]) -> int:
         check_writable(out)
     first, count = root.integer("seed"), root.integer("seeds", 1)
     traces = {name: replay(plan, source, range(first, first + count)) for name, plan in plans.items()}
-    _print(traces)
+    _print(traces, isinstance(source, RecordedSource))
     if out:
         out.write_text(to_csv(trace_frame(traces)), encoding="utf-8")
         print(f"Traces: {out}")
@@ -100,7 +100,7 @@ def _task(search: Section, name: str, length: int) -> TaskPlan:
     )
 
 
-def _print(traces: Traces) -> None:
+def _print(traces: Traces, recorded: bool) -> None:
     console = Console(markup=False)
     if not console.is_terminal:
         console = Console(width=200, markup=False)  # a file or a pipe has no edge to wrap at
@@ -119,15 +119,24 @@ def _print(traces: Traces) -> None:
     for row in comparison_frame(traces).to_dict("records"):
         steps = f"{row['training_steps_mean']:,.0f}"
         shares = (_shown(row, "steps_share"), _shown(row, "anew_share"))
-        differences = (_shown(row, "difference", "+"), _shown(row, "expected", "+"))
+        differences = (_shown(row, "difference", "+"), _expected(row))
         table.add_row(row["strategy"], _shown(row, "fitness"), *differences, steps, *shares)
     console.print(table, end="")
     seeds = len(next(iter(traces.values())))
+    draws = " of draws from this one recording; more seeds do not make it surer of other trainings" if recorded else ""
     print(
-        f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %. Best fitness: least ratio to the "
-        "baseline's best, one yardstick for all strategies. Trained again: the same difference, expected of another "
-        "training of the cells that were best. Training steps: each rung goes on from the one before."
+        f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %{draws}. Best fitness: least ratio to "
+        "the baseline's best, one yardstick for all strategies. Trained again: the same difference, expected of "
+        "another training of the cells that were best, over the seeds where one is known. Training steps: each rung "
+        "goes on from the one before."
     )
+
+
+def _expected(row: Mapping[Any, Any]) -> str:
+    """Says of how many seeds it is, if not of all: of some, no other training of what was best was recorded."""
+    number = row["expected_seeds"]
+    count = "" if number == row["seeds"] else f" ({number} of {row['seeds']} seeds)"
+    return f"{_shown(row, 'expected', '+')}{count}".lstrip()
 
 
 def _shown(row: Mapping[Any, Any], name: str, sign: str = "") -> str:

@@ -40,7 +40,7 @@ class Answers(Protocol):
         """Returns the result of a trial; equal trials have equal results."""
 
     def expected(self, trial: Trial) -> float | None:
-        """Returns the accuracy of a trial but for what its seed adds or takes, as far as that is known."""
+        """Returns what another training of the trial is expected to give; None where nothing is known of another."""
 
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
         """Returns the accuracy that fitness is measured with: the baseline's best, whatever a strategy finds of it."""
@@ -88,13 +88,14 @@ class _RecordedAnswers:
         curves = self._curves(trial)
         if not curves:
             return TrialResult("failed", None, error="not recorded")
-        curve = self._drawn(curves, "replicate", trial.cell, trial.task, trial.setting.key)
-        accuracy, steps = curve.until(trial.max_steps)
+        accuracy, steps = self._replicate(curves, trial).until(trial.max_steps)
         return TrialResult("ok", accuracy, steps=steps)
 
     def expected(self, trial: Trial) -> float | None:
-        """Returns the mean over all replicates."""
-        accuracies = [curve.until(trial.max_steps)[0] for curve in self._curves(trial)]
+        """Returns the mean over the other replicates: the one that was drawn may have been chosen for its luck."""
+        curves = self._curves(trial)
+        drawn = self._replicate(curves, trial) if curves else None
+        accuracies = [curve.until(trial.max_steps)[0] for curve in curves if curve is not drawn]
         return sum(accuracies) / len(accuracies) if accuracies else None
 
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
@@ -102,6 +103,9 @@ class _RecordedAnswers:
         settings = self.recorded.settings.get((baseline.digest, task.name), ())
         curves = [curve for s in settings for curve in self.recorded.curves[baseline.digest, task.name, s]]
         return max((curve.until(task.max_steps)[0] for curve in curves), default=0.0)
+
+    def _replicate(self, curves: Sequence[Curve], trial: Trial) -> Curve:
+        return self._drawn(curves, "replicate", trial.cell, trial.task, trial.setting.key)
 
     def _curves(self, trial: Trial) -> tuple[Curve, ...]:
         own = self.recorded.settings.get((trial.cell, trial.task))

@@ -1,4 +1,9 @@
-"""What came of replays, as tables: means over seeds between the limits of Student's interval of 95 %."""
+"""What came of replays, as tables: means over seeds between the limits of Student's interval of 95 %.
+
+Seeds of a model draw everything anew. Seeds of a recording draw from the same curves, so that the interval is one of
+these draws: with many seeds it has no width, however few settings were recorded. Drawing the recorded settings anew for
+each seed would not help, since Student's interval of their mean would have none, either.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -51,7 +56,10 @@ def budget_frame(traces: Traces, spent: str) -> pd.DataFrame:
 
 
 def comparison_frame(traces: Traces) -> pd.DataFrame:
-    """Returns what each strategy reached and spent in the end, and both beside the first one, seed by seed."""
+    """Returns what each strategy reached and spent in the end, and both beside the first one, seed by seed.
+
+    `expected_…` is of those seeds alone, `expected_seeds` in number, where both have an expected fitness.
+    """
     first = next(iter(traces.values()))
     rows = []
     for strategy, by_seed in traces.items():
@@ -60,13 +68,17 @@ def comparison_frame(traces: Traces) -> pd.DataFrame:
         columns: dict[str, Sequence[float]] = {
             "fitness": [end.fitness for end in ends.values()],
             "difference": [end.fitness - others[seed].fitness for seed, end in ends.items()],
-            "expected": [end.expected_fitness - others[seed].expected_fitness for seed, end in ends.items()],
+            "expected": [
+                own - other
+                for seed, end in ends.items()
+                if (own := end.expected_fitness) is not None and (other := others[seed].expected_fitness) is not None
+            ],
             "steps_share": [end.training_steps / others[seed].training_steps for seed, end in ends.items()],
             "anew_share": [end.steps_anew / others[seed].steps_anew for seed, end in ends.items()],
         }
-        row: dict[str, Any] = {"strategy": strategy, "seeds": len(ends)}
+        row: dict[str, Any] = {"strategy": strategy, "seeds": len(ends), "expected_seeds": len(columns["expected"])}
         for name, values in columns.items():
-            low, mean, high = interval(values)
+            low, mean, high = interval(values) if values else (math.nan,) * 3
             row |= {f"{name}_mean": mean, f"{name}_low": low, f"{name}_high": high}
         row["trials_mean"] = float(np.mean([end.trials for end in ends.values()]))
         row["training_steps_mean"] = float(np.mean([end.training_steps for end in ends.values()]))

@@ -4,15 +4,20 @@
 
 `top` is a level plus normal deviates of the cell, the setting, both together and the seed; `log tau` likewise. A
 cell's deviate is a sum over its local patterns (a node's primitive with those of its operands), so that children
-resemble their parents. The numbers are those that `benchmarks/calibration_tables.py` fitted to real curves; see
+resemble their parents. All cells' deviates have one variance, such that between the ten cells of the measurements,
+which resemble each other, the standard deviation is the measured one. A `top` below the floor is one that never rises.
+The numbers are those that `benchmarks/calibration_tables.py` fitted to real curves; see
 `docs/calibration.md`. What no model of this kind has: cells that fail, and curves with plateaus.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
+from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import Structure
 from archsearch.search.plan import TaskPlan
@@ -31,7 +36,7 @@ class SyntheticTask:
         max_steps: Of a whole trial.
         floor: Accuracy at the beginning.
         top: Accuracy that the baseline tends to with the settings' mean.
-        cell_spread: Of `top` between cells.
+        cell_spread: Of `top` between the cells of `FITTED`.
         setting_spread: Between settings.
         pair_spread: Of what a cell and a setting have together.
         seed_spread: Between trainings that differ in nothing but the seed.
@@ -51,6 +56,9 @@ class SyntheticTask:
     tau_spread: float
     tau_pair_spread: float
 
+
+FITTED = ("gru", "tanh", "lstm", "lstm_f", "lstm_i", "lstm_o", "lstm_b", "mut1", "mut2", "mut3")
+"""The cells whose curves were measured."""
 
 TASKS = {  # as fitted to arithmetic of up to 3 digits, XML of 4 letters and words
     "arithmetic": SyntheticTask(2_000, 0.270, 0.529, 0.061, 0.029, 0.075, 0.020, 351.0, 0.00, 1.07),
@@ -103,7 +111,7 @@ class _SyntheticAnswers:
 
     def _accuracy(self, task: str, top: float, tau: float, steps: int) -> float:
         floor = self.tasks[task].floor
-        return min(max(floor + (top - floor) * steps / (steps + tau), 0.0), 1.0)
+        return min(floor + max(top - floor, 0.0) * steps / (steps + tau), 1.0)
 
     def _top_and_tau(self, name: str, graph: CellGraph, digest: str, setting: Setting) -> tuple[float, float]:
         task = self.tasks[name]
@@ -115,13 +123,29 @@ class _SyntheticAnswers:
         return top, task.tau * math.exp(spread)
 
     def _level(self, task: str, structure: Structure) -> float:
-        """Returns a cell's deviate: of its patterns, less when there are many, so that all sizes spread alike."""
-        patterns = [_pattern(structure, name) for name in structure.nodes]
-        return sum(self._deviate("pattern", task, pattern) for pattern in patterns) / math.sqrt(max(len(patterns), 1))
+        """Returns a cell's deviate: of standard deviation 1 between the fitted cells, over seeds the same for all."""
+        weights = _weights(structure)
+        return sum(w * self._deviate("pattern", task, pattern) for pattern, w in weights.items()) / _fitted_spread()
 
     def _deviate(self, *names: str) -> float:
         """Returns a standard normal number that depends on the seed and the names alone."""
         return NormalDist().inv_cdf((derive(self.seed, "synthetic", *names) + 0.5) / 2**63)
+
+
+def _weights(structure: Structure) -> Mapping[str, float]:
+    """Returns the patterns of a cell with what each weighs; the squares add up to 1."""
+    counts = Counter(_pattern(structure, name) for name in structure.nodes)
+    length = math.sqrt(sum(count**2 for count in counts.values()))
+    return {pattern: count / length for pattern, count in sorted(counts.items())}
+
+
+@cache
+def _fitted_spread() -> float:
+    """Returns the standard deviation between the fitted cells of weighted sums: less than 1, as they share patterns."""
+    cells = [_weights(zoo_cell(name).canonical().structure) for name in FITTED]
+    patterns = sorted({pattern for weights in cells for pattern in weights})
+    means = [sum(weights.get(pattern, 0.0) for weights in cells) / len(cells) for pattern in patterns]
+    return math.sqrt((1 - sum(mean**2 for mean in means)) * len(cells) / (len(cells) - 1))
 
 
 def _pattern(structure: Structure, name: str) -> str:

@@ -11,6 +11,7 @@ def test_strategies_are_compared_without_training(archsearch, tmp_path):
     assert outcome.code == 0, outcome.err
     for words in ("jozefowicz2015", "halving", "Means over 2 seeds", "against the first"):
         assert words in outcome.out
+    assert "recording" not in outcome.out, "a model draws all anew"
     frame = pd.read_csv(tmp_path / "traces.csv")
     assert set(frame["strategy"]) == {"jozefowicz2015", "halving"}
     assert set(frame["seed"]) == {1, 2}
@@ -24,6 +25,7 @@ def test_a_run_is_replayed(archsearch, tiny_run):
     outcome = archsearch("replay", f"recorded={tiny_run}", "strategy=random", *SMALL)
     assert outcome.code == 0, outcome.err
     assert "random" in outcome.out
+    assert "of draws from this one recording; more seeds do not make it surer" in outcome.out
 
 
 def test_mistakes_are_said_before_anything_is_replayed(archsearch, tmp_path):

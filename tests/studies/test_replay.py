@@ -18,7 +18,7 @@ from archsearch.studies.answers import RecordedSource
 from archsearch.studies.recorded_curves import COLUMNS, Curve, read_recorded
 from archsearch.studies.replay import replay
 from archsearch.studies.replay_tables import budget_frame, comparison_frame, interval, trace_frame
-from archsearch.studies.synthetic_curves import TASKS, SyntheticSource
+from archsearch.studies.synthetic_curves import FITTED, TASKS, SyntheticSource
 from archsearch.trials.setting import Setting, SettingSpace
 from archsearch.trials.trial import Recipe, Trial, TrialResult
 
@@ -169,8 +169,25 @@ def test_synthetic_curves_grow_and_children_resemble_their_parents():
     assert pd.Series(close).std() < 0.8 * pd.Series(far).std()
 
 
+def test_synthetic_cells_spread_as_the_measured_ones_did():
+    """Between the ten cells as fitted, and over seeds alike for large and small, repetitive and varied ones."""
+    structures = [zoo_cell(name).canonical().structure for name in FITTED]
+    seeds = [SyntheticSource(TASKS).for_seed(seed) for seed in range(400)]
+    levels = pd.DataFrame([[answers._level("xml", structure) for structure in structures] for answers in seeds])
+    assert levels.var(axis=1).mean() ** 0.5 == pytest.approx(1, rel=0.05)
+    deviations = levels.std()
+    assert deviations.max() < 1.15 * deviations.min()
+
+
+def test_a_synthetic_curve_never_falls():
+    hopeless = SyntheticSource({"xml": replace(TASKS["xml"], top=0.1)}).for_seed(1)
+    assert [hopeless.answer(trial_of("gru", SPACE.all()[0], "xml", steps)).value for steps in (100, 2000)] == [
+        0.356
+    ] * 2
+
+
 def test_what_is_expected_of_another_training_is_free_of_luck(csv):
-    """Replicates around one mean: the best found lies above what is expected of it, and that is the mean."""
+    """Replicates around one mean: the best found was a lucky one, and what is expected of it is what the other gave."""
     frame = pd.read_csv(csv)
     lucky, unlucky = frame.assign(replicate=1), frame.assign(replicate=2)
     lucky["accuracy"] += 0.1
@@ -179,9 +196,56 @@ def test_what_is_expected_of_another_training_is_free_of_luck(csv):
     tasks = tuple(TaskPlan(name, "recorded", SPACE, 40, 12, 12) for name in ("first", "second"))
     plan = plan_of(tasks=tasks, num_candidates=2, reevaluate_probability=0.0)
     for points in replay(plan, RecordedSource(read_recorded(csv)), range(5)).values():
-        means = [level * 0.8 / (0.6 * 0.8 + 0.1) for level in (0.7, 0.6, 0.5)]
+        levels = [level * 0.8 for level in (0.7, 0.6, 0.5)]
         assert points[-1].fitness > points[-1].expected_fitness
-        assert any(points[-1].expected_fitness == pytest.approx(mean) for mean in means)
+        assert any(points[-1].expected_fitness == pytest.approx((level - 0.1) / 0.58) for level in levels)
+    recorded, trial = read_recorded(csv), trial_of("gru", SPACE.all()[0])
+    level = 0.5 * 0.8
+    pairs = {
+        (answers.answer(trial).value, answers.expected(trial))
+        for answers in map(RecordedSource(recorded).for_seed, range(40))
+    }
+    assert sorted(pairs) == [
+        (pytest.approx(level - 0.1), pytest.approx(level + 0.1)),
+        (pytest.approx(level + 0.1), pytest.approx(level - 0.1)),
+    ]
+
+
+def test_of_what_was_trained_once_nothing_is_expected(csv):
+    """The seeds that have a value are counted, and there is none where no seed has."""
+    frame = pd.read_csv(csv)
+    assert RecordedSource(read_recorded(csv)).for_seed(1).expected(trial_of("gru", SPACE.all()[0])) is None
+    traces = {"alone": replay(plan_of(), RecordedSource(read_recorded(csv)), range(6))}
+    assert all(points[-1].expected_fitness is None for points in traces["alone"].values())
+    (row,) = comparison_frame(traces).to_dict("records")
+    assert (row["seeds"], row["expected_seeds"]) == (6, 0)
+    assert row["expected_mean"] != row["expected_mean"]
+    pd.concat([frame, frame[frame["init_scale"] == 1.4].assign(replicate=1)]).to_csv(csv, index=False)
+    traces = {"some": replay(plan_of(), RecordedSource(read_recorded(csv)), range(20))}
+    known = [points[-1].expected_fitness is not None for points in traces["some"].values()]
+    (row,) = comparison_frame(traces).to_dict("records")
+    assert 0 < row["expected_seeds"] == sum(known) < row["seeds"]
+    assert row["expected_mean"] == 0
+
+
+def test_of_equal_results_the_setting_decides_and_not_what_is_expected(csv):
+    """All trainings drawn are equal; the others differ, so that a choice by them would show."""
+    frame = pd.read_csv(csv).assign(accuracy=0.5)
+    others = frame.assign(replicate=1, accuracy=0.1 + frame["init_scale"] / 4)
+    pd.concat([frame, others]).to_csv(csv, index=False)
+    drawn = RecordedSource(read_recorded(csv))
+    tasks = tuple(TaskPlan(name, "recorded", SPACE, 40, 12, 12) for name in ("first", "second"))
+    plan = plan_of(tasks=tasks, num_candidates=2, reevaluate_probability=0.0)
+
+    class First(RecordedSource):
+        def for_seed(self, seed):
+            answers = super().for_seed(seed)
+            object.__setattr__(answers, "_replicate", lambda curves, _: curves[0])
+            return answers
+
+    points = replay(plan, First(drawn.recorded), [1])[1]
+    assert points[-1].fitness == 1, "0.5 of the GRU's 0.5"
+    assert points[-1].expected_fitness == pytest.approx((0.1 + 0.7 / 4) / 0.5), "the first setting, not the best one"
 
 
 def test_tables_say_what_was_reached_and_spent(csv):
