@@ -126,11 +126,27 @@ class Series(Task):
         Raises:
             ConfigError: It cannot be read or used.
         """
+        for split in ("validation", "test"):
+            num_scored, num_windows = self._count_scored(split)
+            if not num_scored:
+                raise ConfigError(
+                    f"task {self.name}, {self.path}: expected forecasts of the {split} part whose rows all have "
+                    f"values, got none of {num_windows:,} without a gap. Fill the gaps, name fewer "
+                    f"task.{self.name}.targets=…, or take a smaller horizon than {self.horizon}."
+                )
         return self._table.digest
 
     def notes(self) -> tuple[str, ...]:
-        """Returns what was repaired."""
-        return self._table.notes
+        """Returns what was repaired, and what does not count."""
+        notes = list(self._table.notes)
+        for split in ("validation", "test"):
+            num_scored, num_windows = self._count_scored(split)
+            if num_scored < num_windows:
+                notes.append(
+                    f"{num_scored:,} of {num_windows:,} {split} forecasts have no missing value and count, the others "
+                    "do not"
+                )
+        return tuple(notes)
 
     def epoch_steps(self, batch_size: int, unroll: int) -> int:  # noqa: ARG002 - counted in steps, whatever their size
         """Returns the number of training steps between two validations."""
@@ -154,9 +170,9 @@ class Series(Task):
         return self._error_of_repeating(1)
 
     def baselines(self) -> dict[str, float]:
-        """Returns the errors of persistence and, where a season is given, of the value one season before."""
+        """Returns the errors of persistence, of the training part's mean and, given a season, of one season before."""
         seasonal = {} if self.season is None else {"seasonal naive": self._error_of_repeating(self.season)}
-        return {"persistence": self.chance(), **seasonal}
+        return {"persistence": self.chance(), "training mean": self._error_of_mean(), **seasonal}
 
     def ceiling(self) -> float | None:
         """Returns None: nobody knows."""
@@ -204,13 +220,26 @@ class Series(Task):
 
     def _error_of_repeating(self, season: int) -> float:
         """Returns the metric, on the validation part, of the values `season` rows before those asked for."""
+        asked, steps = self._asked("validation"), np.arange(1, self.horizon + 1)
+        return self._error(asked, self._table.values[asked - season * -(-steps // season)])
+
+    def _error_of_mean(self) -> float:
+        """Returns the metric, on the validation part, of the targets' means over the training part."""
+        return self._error(self._asked("validation"), np.zeros(1, np.float32))
+
+    def _error(self, asked: NDArray[np.int64], forecast: Floats) -> float:
         table = self._table
-        ends = self._held_out_starts("validation") + self.window - 1
-        steps = np.arange(1, self.horizon + 1)
-        known = ends[:, None] + steps - season * -(-steps // season)
-        asked = ends[:, None] + steps
-        errors = (table.values[asked] - table.values[known])[..., : len(table.targets)][table.observed[asked].all(-1)]
+        errors = (table.values[asked] - forecast)[..., : len(table.targets)][table.observed[asked].all(-1)]
         return float(np.mean(errors**2 if self.measures == "mse" else np.abs(errors)))
+
+    def _asked(self, split: HeldOut) -> NDArray[np.int64]:
+        """Returns the rows that the forecasts of a part are of, `[forecasts, horizon]`."""
+        return self._held_out_starts(split)[:, None] + self.window - 1 + np.arange(1, self.horizon + 1)
+
+    def _count_scored(self, split: HeldOut) -> tuple[int, int]:
+        """Returns how many forecasts of a part count, and how many there are."""
+        whole: NDArray[np.bool_] = np.asarray(self._table.observed[self._asked(split)].all(-1))
+        return int(whole.sum()), len(whole)
 
 
 class Table(NamedTuple):

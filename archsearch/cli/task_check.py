@@ -22,6 +22,7 @@ from archsearch.trials.trial import Recipe
 SHOWN_STEPS = 60
 LEAK_STEPS = 20
 LEAK_BATCHES = 2_000
+MAX_STRETCHES = 1_000_000
 MAX_LEAKED_SHARE = 0.05
 
 
@@ -144,26 +145,35 @@ def _numbers(array: np.ndarray) -> str:
 
 def _print_leaks(task: Task, recipe: Recipe) -> None:
     """Prints which share of held-out stretches stand in the training data, too, step for step."""
-    batches = itertools.islice(task.training(0, recipe.batch_size, recipe.unroll), LEAK_BATCHES)
-    seen = {stretch for batch in batches for stretch in _stretches(batch)}
+    seen: set[int] = set()
+    for batch in itertools.islice(task.training(0, recipe.batch_size, recipe.unroll), LEAK_BATCHES):
+        seen.update(map(hash, _stretches(batch, 1)))
+        if len(seen) > MAX_STRETCHES:
+            break
     for split in ("validation", "test"):
         held_out = task.held_out(split, recipe.batch_size, recipe.unroll)
-        stretches = [stretch for batch in held_out for stretch in _stretches(batch)]
-        leaked = sum(stretch in seen for stretch in stretches)
+        stretches = [stretch for batch in held_out for stretch in _stretches(batch, LEAK_STEPS)]
+        leaked = sum(hash(stretch) in seen for stretch in stretches)
         share = leaked / max(1, len(stretches))
         verdict = "a leak, unless the data repeat themselves" if share > MAX_LEAKED_SHARE else "no leak seen"
         print(f"{split}: {leaked:,} of {len(stretches):,} stretches stand in the training data, too: {verdict}")
 
 
-def _stretches(batch: Batch) -> list[bytes]:
-    """Returns each sequence's inputs and targets in stretches of `LEAK_STEPS` scored or unscored steps."""
+def _stretches(batch: Batch, apart: int) -> list[bytes]:
+    """Returns each sequence's inputs and targets in stretches of `LEAK_STEPS` scored or unscored steps.
+
+    Args:
+        batch: Of any split.
+        apart: Steps between the beginnings of two stretches: 1 for all there are, so that copies are found wherever
+            they begin.
+    """
     stretches = []
     for number in range(batch.scored.shape[1]):
         steps = np.flatnonzero(batch.scored[:, number])
         if not len(steps):
             continue
         end = int(steps[-1]) + 1
-        for start in range(0, max(1, end - LEAK_STEPS + 1), LEAK_STEPS):
+        for start in range(0, max(1, end - LEAK_STEPS + 1), apart):
             piece = slice(start, min(start + LEAK_STEPS, end))
             stretches.append(batch.inputs[piece, number].tobytes() + batch.targets[piece, number].tobytes())
     return stretches

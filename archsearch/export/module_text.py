@@ -97,10 +97,10 @@ class $name(nn.Module):
             if input.unsorted_indices is not None:
                 after = tuple(state.index_select(1, input.unsorted_indices) for state in after)
             return PackedSequence(data, *input[1:]), $returned
-        if input.dim() not in (2, 3) or len(input) == 0:
-            raise ValueError(f"expected 2 or 3 axes and at least one time step, got shape {list(input.shape)}")
         is_batched = input.dim() == 3
         is_turned = is_batched and self.batch_first
+        if input.dim() not in (2, 3) or input.shape[int(is_turned)] == 0:
+            raise ValueError(f"expected 2 or 3 axes and at least one time step, got shape {list(input.shape)}")
         x = (input.transpose(0, 1) if is_turned else input) if is_batched else input[:, None]
         num_steps, num_sequences, _ = x.shape
         before = self._states(hx, x, num_sequences, is_batched)
@@ -163,12 +163,20 @@ class _Weight(nn.Module):
         self.first_bias = bias or 0.0
 
     def draw(self, bound: float, generator: torch.Generator | None) -> None:
-        """Draws new numbers in place."""
-        self.weight.uniform_(-bound, bound, generator=generator)
-        diagonal = self.weight.diagonal() if self.weight.dim() == 2 else self.weight
+        """Draws new numbers, where the generator is, so that they are the same on every device."""
+        drawn = torch.empty_like(self.weight, device=None if generator is None else generator.device)
+        drawn.uniform_(-bound, bound, generator=generator)
+        diagonal = drawn.diagonal() if drawn.dim() == 2 else drawn
         diagonal.add_(self.first_diagonal)
+        self._set("weight", self.weight, drawn)
         if self.bias is not None:
-            self.bias.fill_(self.first_bias)
+            self._set("bias", self.bias, torch.full_like(self.bias, self.first_bias))
+
+    def _set(self, name: str, old: Tensor, new: Tensor) -> None:
+        if nn.utils.parametrize.is_parametrized(self, name):  # then `old` is computed anew each time
+            setattr(self, name, new.to(old))
+        else:
+            old.copy_(new)
 
 
 class _Weights(nn.Module):

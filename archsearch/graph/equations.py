@@ -166,6 +166,11 @@ class _EquationsReader:
             message = f"'{place.text}' is used in its own definition. A state, {place.text}', carries a value over."
         elif later.line == equation.line:
             message = f"{place.text} is used in its own definition. The old value is {place.text[:-1]}."
+        elif later.state is not None:
+            message = (
+                f"{place.text} is used before line {later.line} defines it. Move that line up, or read the old value, "
+                f"{place.text[:-1]}."
+            )
         else:
             message = (
                 f"'{place.text}' is used before line {later.line} defines it. Move that line up; if it needs "

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from archsearch.errors import ConfigError
 from archsearch.training.losses import LOSSES
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel, State
@@ -25,6 +26,7 @@ def measure(
     Raises:
         DivergedError: The model's predictions are not finite, or their loss is beyond all bounds.
         TimeLimitError: The deadline has passed.
+        ConfigError: No position is scored, so that there is nothing to measure.
     """
     state: State | None = None
     was_training = model.training
@@ -45,7 +47,18 @@ def measure(
             else:
                 sums[number] += _sum_over_positions(metric, model.interface.loss, predictions, minibatch.targets)
     model.train(was_training)
-    return tuple(metric_value(metric, total / max(num_scored, 1)) for metric, total in zip(metrics, sums, strict=True))
+    check_scored(num_scored)
+    return tuple(metric_value(metric, total / num_scored) for metric, total in zip(metrics, sums, strict=True))
+
+
+def check_scored(num_scored: int) -> None:
+    """Checks that held-out data ask for something; an error of 0 over nothing would look like perfection.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if not num_scored:
+        raise ConfigError("expected held-out data with scored positions, got none. `archsearch task check` says more.")
 
 
 def _sum_over_positions(metric: Metric, loss: Loss, predictions: Tensor, targets: Tensor) -> float:

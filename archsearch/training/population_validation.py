@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archsearch.compiler.vectorized.replay import Replay, weakly
 from archsearch.training.losses import LOSSES
-from archsearch.training.measurement import NOT_FINITE, metric_value
+from archsearch.training.measurement import NOT_FINITE, check_scored, metric_value
 from archsearch.training.pacing import Pace
 from archsearch.training.population_data import Chunk
 from archsearch.training.population_ends import summed
@@ -52,6 +52,7 @@ class PopulationValidation:
         num_members, device = len(values), values.device
         self._metric = metric
         self._num_scored = sum(int(chunk.scored.sum()) for chunk in held_out)
+        check_scored(self._num_scored)
         self._sums = Sums(
             torch.zeros(num_members, dtype=torch.float64, device=device),
             torch.ones(num_members, dtype=torch.bool, device=device),
@@ -95,7 +96,7 @@ class PopulationValidation:
         if not is_finite:
             return DivergedError(NOT_FINITE)
         try:
-            return metric_value(self._metric, total / max(self._num_scored, 1))
+            return metric_value(self._metric, total / self._num_scored)
         except DivergedError as error:
             return error
 

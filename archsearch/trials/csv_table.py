@@ -62,6 +62,12 @@ def read_csv(
     if frame.empty:
         raise ConfigError(f"task {task}, {files[0]}: expected rows below the column names, found none.")
     notes = _notes_on_names(files[0].name, text, separator, frame)
+    num_lines = sum(bool(line.strip()) for line in io.StringIO(text))
+    if num_lines > len(frame) + 1:
+        notes.append(
+            f"{num_lines:,} lines gave {len(frame):,} rows of {files[0].name}: some cells hold line ends, or a "
+            "quote is unpaired and has taken rows in"
+        )
     if has_foreign_line_ends(files):
         notes.append(f"line ends of another system in {files[0].name} are read as plain ones")
     return frame, files[0], notes

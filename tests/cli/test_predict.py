@@ -1,6 +1,7 @@
 """`predict` and `task check`: what they refuse. What they do is followed in tests/test_docs.py."""
 
 import math
+import random
 import re
 
 import pytest
@@ -97,6 +98,19 @@ def test_task_check_validates_often_enough_to_see_the_loss_fall(archsearch, tmp_
     assert done.code == 0
     assert "In a search, validations are 215 steps apart; here, less." in done.out
     assert "step      10  loss" in done.out
+
+
+def test_task_check_finds_copies_wherever_they_begin(archsearch, tmp_path):
+    """The second half of the text is the first one, and no stretch begins at the same place of its minibatch."""
+    rng = random.Random(1)
+    half = "".join(rng.choices("abcdefgh \n", k=30_007))
+    (tmp_path / "twice.txt").write_text(half * 2)
+    (tmp_path / "once.txt").write_text(half + "".join(rng.choices("abcdefgh \n", k=30_007)))
+    for name, verdict in (("twice", "too: a leak"), ("once", "too: no leak seen")):
+        words = ("task=text", f"task.text.path={tmp_path / name}.txt", "setting.max_parameters=2000", "steps=5")
+        done = archsearch("task", "check", *words)
+        assert done.code in (0, 1), "five steps teach nothing, and it says so"
+        assert done.out.count(verdict) == 2, done.out
 
 
 def test_task_check_shows_labels_by_their_names(archsearch, tmp_path):

@@ -43,6 +43,15 @@ def test_shapes_are_torchs(name, torch_class, options):
             assert getattr(one, "data", one).shape == getattr(wanted, "data", wanted).shape
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_no_sequence_is_a_batch_and_no_step_is_none(batch_first):
+    module = build_module("gru", 3, 4, batch_first=batch_first)
+    sizes = (0, 5) if batch_first else (5, 0)
+    assert module(torch.randn(*sizes, 3))[0].shape == (*sizes, 4)
+    with pytest.raises(ValueError, match="at least one time step"):
+        module(torch.randn(*sizes[::-1], 3))
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("name", ["gru", "lstm", "mut1"])
 @pytest.mark.parametrize("lengths", [(5, 3, 3, 1), (2, 4, 1, 4), (1,), (3, 3)])

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from shared_cells import random_structure
 from shared_exports import as_tuple, assert_equals_layer, build_module
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ConfigError
@@ -104,6 +105,18 @@ def test_weights_start_as_the_layers_do():
     state = module.state_dict()
     assert list(state) == list(layer.state_dict())
     assert all(torch.equal(tensor, state[name]) for name, tensor in layer.state_dict().items())
+
+
+def test_weights_that_are_computed_from_others_start_anew_too():
+    module = build_module("lstm_torch", 3, 4)
+    weight_norm(module.layers[0].forget_1)
+    before = module.layers[0].forget_1.weight.detach().clone()
+    module.reset_parameters(2.8, torch.Generator().manual_seed(2))
+    drawn = module.layers[0].forget_1.weight
+    assert not torch.equal(drawn, before)
+    plain = build_module("lstm_torch", 3, 4)
+    plain.reset_parameters(2.8, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(drawn, plain.layers[0].forget_1.weight)
 
 
 class Tagger(nn.Module):

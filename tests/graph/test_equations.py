@@ -408,6 +408,7 @@ def test_long_chains_and_deep_nesting_are_read_and_printed():
         ("a = tanh(a)\nh' = a", "'a' is used in its own definition"),
         ("h' = tanh(h')", "h' is used in its own definition. The old value is h."),
         ("h' = n\nn = x", "'n' is used before line 2 defines it"),
+        ("h' = tanh(c') + x\nc' = c + x", "c' is used before line 2 defines it. Move that line up, or read the old"),
         ("h' = x + c'", "nothing defines c'"),
         ("h' = x\nstates: h, c", "line 2, column 12: 'c' is no state"),
         ("h' = x\nc' = x\nstates: h", "the list lacks c"),

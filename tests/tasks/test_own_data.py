@@ -119,6 +119,13 @@ def test_days_and_months_are_told_apart_or_refused(tmp_path):
     unclear = "".join(line for line in dated("%d/%m/%Y", 365).splitlines(keepends=True) if line < "13" or "t" in line)
     with pytest.raises(ConfigError, match="nothing tells whether days or months come first"):
         Series("series", path=write(tmp_path, "unclear.csv", unclear), time="time", window=4).digest  # noqa: B018
+    for way, said in (("%y-%m-%d", "nothing tells where the year stands"), ("%m.%Y", "would be read as a number")):
+        content = "time,wave\n" + "".join(
+            f"{datetime.date(2010 + month // 12, 1 + month % 12, 1).strftime(way)},{month % 7}\n"
+            for month in range(160)
+        )
+        with pytest.raises(ConfigError, match=said):
+            Series("series", path=write(tmp_path, "short.csv", content), time="time", window=4).digest  # noqa: B018
 
 
 def test_what_is_read_as_columns_is_said(tmp_path):
@@ -254,6 +261,28 @@ def test_missing_values_are_filled_from_the_past_and_never_scored(tmp_path):
         assert np.isfinite(batch.inputs).all()
 
 
+def test_forecasts_with_missing_values_do_not_count_and_some_must(tmp_path):
+    """An error of 0 over nothing would be the best of all."""
+    content = rows(400, lambda t: "" if t % 40 == 0 else math.sin(t))
+    task = Series("series", path=write(tmp_path, "some.csv", content), window=8, horizon=4, targets=["wave"])
+    (note,) = (note for note in task.notes() if "validation forecasts" in note)
+    num_scored = sum(int(batch.scored.sum()) for batch in task.held_out("validation", 20, 35))
+    assert note.startswith(f"{num_scored} of ")
+    dead = rows(400, lambda t: "" if t > 320 and t % 3 else math.sin(t))  # a horizon of 4 rows always has a gap
+    series = Series("series", path=write(tmp_path, "dead.csv", dead), window=8, horizon=4, targets=["wave"])
+    with pytest.raises(ConfigError, match=r"forecasts of the (validation|test) part whose rows all have values"):
+        series.digest  # noqa: B018
+
+
+def test_the_mean_of_the_training_part_is_a_simple_predictor(tmp_path):
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=2000)
+    path = write(tmp_path, "noise.csv", rows(2000, lambda t: noise[t]))
+    simple = Series("series", path=path, window=8, horizon=2, targets=["wave"]).baselines()
+    assert 0.8 < simple["training mean"] < 1.2
+    assert 1.6 < simple["persistence"] < 2.4
+
+
 def test_sequences_without_length_are_left_out(tmp_path):
     lines = [*labelled_lines(), '{"sequence": "", "label": 0}', '{"sequence": [], "label": 0}']
     task = Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines)))
@@ -280,6 +309,15 @@ def test_equal_sequences_with_different_labels_are_said(tmp_path):
     lines = [*labelled_lines(), '{"sequence": "1", "label": 0}']
     task = Labelled("labelled", path=write(tmp_path, "data.jsonl", "\n".join(lines)))
     assert "1 sequences stand there more than once, with different labels" in task.notes()
+
+
+def test_a_quote_that_takes_rows_in_is_said(tmp_path):
+    """Rows 30 and 90 begin with a quote that is meant as such."""
+    lines = ["text,kind", *(f"{chr(34) * (n in (30, 90))}{n:b} is so,{n % 2}" for n in range(300))]
+    path = write(tmp_path, "quotes.csv", "\n".join(lines))
+    task = Labelled("labelled", path=path, sequence="text", label="kind")
+    (note,) = (note for note in task.notes() if "quote is unpaired" in note)
+    assert note.startswith("301 lines gave 240 rows of quotes.csv")
 
 
 def test_labels_of_a_csv_and_numbers_of_json_lines(tmp_path):
