@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from archsearch.errors import ConfigError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.training.measurement import measure
 from archsearch.training.minibatch import Minibatch
@@ -38,8 +39,10 @@ def test_counts_scored_positions_of_one_long_sequence(recall_task, scored_share,
     assert got == right / scored
 
 
-def test_nothing_scored_is_no_accuracy_and_no_error(recall_task):
+def test_where_nothing_is_scored_there_is_nothing_to_measure(recall_task):
+    """An error of 0 would be the best of all."""
     task = replace(recall_task, scored_share=0.0)
     model = SequenceModel(zoo_cell("gru"), Interface.of_symbols(3), 8)
     minibatches = [Minibatch.from_batch(batch) for batch in task.held_out("validation", 4, 6)]
-    assert measure(model, minibatches, (ACCURACY,), Deadline()) == (0.0,)
+    with pytest.raises(ConfigError, match="held-out data with scored positions, got none"):
+        measure(model, minibatches, (ACCURACY,), Deadline())
