@@ -144,6 +144,46 @@ def disagreements(
     return len(pairs), wrong
 
 
+def print_tables(
+    folder: Path, trials: list[Trial], names: Mapping[str, str], histories: Histories, tasks: Sequence[str]
+) -> None:
+    """Prints each cell's accuracy beside the paper's ratio, the orders' rank correlation, and pairs that disagree.
+
+    Args:
+        folder: Of the journal that has all trials.
+        trials: With seeds that chose nothing.
+        names: Of the founders, by digest.
+        histories: What the run had tried.
+        tasks: What to print, in this order.
+    """
+    cells = [digest for digest, name in names.items() if name in paper.TABLE_1]
+    cell_names = [names[cell] for cell in cells]
+    journal, rows, taus, pairs_by_gap = Journal.open(folder / "archsearch.db", read_only=True), [], [], []
+    gru = cell_names.index("gru")
+    for task in tasks:
+        tried = [histories[cell, task] for cell in cells]
+        searched = np.array([history.best for history in tried])
+        values = qualities(journal, trials, cells, task)
+        means, deviations = values.mean(axis=1), values.std(axis=1, ddof=1)
+        ratios = paper.ratios(task)
+        papers = np.array([np.nan if ratios is None else ratios[names[cell]] for cell in cells])
+        columns = (searched / searched[gru], means, deviations, means / means[gru], papers)
+        for cell, history, *numbers in zip(cells, tried, *columns, strict=True):
+            rows.append((task, names[cell], len(history.settings), *numbers))
+        tau, low, high = tau_with_range(values, papers)
+        taus.append((task, tau, low, high))
+        for gap in GAPS:
+            count, wrong = disagreements(means, papers, cell_names, gap)
+            if count:
+                pairs_by_gap.append((task, gap, count, 1 - 2 * len(wrong) / count, ", ".join(wrong[:MAX_NAMED])))
+    journal.close()
+    print(table(("task", "cell", "settings", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
+    print()
+    print(table(("task", "Kendall's tau", "range over seeds, setting given: from", "to"), taus))
+    print("\nOf pairs whose ratios in the paper are further apart: share in the same order minus share in the other")
+    print(table(("task", "apart", "pairs", "share", f"the other way round, at most {MAX_NAMED} named"), pairs_by_gap))
+
+
 def main() -> None:
     """Trains what is missing and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -187,32 +227,7 @@ def main() -> None:
     if missing:
         print(f"{missing} of {len(trials)} trainings are still to come: run this again, the tables need all of them")
         return
-    cells = [digest for digest, name in names.items() if name in paper.TABLE_1]
-    cell_names = [names[cell] for cell in cells]
-    journal, rows, taus, pairs_by_gap = Journal.open(arguments.folder / "archsearch.db", read_only=True), [], [], []
-    gru = cell_names.index("gru")
-    for task in tasks:
-        tried = [histories[cell, task] for cell in cells]
-        searched = np.array([history.best for history in tried])
-        values = qualities(journal, trials, cells, task)
-        means, deviations = values.mean(axis=1), values.std(axis=1, ddof=1)
-        ratios = paper.ratios(task)
-        papers = np.array([np.nan if ratios is None else ratios[names[cell]] for cell in cells])
-        columns = (searched / searched[gru], means, deviations, means / means[gru], papers)
-        for cell, history, *numbers in zip(cells, tried, *columns, strict=True):
-            rows.append((task, names[cell], len(history.settings), *numbers))
-        tau, low, high = tau_with_range(values, papers)
-        taus.append((task, tau, low, high))
-        for gap in GAPS:
-            count, wrong = disagreements(means, papers, cell_names, gap)
-            if count:
-                pairs_by_gap.append((task, gap, count, 1 - 2 * len(wrong) / count, ", ".join(wrong[:MAX_NAMED])))
-    journal.close()
-    print(table(("task", "cell", "settings", "ratio in the run", "mean", "deviation", "ratio", "paper's ratio"), rows))
-    print()
-    print(table(("task", "Kendall's tau", "range over seeds, setting given: from", "to"), taus))
-    print("\nOf pairs whose ratios in the paper are further apart: share in the same order minus share in the other")
-    print(table(("task", "apart", "pairs", "share", f"the other way round, at most {MAX_NAMED} named"), pairs_by_gap))
+    print_tables(arguments.folder, trials, names, histories, tasks)
 
 
 if __name__ == "__main__":
