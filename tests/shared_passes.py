@@ -55,12 +55,13 @@ class Population:
 
         x = leaf(self.layer.inputs[member])
         weights = {name: leaf(tensor[member]) for name, tensor in self.weights.items()}
-        zeros = torch.zeros(self.batch_size, self.size, dtype=torch.float64)
+        zeros = torch.zeros(1, self.batch_size, self.size, dtype=torch.float64)
         states = tuple(
-            self.before[name][member].double() if name in self.before else zeros for name in self.program.states
+            self.before[name][member, None].double() if name in self.before else zeros for name in self.program.states
         )
         outputs, after = Interpreter(self.program)(x, states, weights)
-        found = dict(zip((f"last {name}" for name in self.program.states), after, strict=True)) | {"outputs": outputs}
+        last = {f"last {name}": state[0] for name, state in zip(self.program.states, after, strict=True)}
+        found = last | {"outputs": outputs}
         names = ("d_inputs", *weights)
         wanted = (x, *weights.values())
         gradients = tuple(torch.zeros_like(tensor) for tensor in wanted)

@@ -122,7 +122,7 @@ def draw_case(
     shape = (num_steps, batch_size, input_size)
     x = torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
     states = tuple(
-        torch.randn(batch_size, hidden_size, generator=generator, dtype=torch.float64).requires_grad_()
+        torch.randn(1, batch_size, hidden_size, generator=generator, dtype=torch.float64).requires_grad_()
         for _ in structure.states
     )
     return x, states, draw_parameters(structure, input_size, hidden_size, generator)
@@ -309,7 +309,7 @@ def reorder_units(case: Case, structure: Structure, order: Tensor) -> Case:
         return rows if rows.dim() == 1 else rows[:, columns.get(key.rpartition(".")[0], features)]
 
     weights = {key: reorder(key, tensor).requires_grad_() for key, tensor in parameters.items()}
-    new_states = tuple(state.detach()[:, order].requires_grad_() for state in states)
+    new_states = tuple(state.detach()[..., order].requires_grad_() for state in states)
     return x.detach()[..., features].requires_grad_(), new_states, weights
 
 
@@ -359,7 +359,7 @@ def build_and_drop_cells(indices: Iterable[int], keep: bool = False) -> list[Nat
         structure = Structure(("h",), nodes, {"h": f"n{len(nodes) - 1}"})
         run = NativeEngine(lower(structure))
         x = torch.ones(3, 2, 4, requires_grad=True)
-        output, _ = run(x, (torch.zeros(2, 4),), {})
+        output, _ = run(x, (torch.zeros(1, 2, 4),), {})
         output.sum().backward()
         if keep:
             kept.append(run)

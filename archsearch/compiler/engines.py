@@ -28,12 +28,12 @@ class Unroll(Protocol):
 
         Args:
             x: `[T, B, I]` inputs, `T` at least 1.
-            states: `[B, H]` each, in the program's order.
+            states: `[1, B, H]` each, a row of what stacked layers have, in the program's order.
             parameters: `NAME.weight` `[H, width]` and `NAME.bias` `[H]` of each parameter, and
                 `input_projection.weight` `[H, I]` where the layer has one.
 
         Returns:
-            `[T, B, H]` outputs and the states after the last step, `[B, H]` each.
+            `[T, B, H]` outputs and the states after the last step, `[1, B, H]` each.
         """
 
 

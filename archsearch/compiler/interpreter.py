@@ -65,11 +65,11 @@ class Interpreter:
 
         Args:
             x: `[T, B, I]` inputs, `T` at least 1.
-            states: `[B, H]` each, in the program's order.
+            states: `[1, B, H]` each, in the program's order.
             parameters: `NAME.weight` and `NAME.bias` of each parameter.
 
         Returns:
-            `[T, B, H]` outputs and the states after the last step, `[B, H]` each.
+            `[T, B, H]` outputs and the states after the last step, `[1, B, H]` each.
         """
         return run_program(self.program, x, states, parameters, self._run_steps)
 
@@ -120,7 +120,7 @@ def run_program(
         parameters: See there.
         run_steps: The loop.
     """
-    before = dict(zip(program.states, states, strict=True))
+    before = dict(zip(program.states, [state[0] for state in states], strict=True))
     everywhere = {"x": x}
     for instruction in program.prologue:
         _run_at_all_times(program, instruction, everywhere, before, parameters)
@@ -131,7 +131,7 @@ def run_program(
         else:
             _run_at_all_times(program, instruction, everywhere, before, parameters)
     news = zip(program.states, program.new_states, strict=True)
-    final = tuple(after[state] if state in after else everywhere[value][-1] for state, value in news)
+    final = tuple(after[state][None] if state in after else everywhere[value][-1:] for state, value in news)
     return everywhere[program.output], final
 
 

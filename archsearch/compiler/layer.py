@@ -226,7 +226,7 @@ class RecurrentLayer(nn.Module):
         sequences = sequences_of(packed)
         before = self._states_before(hx, x, int(packed.batch_sizes[0]), is_batched=True)
         if packed.sorted_indices is not None:
-            before = [tuple([state.index_select(0, packed.sorted_indices) for state in row]) for row in before]
+            before = [tuple([state.index_select(1, packed.sorted_indices) for state in row]) for row in before]
         output, after = run_stack(self.unroll, sequences, stack, x, before, self.dropout if self.training else 0.0)
         if packed.unsorted_indices is not None:
             after = tuple(state.index_select(1, packed.unsorted_indices) for state in after)
@@ -235,7 +235,7 @@ class RecurrentLayer(nn.Module):
     def _states_before(self, hx: object, x: Tensor, batch_size: int, is_batched: bool) -> list[tuple[Tensor, ...]]:
         names, num_rows = self.program.states, self.num_layers * self._num_directions
         if hx is None:
-            return [(x.new_zeros(batch_size, self.hidden_size),) * len(names)] * num_rows
+            return [(x.new_zeros(1, batch_size, self.hidden_size),) * len(names)] * num_rows
         shape = (num_rows, batch_size, self.hidden_size) if is_batched else (num_rows, self.hidden_size)
         states = check_states("RecurrentLayer", hx, names, shape, x)
         return rows_of(states if is_batched else tuple(state[:, None] for state in states), num_rows)

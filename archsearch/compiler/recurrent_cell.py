@@ -102,11 +102,9 @@ class RecurrentCell(nn.Module):
         before = (
             (x.new_zeros(shape),) * len(names) if hx is None else check_states("RecurrentCell", hx, names, shape, x)
         )
-        if x.dim() == 1:
-            x, before = x[None], tuple(state[None] for state in before)
-        _, after = self.unroll(x[None], before, tensors_by_name(self._weights))
-        if input.dim() == 1:
-            after = tuple(state[0] for state in after)
+        rows = tuple(state.reshape(1, -1, self.hidden_size) for state in before)
+        _, after = self.unroll(x.reshape(1, -1, self.input_size), rows, tensors_by_name(self._weights))
+        after = tuple(state.reshape(shape) for state in after)
         return after[0] if len(after) == 1 else after
 
     def extra_repr(self) -> str:

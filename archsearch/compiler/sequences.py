@@ -30,13 +30,13 @@ class Sequences(ABC):
         Args:
             engine: Runs the cell.
             x: Inputs, in this layout, features last.
-            states: `[B, H]` each, before the first step that is taken.
+            states: `[1, B, H]` each, before the first step that is taken.
             parameters: As the engine takes them.
             is_reversed: Whether the steps are taken from a sequence's last to its first.
 
         Returns:
             Outputs, in this layout and at the places of their inputs, and the states after the last step that is
-            taken, `[B, H]` each.
+            taken, `[1, B, H]` each.
         """
 
 
@@ -99,21 +99,21 @@ class PackedSequences(Sequences):
         for x, num_left in zip(inputs, [*self._sizes()[1:], 0], strict=True):
             output, after = engine(x, states, parameters)
             outputs.append(output)
-            ended.append(tuple(state[num_left:] for state in after))
-            states = tuple(state[:num_left] for state in after)
+            ended.append(tuple(state[:, num_left:] for state in after))
+            states = tuple(state[:, :num_left] for state in after)
         # the shortest sequences, last in the batch, ended first
-        return outputs, tuple(torch.cat(rows) for rows in zip(*reversed(ended), strict=True))
+        return outputs, tuple(torch.cat(rows, 1) for rows in zip(*reversed(ended), strict=True))
 
     def _walk_backwards(
         self, engine: Unroll, inputs: list[Tensor], states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         sizes = self._sizes()[::-1]
         new_rows = [size - begun for size, begun in zip(sizes, [0, *sizes], strict=False)]
-        beginnings = zip(*(state.split_with_sizes(new_rows) for state in states), strict=True)
+        beginnings = zip(*(state.split_with_sizes(new_rows, 1) for state in states), strict=True)
         outputs: list[Tensor] = []
         after: tuple[Tensor, ...] = ()
         for x, first in zip(reversed(inputs), beginnings, strict=True):
-            before = tuple(map(torch.cat, zip(after, first, strict=True))) if outputs else first
+            before = tuple(torch.cat(pair, 1) for pair in zip(after, first, strict=True)) if outputs else first
             output, after = engine(x.flip(0), before, parameters)
             outputs.append(output.flip(0))
         return outputs[::-1], after

@@ -28,7 +28,7 @@ def run_stack(
         sequences: The layout of `x`.
         stack: The weights of each layer: forward and, if it has one, backward.
         x: Inputs, features last.
-        before: `[B, H]` states for each layer's forward direction, and before the next layer its backward one; see
+        before: `[1, B, H]` states for each layer's forward direction, and before the next layer its backward one; see
             `rows_of`.
         dropout_probability: With which an output of any layer but the last is zeroed.
 
@@ -37,8 +37,7 @@ def run_stack(
         `[L * D, B, H]` each.
     """
     if len(stack) == 1 == len(stack[0]):
-        output, states = sequences.unroll(engine, x, before[0], tensors_by_name(stack[0][0]), False)
-        return output, tuple([state.unsqueeze(0) for state in states])
+        return sequences.unroll(engine, x, before[0], tensors_by_name(stack[0][0]), False)
     after: list[tuple[Tensor, ...]] = []
     for level, directions in enumerate(stack):
         if level and dropout_probability:
@@ -50,9 +49,11 @@ def run_stack(
             outputs.append(output)
             after.append(states)
         x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-    return x, tuple(torch.stack(layers) for layers in zip(*after, strict=True))
+    return x, tuple(torch.cat(layers) for layers in zip(*after, strict=True))
 
 
 def rows_of(states: tuple[Tensor, ...], num_rows: int) -> list[tuple[Tensor, ...]]:
     """Returns states `[L * D, B, H]` as `run_stack` takes them, row by row; `num_rows` is `L * D`."""
-    return [tuple([state[row] for state in states]) for row in range(num_rows)]
+    if num_rows == 1:
+        return [states]
+    return [tuple([state[row : row + 1] for state in states]) for row in range(num_rows)]

@@ -21,11 +21,11 @@ def run_scanned(
     Args:
         program: The cell.
         x: `[T, B, I]` inputs.
-        states: `[B, H]` each, in the program's order.
+        states: `[1, B, H]` each, in the program's order.
         parameters: `NAME.weight` and `NAME.bias` of each parameter.
 
     Returns:
-        `[T, B, H]` outputs and the states after the last step, `[B, H]` each.
+        `[T, B, H]` outputs and the states after the last step, `[1, B, H]` each.
     """
     return run_program(program, x, states, parameters, partial(_scan, program))
 

@@ -20,7 +20,7 @@ def stays_small_without_weights(program: CellProgram) -> bool:
         parameters[f"{spec.name}.weight"] = torch.zeros((1,) if spec.is_vector else (1, 1))
         if spec.bias:
             parameters[f"{spec.name}.bias"] = torch.zeros(1)
-    states = (torch.zeros(1, 1),) * len(program.states)
+    states = (torch.zeros(1, 1, 1),) * len(program.states)
     with torch.no_grad():
         outputs, after = Interpreter(program)(torch.zeros(NUM_STEPS, 1, 1), states, parameters)
     return all(bool(values.abs().max() <= LARGEST) for values in (outputs, *after))

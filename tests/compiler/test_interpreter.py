@@ -13,7 +13,7 @@ from archsearch.graph.structure import Node, Structure
 
 
 def evaluate_naively(structure, x, states, parameters):
-    """Shapes: `x` `[T, B, I]`, each state `[B, H]`; returns `[T, B, H]` outputs and the last states."""
+    """Shapes: `x` `[T, B, I]`, each state `[1, B, H]`; returns `[T, B, H]` outputs and the last states."""
     formulas = {
         "tanh": torch.tanh,
         "sigmoid": torch.sigmoid,
@@ -22,7 +22,7 @@ def evaluate_naively(structure, x, states, parameters):
         "sub": lambda a, b: a - b,
         "mul": lambda a, b: a * b,
     }
-    states = dict(zip(structure.states, states, strict=True))
+    states = dict(zip(structure.states, [state[0] for state in states], strict=True))
     outputs = []
     for x_t in x:
         projection = parameters.get("input_projection.weight")
@@ -41,7 +41,7 @@ def evaluate_naively(structure, x, states, parameters):
                     known[name] = formulas[node.primitive](*(known[operand] for operand in node.operands))
         states = {state: known[value] for state, value in structure.new_states.items()}
         outputs.append(states["h"])
-    return torch.stack(outputs), tuple(states[state] for state in structure.states)
+    return torch.stack(outputs), tuple(states[state][None] for state in structure.states)
 
 
 def assert_equals_naive(structure, sizes=(4, 2, 3, 5)):
@@ -109,4 +109,4 @@ def test_a_deep_cell_needs_no_recursion():
     x, states, parameters = draw_case(structure, 2, 1, 3, 3)
     output, _ = Interpreter(lower(structure))(x, states, parameters)
     output.sum().backward()
-    torch.testing.assert_close(output[0], x[0] * states[0] - states[0])
+    torch.testing.assert_close(output[:1], x[:1] * states[0] - states[0])

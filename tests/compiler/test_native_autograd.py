@@ -116,7 +116,7 @@ def test_hooks_may_give_x_back_at_another_alignment():
 
 def test_torch_may_have_another_default_device(monkeypatch):
     x, states, parameters = draw_case(LSTM, *SIZES)
-    run, gradient = NativeEngine(lower(LSTM)), torch.randn(*x.shape[:2], states[0].shape[1], dtype=x.dtype)
+    run, gradient = NativeEngine(lower(LSTM)), torch.randn(*x.shape[:2], states[0].shape[2], dtype=x.dtype)
 
     def output_and_gradient():
         output, _ = run(x, states, parameters)
@@ -270,10 +270,10 @@ def test_tensors_laid_out_otherwise(lay_out, dtype, hidden_size):
 def test_expanded_gradients_and_inputs(hidden_size):
     """`.sum()` gives a gradient of one number, seen everywhere; a state may be one row, seen by every sequence."""
     x, states, parameters = draw_case(LSTM, 5, 3, 4, hidden_size)
-    row = torch.randn(1, hidden_size, dtype=torch.float64, requires_grad=True)
+    row = torch.randn(1, 1, hidden_size, dtype=torch.float64, requires_grad=True)
     results = []
     for run in (CountedEngine(LSTM, torch.float64), Interpreter(lower(LSTM))):
-        output, _ = run(x[:1].expand(5, -1, -1), (row.expand(3, -1), states[1]), parameters)
+        output, _ = run(x[:1].expand(5, -1, -1), (row.expand(-1, 3, -1), states[1]), parameters)
         results.append([output, *torch.autograd.grad(output.sum(), [x, row, states[1], *parameters.values()])])
     assert_close(*results)
 

@@ -385,7 +385,7 @@ def test_a_failure_later_falls_back_too(install, monkeypatch, caplog):
 
     monkeypatch.setattr(engine, "check_native", lambda *_: None)
     install("echo broken >&2; exit 1")
-    x, states = torch.zeros(2, 1, 3), (torch.ones(1, 3),)
+    x, states = torch.zeros(2, 1, 3), (torch.ones(1, 1, 3),)
     parameters = {name: torch.ones(3, 3) for name in ("new_1.weight", "new_2.weight")}
     cell = lower(parse_equations("h' = tanh(x) - h"))
     run = prepare("auto", cell)
@@ -403,6 +403,6 @@ def test_a_compiler_that_fails_is_asked_once(folder, install):
     run = prepare("auto", cell)
     log = install("exit 1")
     for _ in range(3):
-        output, _ = run(torch.ones(2, 1, 4), (torch.ones(1, 4),), {})
+        output, _ = run(torch.ones(2, 1, 4), (torch.ones(1, 1, 4),), {})
         assert output.shape == (2, 1, 4)
     assert len(log.read_text().splitlines()) == 1

@@ -26,7 +26,7 @@ def apply(name, numbers, width=16):
     x = numbers.new_zeros(-(-numbers.numel() // width), width)
     x.view(-1)[: numbers.numel()] = numbers
     x.requires_grad_()
-    output, _ = run(x[None], (torch.zeros(x.shape, dtype=x.dtype),), {})
+    output, _ = run(x[None], (torch.zeros_like(x[None]),), {})
     output.sum().backward()
     assert run.calls == ["forward", "backward"]
     return output.detach().view(-1)[: numbers.numel()], x.grad.view(-1)[: numbers.numel()]

@@ -30,7 +30,7 @@ def test_a_cell_in_use_stays_open():
     mapped = mapped_objects()
     assert mapped >= 2
     for run in kept:
-        output, _ = run(torch.ones(3, 2, 4), (torch.zeros(2, 4),), {})
+        output, _ = run(torch.ones(3, 2, 4), (torch.zeros(1, 2, 4),), {})
         assert output.isfinite().all()
     del kept, run
     assert mapped_objects() <= mapped - 2

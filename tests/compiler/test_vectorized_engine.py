@@ -62,7 +62,7 @@ def test_memory_of_calls_is_used_again():
 
 def test_a_copy_and_a_pickle_run_alike():
     engine = VectorizedEngine(lower(load_cell("gru").structure), "vectorized")
-    x, state = torch.randn(3, 2, 4), (torch.randn(2, 4),)
+    x, state = torch.randn(3, 2, 4), (torch.randn(1, 2, 4),)
     flat = FlatWeights(engine.program, 4, 4)
     weights = {name: tensor[0] for name, tensor in flat.views(torch.randn(1, flat.length)).items()}
     expected, _ = engine(x, state, weights)
@@ -87,7 +87,7 @@ def test_second_derivatives_are_refused_in_words():
 def test_tensors_that_cannot_be_run(name, dtype, words):
     engine = VectorizedEngine(lower(load_cell("tanh").structure), name)
     with pytest.raises(EngineError, match=words):
-        engine(torch.zeros(2, 1, 3, dtype=dtype), (torch.zeros(1, 3, dtype=dtype),), {})
+        engine(torch.zeros(2, 1, 3, dtype=dtype), (torch.zeros(1, 1, 3, dtype=dtype),), {})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

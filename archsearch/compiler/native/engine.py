@@ -1,6 +1,7 @@
 """The engine that runs a cell as C generated for it: one thread of a CPU, float32 or float64."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -113,12 +114,12 @@ class NativeEngine:
             `[T, B, H]` outputs and the states after the last step, and what the backward pass needs.
         """
         x = tensors[0]
-        dtype, (T, B, num_features), H = x.dtype, x.shape, tensors[1].shape[1]
+        dtype, (T, B, num_features), H = x.dtype, x.shape, tensors[1].shape[2]
         code = self.code(dtype, self._with_after and is_training)
         shape = code.shape(T, B, H, num_features, is_training, num_features, H)
         lease = Lease(shape.arena_numbers, dtype)
         call = code.call(shape, lease)
-        outputs = (x.new_empty((T, B, H)), *[x.new_empty((B, H)) for _ in self.program.states])
+        outputs = (x.new_empty(T, B, H), *[_empty_like(state) for state in tensors[1 : 1 + len(self.program.states)]])
         copies = point(call, places.forward, (*tensors, *outputs))
         code.forward(call)
         del copies  # not before
@@ -182,13 +183,16 @@ class _Unroll(torch.autograd.Function):
         if tape is None:  # used up by the first pass over a retained graph, or of the other code
             _, tape = engine.run_forward(places, tensors, is_training=True)
         are_wanted = iter(ctx.needs_input_grad[2:])
-        gradients = [tensor.new_empty(tensor.shape) if next(are_wanted) else None for tensor in tensors]
+        gradients = [_empty_like(tensor) if next(are_wanted) else None for tensor in tensors]
         # the inputs too: the forward pass may have read other copies
         copies = point(tape.call, places.backward, (*tensors, *given, *gradients))
         tape.code.backward(tape.call)
         del copies  # not before
         return (None, None, *gradients)
 
+
+# half the time of `new_empty`
+_empty_like: Callable[[Tensor], Tensor] = partial(torch.empty_like, memory_format=torch.contiguous_format)
 
 # `Function.apply` without what it does in each call for transforms of torch.func, which the engine has ruled out
 _apply_unroll: Callable[..., tuple[Tensor, ...]] = super(torch.autograd.Function, _Unroll).apply

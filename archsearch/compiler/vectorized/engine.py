@@ -154,7 +154,7 @@ class VectorizedEngine:
             num_steps,
             batch_size,
             input_size,
-            tensors[1].shape[1],
+            tensors[1].shape[2],
             "input_projection.weight" in keys,
             x.dtype,
             x.device,
@@ -166,11 +166,11 @@ class VectorizedEngine:
             layer.inputs[0].copy_(x)
             for name, state in zip(names, tensors[1:], strict=False):
                 if name in layer.before:
-                    layer.before[name][0].copy_(state)
+                    layer.before[name].copy_(state)
             for key, weight in zip(keys, tensors[1 + len(names) :], strict=True):
                 lease.workspace.weights[key][0].copy_(weight)
             lease.workspace.forward()
-            return layer.outputs[0].clone(), [layer.after[name][0].clone() for name in names], lease
+            return layer.outputs[0].clone(), [layer.after[name].clone() for name in names], lease
 
     def run_backward(
         self, keys: Sequence[str], lease: _Lease, given: Sequence[Tensor | None]
@@ -184,12 +184,11 @@ class VectorizedEngine:
         with torch.no_grad(), _on(layer.outputs.device):
             _put(layer.d_outputs[0], given[0])
             for name, gradient in zip(self.program.states, given[1:], strict=True):
-                _put(layer.d_after[name][0], gradient)
+                _put(layer.d_after[name], gradient)
             workspace.backward()
-            before = []
-            for name in self.program.states:
-                parts = [part[0] for part in layer.d_before.get(name, ())]
-                before.append(sum(parts, torch.zeros_like(layer.outputs[0, 0])))
+            before = [
+                sum(layer.d_before.get(name, ()), torch.zeros_like(layer.outputs[:, 0])) for name in self.program.states
+            ]
             weights = [workspace.gradients[key][0].clone() for key in keys]
             return layer.d_inputs[0].clone(), before, weights
 
