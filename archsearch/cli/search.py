@@ -4,6 +4,7 @@ from pathlib import Path
 
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.configuration_files import own_folder_words
+from archsearch.cli.overruled import warn_of_overruled
 from archsearch.cli.planning import plan_search
 from archsearch.cli.recording import with_recorded
 from archsearch.cli.run_configuration import settle, to_yaml
@@ -21,6 +22,7 @@ def run(words: list[str]) -> int:
     typed = parse_words("search", [word for word in words if word != PRINT_CONFIGURATION])
     composed = compose_settings("search", typed)
     values = settle(composed, typed)
+    warn_of_overruled(values, typed)
     if PRINT_CONFIGURATION in words:
         print(to_yaml(values), end="")
         return 0

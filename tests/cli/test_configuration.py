@@ -194,3 +194,13 @@ def test_path_of_a_task_does_not_depend_on_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = settled("task=[penn_treebank]", "task.penn_treebank.path=data")
     assert values["task"]["penn_treebank"]["path"] == str(tmp_path / "data")
+
+
+def test_what_does_not_reach_every_task_is_said(archsearch):
+    outcome = archsearch("search", "search.max_steps=1000", "--cfg")
+    assert outcome.code == 0
+    assert "experiment=quickstart has task.arithmetic.search.max_steps=350. " in outcome.err
+    both = archsearch("search", "search.max_steps=1000", "task.arithmetic.search.max_steps=350", "--cfg")
+    assert both.err == ""
+    outcome = archsearch("search", "search.space.max_parameters=30000", "--cfg")
+    assert "task.words.search.space.max_parameters=[40000]" in outcome.err
