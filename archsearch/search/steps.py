@@ -20,6 +20,7 @@ from archsearch.search.plan import SearchPlan, TaskPlan
 from archsearch.search.strategy import Mutation, Rung
 from archsearch.seeds import scalar_generator
 from archsearch.trials.setting import Setting
+from archsearch.trials.trial import TrialResult
 
 Step = Generator[Asked, Answered, StepOutcome]
 
@@ -159,27 +160,32 @@ def _fresh_settings(
     return draw_fresh_settings(rng, task, record.history(task.name), parent, founders, plan.inheritance)
 
 
-def check_baseline(plan: SearchPlan, knowledge: Knowledge, outcome: StepOutcome) -> None:
-    """Checks that there is something to compare with.
+def check_baseline(plan: SearchPlan, outcome: StepOutcome) -> None:
+    """Checks that there is something to compare with, before anything is divided by it.
 
     Args:
         plan: The search's plan.
-        knowledge: The fold of the founders' step.
-        outcome: That step.
+        outcome: The founders' step.
 
     Raises:
         SearchStateError: The baseline has no positive quality on a task.
     """
+    digest = plan.baseline.graph.digest
     for task in plan.tasks:
-        if knowledge.baseline.get(task.name, 0.0) > 0.0:
-            continue
-        digest = plan.baseline.graph.digest
         results = [entry.result for entry in outcome.examined if (entry.cell, entry.task) == (digest, task.name)]
-        causes = Counter(f"{result.status} ({result.error})" if result.error else result.status for result in results)
-        cause, times = causes.most_common(1)[0]
+        if any(result.quality is not None and result.quality > 0.0 for result in results):
+            continue
+        cause, times = Counter(map(_cause, results)).most_common(1)[0]
         raise SearchStateError(
             f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 (or a value of another "
             f"metric) from at least one of {len(results)} settings, got none; {times} of them: {cause}. Every ratio "
             "would be meaningless. If training diverged or learned nothing, start a new run with other settings or "
             "more steps."
         )
+
+
+def _cause(result: TrialResult) -> str:
+    """Says why a result is nothing to compare with."""
+    if result.value is not None:
+        return f"{result.metric} {result.value:g}"
+    return f"{result.status} ({result.error})" if result.error else result.status

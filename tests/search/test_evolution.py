@@ -7,6 +7,7 @@ import pytest
 from shared_simulation import SPACE, TRANSFORMATIONS, answer, drawn_accuracy, make_plan, simulate, uniform
 
 from archsearch.errors import ConfigError, SearchStateError
+from archsearch.graph.catalog import zoo_cell
 from archsearch.mutation.swap_elementwise import SwapElementwise
 from archsearch.search.evolution import Evolution
 from archsearch.search.knowledge import CellRecord, Knowledge
@@ -354,6 +355,19 @@ def test_a_step_that_finds_nothing_new_counts_as_a_candidate():
 def test_a_baseline_that_fails_stops_the_search():
     with pytest.raises(SearchStateError, match="baseline 'gru', task 'first'"):
         simulate(make_plan(), lambda _trial: None)
+
+
+@pytest.mark.parametrize(("value", "cause"), [(None, "diverged"), (0.0, "accuracy 0")])
+def test_a_baseline_that_fails_on_one_task_alone_stops_the_search_as_well(value, cause):
+    """Other founders have results on the task, the baseline has them on the other one: nothing is divided by these."""
+    gru = zoo_cell("gru").digest
+
+    def accuracy(trial):
+        return value if (trial.cell, trial.task) == (gru, "second") else drawn_accuracy(trial)
+
+    message = f"baseline 'gru', task 'second': .* of 36 settings, got none; 36 of them: {cause}"
+    with pytest.raises(SearchStateError, match=message):
+        simulate(make_plan(), accuracy)
 
 
 def test_a_result_nobody_waits_for_is_refused():
