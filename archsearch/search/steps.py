@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from archsearch.errors import SearchStateError
 from archsearch.mutation.mutate import mutate
-from archsearch.search.children import draw_child, has_fresh_settings
+from archsearch.search.children import draw_child, has_fresh_settings, is_to_be_screened
 from archsearch.search.halving import Answered, Asked, Group, RungGate, climb
 from archsearch.search.inheritance import draw_fresh_settings
 from archsearch.search.knowledge import CellRecord, Knowledge
@@ -123,7 +123,7 @@ def _propose(
         return StepOutcome(number, "propose", (cell,), stage, tuple(examined), dropped)
 
     screen = plan.screen
-    if screen and record.best(screen.name) < plan.screen_accuracy:
+    if screen and is_to_be_screened(screen, plan, record):
         settings = _fresh_settings(plan, knowledge, rng, screen, record)
         entries, _ = yield from climb(plan, [Group(cell, screen, settings)])
         examined.extend(entries)

@@ -8,11 +8,12 @@ from shared_simulation import SPACE, TRANSFORMATIONS, answer, drawn_accuracy, ma
 
 from archsearch.errors import ConfigError, SearchStateError
 from archsearch.graph.catalog import zoo_cell
+from archsearch.graph.cell_graph import CellGraph
 from archsearch.mutation.swap_elementwise import SwapElementwise
 from archsearch.search.evolution import Evolution
 from archsearch.search.knowledge import CellRecord, Knowledge
-from archsearch.search.outcome import COMPLETED, StepOutcome
-from archsearch.search.plan import TaskPlan
+from archsearch.search.outcome import COMPLETED, EXHAUSTED, StepOutcome
+from archsearch.search.plan import Founder, TaskPlan
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.trial import TrialResult
 
@@ -275,6 +276,24 @@ def test_a_cell_met_again_skips_memorization():
         }
         assert not tried & {(entry.task, entry.setting) for entry in new.examined}
         assert new.cells[0].parent == old.cells[0].parent
+
+
+def test_a_founder_met_again_is_not_screened():
+    """R2, R8: it has had all settings of every task, whatever memorization would say of it."""
+    texts = {"sum": "h' = tanh(linear(x) + linear(h))", "product": "h' = tanh(linear(x) * linear(h))"}
+    founders = tuple(Founder(name, CellGraph.from_equations(text).canonical()) for name, text in texts.items())
+    plan = make_plan(
+        num_candidates=10,
+        founders=founders,
+        on_duplicate="reexamine",
+        reevaluate_probability=0.0,
+        transformations=(SwapElementwise(),),
+    )
+    simulated = simulate(plan, lambda trial: 0.1 if trial.task == "memorization" else 0.5)
+    digests = {founder.graph.digest for founder in founders}
+    dropped = [pair for outcome in simulated.outcomes for pair in outcome.dropped]
+    assert {(digest, EXHAUSTED) for digest in digests} <= set(dropped)
+    assert not digests & {trial.cell for trial in simulated.trials if trial.task == "memorization"}
 
 
 def test_the_gate_counts_a_cells_earlier_results():
