@@ -11,7 +11,7 @@ from archsearch.search.plan import SearchPlan, TaskPlan
 from archsearch.search.strategy import Mutation
 
 
-def draw_child(
+def find_child(
     plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], rng: random.Random, mutation: Mutation
 ) -> tuple[Introduced | None, tuple[tuple[str, str], ...]]:
     """Mutates the strategy's parents until a child is worth its trials, at most `plan.max_draws` times.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from archsearch.errors import SearchStateError
 from archsearch.mutation.mutate import mutate
-from archsearch.search.children import draw_child, has_fresh_settings, is_to_be_screened
-from archsearch.search.halving import Answered, Asked, Group, RungGate, climb
+from archsearch.search.children import find_child, has_fresh_settings, is_to_be_screened
+from archsearch.search.climbing import Answered, Asked, Group, RungGate, climb
 from archsearch.search.inheritance import draw_fresh_settings
 from archsearch.search.knowledge import CellRecord, Knowledge
 from archsearch.search.outcome import COMPLETED, NOTHING_NEW, Examined, Introduced, Kind, StepOutcome
@@ -86,7 +86,7 @@ def begin_step(
     if digest is not None:
         return StartedStep("reevaluate", digest, _reevaluate(plan, number, knowledge, rng, digest))
     draw = mutation or (lambda parent, rng: mutate(parent, plan.transformations, rng))
-    child, dropped = draw_child(plan, knowledge, in_flight, rng, draw)
+    child, dropped = find_child(plan, knowledge, in_flight, rng, draw)
     if child is None:
         return StartedStep("propose", None, _propose_nothing(number, dropped))
     return StartedStep("propose", child.digest, _propose(plan, number, knowledge, rng, child, dropped))
