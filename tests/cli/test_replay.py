@@ -1,11 +1,7 @@
 """The command `replay`."""
 
-import os
-import sys
-
 import pandas as pd
 from shared_csv_page import columns_on_the_page
-from shared_pages import blocks
 
 SMALL = ("seeds=2", "budget.candidates=1", "search.num_settings=2", "search.num_baseline_settings=2", "tasks=[xml]")
 
@@ -30,25 +26,6 @@ def test_a_run_is_replayed(archsearch, tiny_run):
     assert outcome.code == 0, outcome.err
     assert "random" in outcome.out
     assert "of draws from this one recording; more seeds do not make it surer" in outcome.out
-
-
-def test_a_strategy_of_your_own(archsearch, tiny_words, tmp_path, monkeypatch):
-    """docs/strategies.md, followed to the letter but for the budgets."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
-    page = blocks("strategies.md")
-    for block in page:
-        if block.file:
-            (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / block.file).write_text(block.text)
-    replayed, searched = (line.split()[1:] for line in page[-1].text.splitlines())
-    outcome = archsearch(*replayed, *SMALL)
-    assert outcome.code == 0, outcome.err
-    assert "greedy" in outcome.out
-    outcome = archsearch(*searched, *tiny_words)
-    assert outcome.code == 0, outcome.err
-    kept = (tmp_path / "results" / "greedy" / "config.yaml").read_text()
-    assert "strategy:\n  _target_: greedy.Greedy\n  best: 2\n" in kept
 
 
 def test_mistakes_are_said_before_anything_is_replayed(archsearch, tmp_path):
