@@ -57,7 +57,7 @@ def _strategies(typed: list[TypedSetting]) -> list[str]:
     last = chosen[-1] if chosen else "jozefowicz2015"
     names = [str(name) for name in last] if isinstance(last, list) else str(last).split(",")
     if not names or len(set(names)) < len(names):
-        raise ConfigError(f"strategy: expected different names such as [jozefowicz2015,halving], got {last!r}.")
+        raise ConfigError(f"strategy: expected different names such as jozefowicz2015,halving, got {last!r}.")
     return names
 
 

@@ -52,11 +52,12 @@ class Canonical:
 def canonicalize(structure: Structure) -> Canonical:
     """Returns the canonical form of a structure that breaks no rule of `checks`.
 
-    Equal functions of equal weights have equal digests, whatever the names, the order of operands, the nesting and
-    distribution of sums, products and numbers, the place of a bias within a sum, and the order of the states other
-    than `h`. Very large products, cells that are huge as polynomials, very symmetric ones and numbers that would have
-    to be rounded may have more than one digest; two cells never share one. The form of a canonical structure is that
-    structure.
+    Cells that are equal as polynomials over activations and matrices have equal digests, whatever the names, the order
+    of operands, the nesting and distribution of sums, products and numbers, the place of a bias within a sum, and the
+    order of the states other than `h`. What an activation, a matrix or a peephole does is not looked into:
+    `relu(2 * h)` and `2 * relu(h)`, `linear(-h, bias=no)` and `-linear(h, bias=no)` are two cells. Very large products,
+    cells that are huge as polynomials, very symmetric ones and numbers that would have to be rounded may have more than
+    one digest; two cells never share one. The form of a canonical structure is that structure.
     """
     effort = Effort(MAX_WORK)
     canonical = _canonicalize_once(structure, effort)

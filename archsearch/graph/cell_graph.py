@@ -20,7 +20,8 @@ class CellGraph:
     """A recurrent cell: a frozen `networkx.MultiDiGraph` from `x` and the old states to the new states.
 
     The output of the cell is its new state `h`. Two cells are equal when their graphs are, node names included;
-    `digest` identifies the function and its weights whatever the names and the way it is written.
+    `digest` identifies the function and its weights whatever the names and the way it is written; see `canonicalize`
+    for what is seen to be equal.
 
     Args:
         graph: As `Structure.to_networkx` describes it. Copied, then frozen.

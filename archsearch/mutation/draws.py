@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archsearch.errors import ConfigError
+from archsearch.graph.checks import MAX_CONSTANT
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import Node
 from archsearch.mutation.transformation import Transformation
@@ -22,7 +23,7 @@ class ActivationTransformation(Transformation):
 
     Raises:
         ConfigError: An activation is unknown or named twice, there is none, or one with weights has no diagonal; a
-            diagonal is no finite number.
+            diagonal is no number that a node may have.
     """
 
     activations: tuple[str, ...] = ("tanh", "sigmoid", "relu", "linear")
@@ -32,7 +33,7 @@ class ActivationTransformation(Transformation):
         super().__post_init__()
         # a configuration file holds lists
         object.__setattr__(self, "activations", _known_primitives(self.name, self.activations, "activation"))
-        object.__setattr__(self, "diagonals", _finite_numbers(self.name, self.diagonals))
+        object.__setattr__(self, "diagonals", _node_numbers(self.name, self.diagonals))
         weighted = [activation for activation in self.activations if PRIMITIVES[activation].has_weights]
         if weighted and not self.diagonals:
             raise ConfigError(
@@ -85,13 +86,14 @@ def _known_primitives(transformation: str, names: Iterable[str], kind: str) -> t
     return listed
 
 
-def _finite_numbers(transformation: str, values: Iterable[float] | str) -> tuple[float, ...]:
+def _node_numbers(transformation: str, values: Iterable[float] | str) -> tuple[float, ...]:
     try:
         numbers = tuple(map(float, values))
     except (TypeError, ValueError):
         numbers = (math.nan,)
-    if isinstance(values, str) or not all(map(math.isfinite, numbers)):
+    if isinstance(values, str) or not all(abs(number) <= MAX_CONSTANT for number in numbers):  # NaN is none, either
         raise ConfigError(
-            f"transformation {transformation}: diagonals must list finite numbers, such as [0.0, 1.0], got {values!r}."
+            f"transformation {transformation}: diagonals must list finite numbers, such as [0.0, 1.0], of at most "
+            f"{MAX_CONSTANT:,.0f} in size, got {values!r}."
         )
     return numbers

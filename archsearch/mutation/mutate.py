@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, InvalidGraphError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.structure import Structure
 from archsearch.mutation.dataflow import output_uses_input_and_state
@@ -35,7 +35,8 @@ def mutate(parent: CellGraph, transformations: Sequence[Transformation], rng: ra
     """Draws a child of a cell.
 
     The parent's canonical graph is transformed at 1 to 3 nodes (R11). A child is rejected and drawn anew if its `h'`
-    is not computed from `x` and from at least one old state, both within the step (R19). It may equal its parent.
+    is not computed from `x` and from at least one old state, both within the step (R19), or if it breaks a rule of
+    graphs, such as the most nodes that a canonical form may have. It may equal its parent.
     The draw depends on the parent's digest, the transformations and the generator only.
 
     Source: Jozefowicz 2015, sec. 3.2; R11, R19.
@@ -52,7 +53,10 @@ def mutate(parent: CellGraph, transformations: Sequence[Transformation], rng: ra
         drawn = _transform(structure, draw_nodes(nodes, rng), drawable, rng)
         if drawn is None or not output_uses_input_and_state(drawn[0]):
             continue
-        graph = CellGraph.from_structure(drawn[0]).canonical()
+        try:
+            graph = CellGraph.from_structure(drawn[0]).canonical()
+        except InvalidGraphError:  # products that grow beyond all nodes a cell may have, or a number too large
+            continue
         # the canonical graph knows what cancels out
         if output_uses_input_and_state(graph.structure):
             return Child(graph, drawn[1])

@@ -15,6 +15,7 @@ from archsearch.mutation.intervals import constant_values
 CONSTANT = "constant output"
 FORGETS = "no memory"
 EXPLODES = "state must explode"
+IDLE = "state beside h that nobody reads"
 UNREAD = "state nobody reads"
 
 
@@ -66,18 +67,32 @@ def has_state_that_explodes(structure: Structure) -> bool:
     return False
 
 
+def has_idle_state(structure: Structure) -> bool:
+    """Tells whether a state other than `h` is carried over for nothing: no value reads it in the next time step.
+
+    Provable: always. The output `h` may be unread: it is of use outside the cell.
+    """
+    return not set(unread_states(structure)) <= {OUTPUT_STATE}
+
+
 TESTS = {
     "constant_output": CONSTANT,
     "no_memory": FORGETS,
     "exploding_state": EXPLODES,
+    "idle_state": IDLE,
     "unread_state": UNREAD,
 }
-"""What each test is called in a configuration, and the reason it gives."""
+"""What each test is called in a configuration, and the reason it gives.
+
+`unread_state` is kept for runs that began with it. It turns sound cells down whose `h` is computed from other states
+and is not carried over itself, such as the zoo's `scrn`; `idle_state` does not.
+"""
 
 _PROOFS: Mapping[str, Callable[[Structure], bool]] = {
     "constant_output": has_constant_output,
     "no_memory": has_no_memory,
     "exploding_state": has_state_that_explodes,
+    "idle_state": has_idle_state,
     "unread_state": lambda structure: bool(unread_states(structure)),
 }
 

@@ -11,7 +11,7 @@ from archsearch.search.plan import SearchPlan, TaskPlan
 from archsearch.search.strategy import Mutation
 
 
-def draw_child(
+def find_child(
     plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], rng: random.Random, mutation: Mutation
 ) -> tuple[Introduced | None, tuple[tuple[str, str], ...]]:
     """Mutates the strategy's parents until a child is worth its trials, at most `plan.max_draws` times.
@@ -52,6 +52,11 @@ def has_fresh_settings(plan: SearchPlan, record: CellRecord) -> bool:
     return any(_num_fresh(task, record) > 0 for task in plan.tasks)
 
 
+def is_to_be_screened(screen: TaskPlan, plan: SearchPlan, record: CellRecord) -> bool:
+    """Tells whether a proposed cell has the screen before it; founders, met again as children, never have (R2)."""
+    return bool(record.parent) and record.best(screen.name) < plan.screen_accuracy
+
+
 def _reason_to_drop(
     plan: SearchPlan, knowledge: Knowledge, in_flight: frozenset[str], digest: str, structure: Structure
 ) -> str | None:
@@ -70,9 +75,8 @@ def _reason_to_drop(
 
 def _next_stage_has_fresh_settings(plan: SearchPlan, knowledge: Knowledge, record: CellRecord) -> bool:
     """Whether examining the cell again would run a trial before it falls."""
-    screen = plan.screen
-    if screen and record.best(screen.name) < plan.screen_accuracy:
-        return _num_fresh(screen, record) > 0
+    if plan.screen and is_to_be_screened(plan.screen, plan, record):
+        return _num_fresh(plan.screen, record) > 0
     for task in plan.tasks:
         if _num_fresh(task, record) > 0:
             return True

@@ -130,9 +130,10 @@ class Evolution:
             return False
         outcome = self._running.popleft().outcome
         assert outcome is not None  # checked above
+        if outcome.number == 0:
+            check_baseline(self._plan, outcome)
         self._knowledge = self._knowledge.fold(outcome)
         if outcome.number == 0:
-            check_baseline(self._plan, self._knowledge, outcome)
             self._folds.extend([self._knowledge] * self._plan.lookahead)
         else:
             self._folds.append(self._knowledge)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from archsearch.errors import SearchStateError
 from archsearch.mutation.mutate import mutate
-from archsearch.search.children import draw_child, has_fresh_settings
-from archsearch.search.halving import Answered, Asked, Group, RungGate, climb
+from archsearch.search.children import find_child, has_fresh_settings, is_to_be_screened
+from archsearch.search.climbing import Answered, Asked, Group, RungGate, climb
 from archsearch.search.inheritance import draw_fresh_settings
 from archsearch.search.knowledge import CellRecord, Knowledge
 from archsearch.search.outcome import COMPLETED, NOTHING_NEW, Examined, Introduced, Kind, StepOutcome
@@ -20,6 +20,7 @@ from archsearch.search.plan import SearchPlan, TaskPlan
 from archsearch.search.strategy import Mutation, Rung
 from archsearch.seeds import scalar_generator
 from archsearch.trials.setting import Setting
+from archsearch.trials.trial import TrialResult
 
 Step = Generator[Asked, Answered, StepOutcome]
 
@@ -85,7 +86,7 @@ def begin_step(
     if digest is not None:
         return StartedStep("reevaluate", digest, _reevaluate(plan, number, knowledge, rng, digest))
     draw = mutation or (lambda parent, rng: mutate(parent, plan.transformations, rng))
-    child, dropped = draw_child(plan, knowledge, in_flight, rng, draw)
+    child, dropped = find_child(plan, knowledge, in_flight, rng, draw)
     if child is None:
         return StartedStep("propose", None, _propose_nothing(number, dropped))
     return StartedStep("propose", child.digest, _propose(plan, number, knowledge, rng, child, dropped))
@@ -122,7 +123,7 @@ def _propose(
         return StepOutcome(number, "propose", (cell,), stage, tuple(examined), dropped)
 
     screen = plan.screen
-    if screen and record.best(screen.name) < plan.screen_accuracy:
+    if screen and is_to_be_screened(screen, plan, record):
         settings = _fresh_settings(plan, knowledge, rng, screen, record)
         entries, _ = yield from climb(plan, [Group(cell, screen, settings)])
         examined.extend(entries)
@@ -159,27 +160,32 @@ def _fresh_settings(
     return draw_fresh_settings(rng, task, record.history(task.name), parent, founders, plan.inheritance)
 
 
-def check_baseline(plan: SearchPlan, knowledge: Knowledge, outcome: StepOutcome) -> None:
-    """Checks that there is something to compare with.
+def check_baseline(plan: SearchPlan, outcome: StepOutcome) -> None:
+    """Checks that there is something to compare with, before anything is divided by it.
 
     Args:
         plan: The search's plan.
-        knowledge: The fold of the founders' step.
-        outcome: That step.
+        outcome: The founders' step.
 
     Raises:
         SearchStateError: The baseline has no positive quality on a task.
     """
+    digest = plan.baseline.graph.digest
     for task in plan.tasks:
-        if knowledge.baseline.get(task.name, 0.0) > 0.0:
-            continue
-        digest = plan.baseline.graph.digest
         results = [entry.result for entry in outcome.examined if (entry.cell, entry.task) == (digest, task.name)]
-        causes = Counter(f"{result.status} ({result.error})" if result.error else result.status for result in results)
-        cause, times = causes.most_common(1)[0]
+        if any(result.quality is not None and result.quality > 0.0 for result in results):
+            continue
+        cause, times = Counter(map(_cause, results)).most_common(1)[0]
         raise SearchStateError(
             f"baseline '{plan.baseline.name}', task '{task.name}': expected an accuracy above 0 (or a value of another "
             f"metric) from at least one of {len(results)} settings, got none; {times} of them: {cause}. Every ratio "
             "would be meaningless. If training diverged or learned nothing, start a new run with other settings or "
             "more steps."
         )
+
+
+def _cause(result: TrialResult) -> str:
+    """Says why a result is nothing to compare with."""
+    if result.value is not None:
+        return f"{result.metric} {result.value:g}"
+    return f"{result.status} ({result.error})" if result.error else result.status

@@ -43,7 +43,7 @@ class Answers(Protocol):
         """Returns what another training of the trial is expected to give; None where nothing is known of another."""
 
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
-        """Returns the accuracy that fitness is measured with: the baseline's best, whatever a strategy finds of it."""
+        """Returns the quality that fitness is measured with: the baseline's best, whatever a strategy finds of it."""
 
 
 class Source(Protocol):
@@ -88,15 +88,15 @@ class _RecordedAnswers:
         curves = self._curves(trial)
         if not curves:
             return TrialResult("failed", None, error="not recorded")
-        accuracy, steps = self._replicate(curves, trial).until(trial.max_steps)
-        return TrialResult("ok", accuracy, steps=steps)
+        quality, steps = self._replicate(curves, trial).until(trial.max_steps)
+        return TrialResult("ok", quality, steps=steps)  # as an accuracy, whose quality is itself
 
     def expected(self, trial: Trial) -> float | None:
         """Returns the mean over the other replicates: the one that was drawn may have been chosen for its luck."""
         curves = self._curves(trial)
         drawn = self._replicate(curves, trial) if curves else None
-        accuracies = [curve.until(trial.max_steps)[0] for curve in curves if curve is not drawn]
-        return sum(accuracies) / len(accuracies) if accuracies else None
+        qualities = [curve.until(trial.max_steps)[0] for curve in curves if curve is not drawn]
+        return sum(qualities) / len(qualities) if qualities else None
 
     def yardstick(self, task: TaskPlan, baseline: CellGraph) -> float:
         """Returns the baseline's best of all curves."""

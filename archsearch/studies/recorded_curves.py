@@ -1,8 +1,9 @@
 """Learning curves that were recorded once, as answers to the trials of searches that are replayed.
 
 A file of curves is a CSV with one row per validation. Its columns: `cell` (a zoo name, or any name if `equations` are
-given), `task`, `init_scale`, `learning_rate`, `max_gradient_norm`, `num_layers`, `max_parameters`, `step`, `accuracy`;
-and, where there is more to say, `equations`, `parent` (a name in `cell`) and `replicate`.
+given), `task`, `init_scale`, `learning_rate`, `max_gradient_norm`, `num_layers`, `max_parameters`, `step`, `accuracy`
+(or whatever else was measured, as long as more is better); and, where there is more to say, `equations`, `parent` (a
+name in `cell`) and `replicate`. The folder of a run may hold any metric: errors are turned into qualities.
 """
 
 import json
@@ -22,6 +23,7 @@ from archsearch.graph.catalog import load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
+from archsearch.trials.metric import METRICS
 from archsearch.trials.setting import Setting
 
 SETTING_COLUMNS = ("init_scale", "learning_rate", "max_gradient_norm", "num_layers", "max_parameters")
@@ -34,26 +36,26 @@ class Curve:
 
     Attributes:
         steps: Of its validations, increasing.
-        accuracies: Best validation accuracy up to each of them.
+        qualities: The best up to each of them: accuracies, or other validation values turned so that more is better.
     """
 
     steps: tuple[int, ...]
-    accuracies: tuple[float, ...]
+    qualities: tuple[float, ...]
 
     @classmethod
     def from_points(cls, points: Sequence[tuple[int, float]]) -> "Curve":
-        """Reads `(step, accuracy)` in any order."""
+        """Reads `(step, quality)` in any order."""
         ordered = sorted(points)
-        best = accumulate((accuracy for _, accuracy in ordered), max)
+        best = accumulate((quality for _, quality in ordered), max)
         return cls(tuple(step for step, _ in ordered), tuple(best))
 
     def until(self, max_steps: int) -> tuple[float, int]:
-        """Returns the best accuracy within some steps, and the steps taken.
+        """Returns the best quality within some steps, and the steps taken.
 
         Asked for less than the first validation it gives that; asked for more than was recorded, what was recorded.
         """
         index = max(0, bisect_right(self.steps, max_steps) - 1)
-        return self.accuracies[index], min(max_steps, self.steps[-1])
+        return self.qualities[index], min(max_steps, self.steps[-1])
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def _read_run(path: Path) -> RecordedCurves:
                 if cell["parent"]:
                     collected.parents.setdefault(cell["digest"], cell["parent"])
         for trial in journal.trials():
-            points = [(step, accuracy) for step, _, accuracy in trial.result.curve]
+            metric = METRICS[trial.result.metric]
+            points = [(step, metric.quality(value)) for step, _, value in trial.result.curve]
             if points and trial.task in screens and trial.cell in collected.graphs:
                 collected.add((trial.cell, trial.task, trial.setting), trial.replicate, points)
     finally:

@@ -21,7 +21,7 @@ class TracePoint:
         trials: Trials by then; each rung of a setting is one.
         training_steps: Steps of these trials where each goes on from the rung before.
         steps_anew: Steps where each begins at its beginning.
-        fitness: The best of all cells that completed: least ratio of accuracy to the yardstick, which is the same for
+        fitness: The best of all cells that completed: least ratio of quality to the yardstick, which is the same for
             all strategies. A strategy's own ratios would flatter one that treats the baseline badly.
         expected_fitness: What that cell's best settings are expected to give when trained again; None where nothing is
             known of another training of one of them. A strategy that trains more to the end has more luck to choose
@@ -85,9 +85,9 @@ class _Account:
         self._candidates = self._trials = self._training_steps = self._steps_anew = 0
         self._leader = ""
 
-    def expect(self, key: str, accuracy: float | None) -> None:
+    def expect(self, key: str, quality: float | None) -> None:
         """Takes note of what a trial is expected to give."""
-        self._expected[key] = accuracy
+        self._expected[key] = quality
 
     def after(self, outcome: StepOutcome) -> TracePoint:
         """Adds a step."""
@@ -125,6 +125,6 @@ class _Account:
             ratios.append(self._ratio(task, expected))
         return min(ratios)
 
-    def _ratio(self, task: str, accuracy: float) -> float:
+    def _ratio(self, task: str, quality: float) -> float:
         yardstick = self._yardsticks[task]
-        return accuracy / yardstick if yardstick else 0.0
+        return quality / yardstick if yardstick else 0.0

@@ -17,6 +17,7 @@ from shared_near_misses import near_misses
 from shared_respelling import respell, respell_with_account
 
 from archsearch.graph.canonical import Canonical, canonicalize
+from archsearch.graph.equations import parse_equations
 from archsearch.graph.structure import Node, Structure
 
 
@@ -226,6 +227,21 @@ def test_matrices_are_never_merged_but_equal_activations_are():
     assert_different(twice, once)
     copied = cell(a=linear("x"), s=add("a", "a"), g=tanh("h"), f=tanh("h"), t=add("g", "f"), new_h=mul("a", "t"))
     assert_one_cell(once, copied)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("relu(relu(h))", "relu(h)"),
+        ("-tanh(-h)", "tanh(h)"),
+        ("relu(2 * h)", "2 * relu(h)"),
+        ("linear(-h, bias=no)", "-linear(h, bias=no)"),
+        ("peephole(x * h)", "x * peephole(h)"),
+    ],
+)
+def test_what_activations_and_matrices_do_is_not_looked_into(left: str, right: str):
+    """As docs/cells.md says: these compute the same, and each has a digest of its own."""
+    assert_different(parse_equations(f"h' = x + {left}"), parse_equations(f"h' = x + {right}"))
 
 
 def test_load_names_are_carried_along_outside_the_identity():

@@ -8,7 +8,7 @@ import pytest
 from archsearch.errors import ConfigError
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.checks import find_violations
-from archsearch.graph.structure import Structure
+from archsearch.graph.structure import Node, Structure
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.mutate import Child, draw_nodes, mutate
 from archsearch.mutation.remove_node import RemoveNode
@@ -170,6 +170,31 @@ def test_what_does_not_cancel_out_is_accepted(monkeypatch):
     cell = CellGraph.from_equations("h' = tanh((h + x) + x)")
     monkeypatch.setattr(_Becomes, "cell", cell, raising=False)
     assert mutate(TANH, [_Becomes()], random.Random(7)).graph == cell.canonical()
+
+
+class _Grows(_Unchanged):
+    """Gives cells that break a rule of graphs, each time another one, and then a good one."""
+
+    name = "grows"
+    num_calls = 0
+
+    def apply(self, structure, *_arguments):
+        type(self).num_calls += 1
+        if self.num_calls == 1:  # 2,001 nodes, one more than a cell may have
+            nodes = {f"n{i}": Node("tanh", (f"n{i - 1}" if i else "x",)) for i in range(2000)}
+            return Structure(("h",), nodes | {"n2000": Node("add", ("n1999", "h"))}, {"h": "n2000"})
+        if self.num_calls == 2:  # 162 nodes, and nearly 5,000 in canonical form
+            lines = [f"b{i} = 1001 * x + 999 * h + 777 * tanh(x) + {i}01 * tanh(h)" for i in range(1, 10)]
+            lines += [f"p{i} = tanh({' * '.join([f'b{i}'] * 6)})" for i in range(1, 10)]
+            total = " + ".join(f"p{i}" for i in range(1, 10))
+            return CellGraph.from_equations("\n".join([*lines, f"h' = {total}"])).structure
+        return structure
+
+
+def test_a_child_that_no_cell_may_be_is_rejected():
+    """Too large as it is written, or in canonical form only: a draw like any other, not the end of the search."""
+    assert mutate(TANH, [_Grows()], random.Random(3)).graph == TANH.canonical()
+    assert _Grows.num_calls >= 3
 
 
 @FOUNDERS

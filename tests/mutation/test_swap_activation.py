@@ -91,6 +91,8 @@ def test_set_of_activations_is_configurable():
         ({"diagonals": (0.0, float("nan"))}, "must list finite numbers, such as .*, got .*nan"),
         ({"diagonals": ("1", "E")}, "must list finite numbers, such as .*, got .*'E'"),
         ({"diagonals": "12"}, "must list finite numbers, such as .*, got '12'"),
+        ({"diagonals": (0.0, 1e7)}, "at most 1,000,000 in size, got .*10000000.0"),
+        ({"diagonals": (0.0, float("inf"))}, "must list finite numbers, such as .*, got .*inf"),
         ({"diagonals": 0.9}, "must list finite numbers, such as .*, got 0.9"),
     ],
 )

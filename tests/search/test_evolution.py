@@ -7,11 +7,13 @@ import pytest
 from shared_simulation import SPACE, TRANSFORMATIONS, answer, drawn_accuracy, make_plan, simulate, uniform
 
 from archsearch.errors import ConfigError, SearchStateError
+from archsearch.graph.catalog import zoo_cell
+from archsearch.graph.cell_graph import CellGraph
 from archsearch.mutation.swap_elementwise import SwapElementwise
 from archsearch.search.evolution import Evolution
 from archsearch.search.knowledge import CellRecord, Knowledge
-from archsearch.search.outcome import COMPLETED, StepOutcome
-from archsearch.search.plan import TaskPlan
+from archsearch.search.outcome import COMPLETED, EXHAUSTED, StepOutcome
+from archsearch.search.plan import Founder, TaskPlan
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.trial import TrialResult
 
@@ -276,6 +278,24 @@ def test_a_cell_met_again_skips_memorization():
         assert new.cells[0].parent == old.cells[0].parent
 
 
+def test_a_founder_met_again_is_not_screened():
+    """R2, R8: it has had all settings of every task, whatever memorization would say of it."""
+    texts = {"sum": "h' = tanh(linear(x) + linear(h))", "product": "h' = tanh(linear(x) * linear(h))"}
+    founders = tuple(Founder(name, CellGraph.from_equations(text).canonical()) for name, text in texts.items())
+    plan = make_plan(
+        num_candidates=10,
+        founders=founders,
+        on_duplicate="reexamine",
+        reevaluate_probability=0.0,
+        transformations=(SwapElementwise(),),
+    )
+    simulated = simulate(plan, lambda trial: 0.1 if trial.task == "memorization" else 0.5)
+    digests = {founder.graph.digest for founder in founders}
+    dropped = [pair for outcome in simulated.outcomes for pair in outcome.dropped]
+    assert {(digest, EXHAUSTED) for digest in digests} <= set(dropped)
+    assert not digests & {trial.cell for trial in simulated.trials if trial.task == "memorization"}
+
+
 def test_the_gate_counts_a_cells_earlier_results():
     """R1, R8: a cell met again passes a gate by its best ever, fresh or not."""
 
@@ -354,6 +374,19 @@ def test_a_step_that_finds_nothing_new_counts_as_a_candidate():
 def test_a_baseline_that_fails_stops_the_search():
     with pytest.raises(SearchStateError, match="baseline 'gru', task 'first'"):
         simulate(make_plan(), lambda _trial: None)
+
+
+@pytest.mark.parametrize(("value", "cause"), [(None, "diverged"), (0.0, "accuracy 0")])
+def test_a_baseline_that_fails_on_one_task_alone_stops_the_search_as_well(value, cause):
+    """Other founders have results on the task, the baseline has them on the other one: nothing is divided by these."""
+    gru = zoo_cell("gru").digest
+
+    def accuracy(trial):
+        return value if (trial.cell, trial.task) == (gru, "second") else drawn_accuracy(trial)
+
+    message = f"baseline 'gru', task 'second': .* of 36 settings, got none; 36 of them: {cause}"
+    with pytest.raises(SearchStateError, match=message):
+        simulate(make_plan(), accuracy)
 
 
 def test_a_result_nobody_waits_for_is_refused():

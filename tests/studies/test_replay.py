@@ -131,6 +131,32 @@ def test_the_lineage_of_a_run_is_kept(tmp_path):
     assert again[-1].fitness > 0
 
 
+def test_errors_of_a_run_are_read_so_that_less_is_better(tmp_path):
+    """Yardstick, answers and fitness are those of the search, whose best cell has the least error."""
+
+    class Errors(SimulatedEvaluator):
+        def evaluate(self, trial):
+            error = 0.01 / (super().evaluate(trial).value or 0.2)
+            curve = ((50, 1.0, error), (100, 1.0, 2 * error))  # the best is not the last
+            return TrialResult("ok", error, curve=curve, steps=100, metric="mse")
+
+    folder = RunFolder.create(tmp_path, "run", "test")
+    plan = make_plan(num_candidates=25, screen=None, gate=0.3)
+    knowledge = run_search(plan, folder, Errors(), 0, SilentObserver()).knowledge
+    recorded = read_recorded(folder.path)
+    answers = RecordedSource(recorded).for_seed(1)
+    for task in plan.tasks:
+        assert answers.yardstick(task, plan.baseline.graph) == knowledge.baseline[task.name]
+        for digest in knowledge.graphs:
+            history = knowledge.cells[digest].history(task.name)
+            for setting, quality in zip(history.settings, history.qualities, strict=True):
+                trial = Trial(digest, knowledge.graphs[digest], task.name, "d", Recipe(), setting, 0, 100, 1)
+                assert answers.answer(trial).quality == quality
+    points = replay(replace(plan, num_candidates=1), RecordedSource(recorded), [1])[1]
+    founders = [knowledge.fitness(knowledge.cells[digest]) for digest in knowledge.founders]
+    assert points[0].fitness == pytest.approx(max(founders))
+
+
 def test_halving_pays_for_each_step_once(csv):
     """Rungs of a quarter, a half and all: 4 · 10 + 2 · 10 + 1 · 20 steps of 4 settings, anew 4 · 10 + 2 · 20 + 40."""
     rungs = (Rung(0.25, 1.0), Rung(0.5, 0.5), Rung(1.0, 0.25))

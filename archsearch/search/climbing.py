@@ -1,6 +1,6 @@
-"""How settings are trained: all to the end, or most of them only for a while.
+"""How any strategy asks for trials: settings climb its rungs, or the one rung of those that have none.
 
-Source of the halving: Jamieson & Talwalkar 2016, Non-stochastic Best Arm Identification and Hyperparameter
+Source of successive halving: Jamieson & Talwalkar 2016, Non-stochastic Best Arm Identification and Hyperparameter
 Optimization; arxiv.org/abs/1502.07943. Ours: a rung's trial is the same trial with a larger number of steps, and a
 cell's quality counts what it reached at any rung.
 """
