@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from archsearch.cli.main import run_command_line
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native.compiled import check_native
 from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.run.journal import Journal
+from archsearch.run.reading import load_run
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe, Trial, TrialResult
 
@@ -467,3 +469,18 @@ def test_populations_measures_every_contender_and_counts_groups(tmp_path):
     assert all(1 <= float(row["groups"]) <= 8 and float(row["work"]) >= 1 for row in groups)
     widest = [float(row["groups"]) for row in groups if row["padding"] == "3"]
     assert max(widest) < min(float(row["groups"]) for row in groups if row["padding"] == "1")
+
+
+def test_run_engines_measures_trainings_of_a_run_with_both_engines(tmp_path):
+    words = ("experiment=smoke", "task=xml", "budget.candidates=1", "search.max_steps=2", "screen=null", "name=tiny")
+    assert run_command_line(["search", *words, f"results_dir={tmp_path}"]) == 0
+    printed, rows = run("run_engines.py", tmp_path, str(tmp_path / "tiny"), "--trials", "3", "--steps", "2")
+    assert len(rows) == 3
+    ratios = [float(row["other_seconds"]) / float(row["seconds"]) for row in rows]
+    assert [float(row["ratio"]) for row in rows] == pytest.approx(ratios, rel=1e-4)
+    mean = statistics.mean(ratios)
+    assert f"takes {mean:.2f} times as long" in printed
+    pace, slowed = (float(line.split()[-2].replace(",", "")) for line in printed.splitlines()[-2:])
+    assert pace / slowed == pytest.approx(mean, rel=0.02)
+    frame = load_run(tmp_path / "tiny").trials()
+    assert pace == pytest.approx(3600 * len(frame) / frame["training_seconds"].sum(), abs=0.6)
