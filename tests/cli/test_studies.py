@@ -10,10 +10,13 @@ import pytest
 import yaml
 from shared_csv_page import columns_on_the_page
 
+from archsearch.cli.compare import print_comparison
 from archsearch.cli.tables import leaderboard_table
 from archsearch.graph.catalog import load_cell
 from archsearch.run.reading import load_run
 from archsearch.search.leaderboard import leaderboard_rows
+from archsearch.studies.comparison import Side, compare
+from archsearch.studies.progress import BUDGETS, Progress, StepProgress
 from archsearch.training.evaluate import Evaluator
 
 SMALL = ("top=1", "seeds=2", "settings=1")
@@ -189,6 +192,34 @@ def test_compare_two_runs(archsearch, tiny_run, second_run):
     assert set(curves["side"]) == {"a", "b"}
     assert list(curves) == list(columns_on_the_page("compare csv=FILE", ()))
     assert archsearch("compare", *words).code == 2, "nothing is overwritten"
+
+
+def side(name, *fitnesses):
+    """Returns searches that found a cell of the given fitness, or none, after the founders, and then no better one."""
+    spent = dict.fromkeys(BUDGETS, 5.0)
+    return Side(
+        name,
+        tuple(Progress(tuple(StepProgress(spent, fitness) for fitness in (None, each, None))) for each in fitnesses),
+    )
+
+
+@pytest.mark.parametrize("others", [(None,), (None, None)])
+def test_a_side_that_found_nothing_has_no_best_cell(others, capsys):
+    first, second = side("a", *(0.9, 0.8)[: len(others)]), side("b", *others)
+    print_comparison(first, second, compare(first, second, 0.95), 0.95)
+    said = capsys.readouterr().out
+    assert "At 15 training steps b had found no cell that passed every gate." in said
+    assert " none " in said
+    assert "0.0000 (0.0000 to 0.0000)" not in said
+    assert "best cell of b" not in said
+
+
+def test_where_intervals_come_from_is_said_of_each_kind(capsys):
+    several, lone = side("a", 0.9, 0.8), side("b", 0.7)
+    for first, second, has_t, has_drawn in ((several, lone, True, True), (several, several, True, False)):
+        print_comparison(first, second, compare(first, second, 0.95), 0.95)
+        said = capsys.readouterr().out
+        assert ("Student's t" in said, "drawing" in said) == (has_t, has_drawn)
 
 
 def test_compare_refuses_runs_on_other_tasks_and_says_the_differences(archsearch, tiny_run, second_run, tmp_path):
