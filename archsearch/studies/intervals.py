@@ -13,6 +13,8 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
+from archsearch.trials.value_texts import interval_text
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -21,6 +23,10 @@ class Interval:
     low: float
     estimate: float
     high: float
+
+    def __str__(self) -> str:
+        """Returns estimate and limits, as in `1.012 (0.990 to 1.034)`."""
+        return interval_text(self.low, self.estimate, self.high)
 
 
 def interval_columns(name: str, interval: Interval | None) -> dict[str, float | None]:
