@@ -3,17 +3,23 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from shared_csv_page import columns_on_the_page
+from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
 
+from archsearch.cli import tables
 from archsearch.cli.compare import print_comparison
-from archsearch.cli.tables import leaderboard_table
+from archsearch.cli.tables import leaderboard_table, print_leaderboard
 from archsearch.graph.catalog import load_cell
+from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
+from archsearch.run.session import run_search
+from archsearch.search.cost_penalty import CostPenalty
 from archsearch.search.leaderboard import leaderboard_rows
 from archsearch.studies.comparison import Side, compare
 from archsearch.studies.progress import BUDGETS, Progress, StepProgress
@@ -43,6 +49,7 @@ def test_confirm_says_the_cost_and_ends_with_a_sentence_per_cell(archsearch, cop
     outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
     assert outcome.code == 0, outcome.err
     assert outcome.out.index("This confirmation takes 20 trials, about") < outcome.out.index("verdict")
+    assert "2 seeds, with intervals that hold for all 1 finalists at once,\neach task by itself" in outcome.out
     for name in ("lstm", "lstm_b", "tanh"):
         assert f"{name} is " in outcome.out
     frame = pd.read_csv(copied_run / "confirmation.csv")
@@ -71,6 +78,44 @@ def test_a_narrow_terminal_shows_the_verdict_alone(confirmed_run, width, has_lim
     confirmed = [text for text in column.cells if text not in {"", "baseline"}]
     assert confirmed
     assert all(("(" in str(text)) is has_limits for text in confirmed)
+
+
+def three_tasks(tmp_path, **changes):
+    """Returns a simulated run on tasks with long names, with a verdict on each listed cell."""
+    plan = make_plan(**changes)
+    names = ("arithmetic", "penn_treebank", "words")
+    tasks = tuple(replace(plan.tasks[0], name=name, digest=name) for name in names)
+    folder = RunFolder.create(tmp_path, "run", "test")
+    run_search(replace(plan, tasks=tasks), folder, SimulatedEvaluator(), 0, SilentObserver())
+    run = load_run(folder.path)
+    limits = {"fitness": 0.9, "fitness_low": 0.8, "fitness_high": 1.1}
+    frame = pd.DataFrame({"cell": run.leaderboard()["cell"], "verdict": "not_distinguishable", **limits})
+    frame.to_csv(folder.confirmation_path, index=False)
+    return run
+
+
+@pytest.mark.parametrize("width", [200, 130, 80, 60, 40, 24])
+def test_no_id_and_no_figure_is_cut_and_only_what_is_shown_is_explained(tmp_path, width, monkeypatch, capsys):
+    run = three_tasks(tmp_path)
+    monkeypatch.setattr(tables, "PLAIN_WIDTH", width)
+    print_leaderboard(run, 4)
+    said = capsys.readouterr().out
+    board, legend = said.split("… and")
+    assert all(cell in board for cell in run.leaderboard()["cell"].tail(-1).head(3))
+    if width > 30:
+        assert "…" not in board
+        assert f"{run.leaderboard()['fitness'].iloc[1]:.4f}" in board
+    legend = " ".join(legend.split())
+    for word in ("fitness", "parameters", "multiply-adds", "confirmed"):
+        assert (re.search(rf"\b{word}(, multiply-adds)?:", legend) is not None) == (word in board)
+    for task in run.tasks:
+        assert (task in legend.partition("Left out")[2]) == (task not in board)
+
+
+def test_what_ranks_beside_fitness_is_said(tmp_path, capsys):
+    print_leaderboard(three_tasks(tmp_path, penalty=CostPenalty(parameters=0.07, multiply_adds=0.5)), 4)
+    said = capsys.readouterr().out
+    assert "Ranked by fitness * (gru's parameters / own)^0.07 * (gru's multiply-adds / own)^0.5;" in said
 
 
 def test_confirming_again_trains_nothing_and_says_so(archsearch, confirmed_run):
