@@ -12,6 +12,7 @@ _TOP, _RIGHT, _BOTTOM, _LEFT = 10.0, 14.0, 38.0, 46.0
 _RADIUS = 4.0  # of a dot
 _TEXT_HEIGHT, _LETTER_WIDTH = 12.0, 6.2  # of a name beside a dot
 _TEXT_RISE = 5.0  # above its dot, so that it lies on no line
+_FAR = 16.0  # from its dot to a text's line; beyond, a stroke joins them
 _MAX_ROWS = 12  # by which a text may be moved away from its dot
 _Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -136,6 +137,9 @@ class Chart:
                 (spot for spot in spots if not any(_overlap(spot[-1], other) for other in taken)), spots[0]
             )
             taken.append(box)
+            dot_x, dot_y = self._place(dot)
+            if abs(y - dot_y) > _FAR:
+                yield f'<path class="leader" d="M{dot_x:.1f} {dot_y:.1f}L{x:.1f} {y - _TEXT_RISE:.1f}"/>'
             yield f'<text class="beside{anchor}" x="{x:.1f}" y="{y:.1f}">{escape(dot.text)}</text>'
 
     def _place(self, dot: Dot) -> tuple[float, float]:

@@ -63,6 +63,9 @@ def test_texts_beside_dots_do_not_lie_on_each_other():
     near = sorted(heights[f"cell{n}"] for n in range(4))
     assert all(below - above >= 11.9 for above, below in pairwise(near))
     assert heights["cell1"] < heights["cell0"] < heights["cell2"], "in the order of their dots"
+    strokes = [tuple(map(float, each)) for each in re.findall(r'leader" d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)"', picture)]
+    assert strokes, "what is moved away from its dot is joined to it"
+    assert all(any(abs(end + 5 - height) < 0.2 for height in heights.values()) for _, end in strokes)
     assert heights["far"] == pytest.approx(10 + 0.5 * 212 - 5, abs=0.1), "where its dot is"
 
 
