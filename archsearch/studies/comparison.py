@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from archsearch.seeds import array_generator
-from archsearch.studies.intervals import Interval
+from archsearch.studies.intervals import Interval, mean_interval
 from archsearch.studies.progress import BUDGETS, Budget, Curve, Progress
 
 NUM_RESAMPLES = 1000
@@ -98,11 +98,10 @@ def _draws(side: Side, budget: Budget, measure: Measure) -> NDArray[np.float64] 
 def _interval(
     values: Sequence[float], drawn: NDArray[np.float64] | None, confidence: float, is_maximum: bool
 ) -> Interval:
-    mean = float(np.mean(values))
     if drawn is None:
-        half = float(stats.t.isf((1 - confidence) / 2, len(values) - 1)) * float(stats.sem(values))
-        return Interval(mean - half, mean, mean + half)
-    return _quantiles(mean, drawn, confidence, is_maximum)
+        error = (1 - confidence) / 2
+        return mean_interval(values, error, error)
+    return _quantiles(float(np.mean(values)), drawn, confidence, is_maximum)
 
 
 def _difference(
