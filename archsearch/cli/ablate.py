@@ -137,7 +137,7 @@ def print_ablation(ablation: Ablation, path: Path) -> None:
     console.print(_table(ablation.frame(), [trial.task for trial in plan.trials]), end="")
     print(
         "ratio: of the best validation to the whole cell's, the least over tasks; by that, what it hurts most to lose "
-        f"comes first.\nIn brackets its {plan.confidence:.0%} interval, of each row by itself: of "
+        f"comes first.\nIn brackets its {100 * plan.confidence:g}% interval, of each row by itself: of "
         f"{len(ablation.rows)} rows about {(1 - plan.confidence) * len(ablation.rows):.1f} err. Paired by seed.\n"
     )
     print(f"Table: {path / f'{plan.graph.digest}.csv'}")

@@ -198,7 +198,7 @@ def print_comparison(first: Side, second: Side, comparisons: Sequence[Comparison
 def _where_from(first: Side, second: Side, confidence: float) -> str:
     counts = {len(side.progresses) > 1 for side in (first, second)}
     if counts == {True}:
-        return f"In brackets {confidence:.0%} intervals over runs: Student's t; Welch's for the difference."
+        return f"In brackets {100 * confidence:g}% intervals over runs: Student's t; Welch's for the difference."
     kinds = "intervals from drawing the steps of a lone run again"
     if len(counts) > 1:
         kinds = (
@@ -206,7 +206,7 @@ def _where_from(first: Side, second: Side, confidence: float) -> str:
             "difference, from drawing both again"
         )
     return (
-        f"In brackets {confidence:.0%} {kinds}. Drawn steps show how much hung on single cells, not\nhow another seed "
+        f"In brackets {100 * confidence:g}% {kinds}. Drawn steps show how much hung on single cells, not\nhow another seed "
         "would have gone. Several runs per side, run=[a,b,c], tell that."
     )
 

@@ -92,7 +92,7 @@ def print_confirmation(confirmation: Confirmation, found: Run) -> None:
     console.print(_table(confirmation.frame(), [task.name for task in plan.search.tasks]), end="")
     print(
         f"ratios to the {plan.baseline.title} on test data, {plan.num_seeds} seeds, with intervals that hold for all "
-        f"{plan.num_finalists} finalists at once,\neach task by itself, with {plan.confidence:.0%} confidence; "
+        f"{plan.num_finalists} finalists at once,\neach task by itself, with {100 * plan.confidence:g}% confidence; "
         f"fitness: the least of the true ratios; ms: one training step of a layer of {REFERENCE_SIZE} units.\n"
         f"* nothing else here is as fit and as small (parameters) or as fast (ms).\n"
     )

@@ -262,8 +262,9 @@ def test_a_side_that_found_nothing_has_no_best_cell(others, capsys):
 def test_where_intervals_come_from_is_said_of_each_kind(capsys):
     several, lone = side("a", 0.9, 0.8), side("b", 0.7)
     for first, second, has_t, has_drawn in ((several, lone, True, True), (several, several, True, False)):
-        print_comparison(first, second, compare(first, second, 0.95), 0.95)
+        print_comparison(first, second, compare(first, second, 0.999), 0.999)
         said = capsys.readouterr().out
+        assert "In brackets 99.9% intervals" in said
         assert ("Student's t" in said, "drawing" in said) == (has_t, has_drawn)
 
 

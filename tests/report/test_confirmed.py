@@ -86,6 +86,8 @@ def test_the_page_says_how_sure_the_intervals_are_and_of_how_many_seeds(confirme
     assert "for all finalists at once, each task by itself" in section
     frame = confirmed.confirmation()
     path = confirmed.folder.confirmation_path
+    frame.assign(confidence=0.999).to_csv(path, index=False)
+    assert "Intervals of 99.9\N{NARROW NO-BREAK SPACE}% are" in render_report(confirmed)
     frame.drop(columns=["seeds", "confidence"]).to_csv(path, index=False)
     older = render_report(confirmed).split('id="confirmation"')[1].split("<table")[0]
     frame.to_csv(path, index=False)
