@@ -206,8 +206,8 @@ def _where_from(first: Side, second: Side, confidence: float) -> str:
             "difference, from drawing both again"
         )
     return (
-        f"In brackets {100 * confidence:g}% {kinds}. Drawn steps show how much hung on single cells, not\nhow another seed "
-        "would have gone. Several runs per side, run=[a,b,c], tell that."
+        f"In brackets {100 * confidence:g}% {kinds}. Drawn steps show how much hung on single cells, not\nhow "
+        "another seed would have gone. Several runs per side, run=[a,b,c], tell that."
     )
 
 
