@@ -32,6 +32,7 @@ from archsearch.training.evaluate import Evaluator
 from archsearch.training.measure import measure_training_speed
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
+from archsearch.trials.value_texts import interval_text, ratio_text
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def print_ablation(ablation: Ablation, path: Path) -> None:
     console.print(_table(ablation.frame(), [trial.task for trial in plan.trials]), end="")
     print(
         "ratio: of the best validation to the whole cell's, the least over tasks; by that, what it hurts most to lose "
-        f"comes first.\nIn brackets its {plan.confidence:.0%} interval, of each row by itself: of "
+        f"comes first.\nIn brackets its {100 * plan.confidence:g}% interval, of each row by itself: of "
         f"{len(ablation.rows)} rows about {(1 - plan.confidence) * len(ablation.rows):.1f} err. Paired by seed.\n"
     )
     print(f"Table: {path / f'{plan.graph.digest}.csv'}")
@@ -159,7 +160,7 @@ def _print_offer(ablation: Ablation, offered: Ablated, path: Path) -> None:
     print(
         f"{what}: {offered.simplification.change}\n"
         f"{parameters:,} → {fewer_parameters:,} parameters, {nodes} → {fewer_nodes} nodes, "
-        f"ratio {fitness.estimate:.3f} ({fitness.low:.3f} to {fitness.high:.3f})\n"
+        f"ratio {fitness}\n"
     )
     print("".join(f"  {line}\n" for line in graph.equations().splitlines()))
     where = shlex.quote(f"cell={file}")
@@ -178,8 +179,9 @@ def _table(frame: pd.DataFrame, tasks: list[str]) -> Table:
     for name in ("ratio", *(tasks if len(tasks) > 1 else []), "parameters", "nodes"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in frame.to_dict("records"):
-        span = "" if pd.isna(row["ratio"]) else f"{row['ratio']:.3f} ({row['ratio_low']:.3f}-{row['ratio_high']:.3f})"
+        limits = row["ratio_low"], row["ratio"], row["ratio_high"]
+        span = "" if pd.isna(row["ratio"]) else interval_text(*limits, between="-")
         ratios = [row[f"ratio_{task}"] for task in tasks] if len(tasks) > 1 else []
-        shown = ["" if pd.isna(ratio) else f"{ratio:.3f}" for ratio in ratios]
+        shown = ["" if pd.isna(ratio) else ratio_text(ratio) for ratio in ratios]
         table.add_row(row["change"], row["effect"], span, *shown, f"{row['parameters']:,}", str(row["nodes"]))
     return table

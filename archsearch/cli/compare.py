@@ -51,7 +51,7 @@ def run(words: list[str]) -> int:
         Side(name, tuple(progress_of(each, baseline, _goes_on_from_checkpoints(each)) for each in side))
         for name, side in zip(_names(root, sides), sides, strict=True)
     )
-    _print(first, second, compare(first, second, confidence), confidence)
+    print_comparison(first, second, compare(first, second, confidence), confidence)
     if csv is not None:
         write_atomically(csv, to_csv(comparison_frame(first, second)))
         print(f"Wrote {csv}")
@@ -158,7 +158,8 @@ def _what_must_agree(each: Run) -> dict[str, Any]:
     return {"task": tasks, "recipe": values.get("recipe"), "baseline": founders[0].get("equations")}
 
 
-def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confidence: float) -> None:
+def print_comparison(first: Side, second: Side, comparisons: Sequence[Comparison], confidence: float) -> None:
+    """Prints the table, where its intervals come from, and which side found the fitter cell."""
     console = Console(markup=False)
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH, markup=False)
@@ -168,14 +169,14 @@ def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confide
     for name in (first.name, second.name, "difference"):
         table.add_column(name, justify="right")
     for comparison in comparisons:
+        has_found = [interval.estimate > 0 for row in comparison.rows[:1] for interval in row[1:3]]
         for measure, one, two, difference in comparison.rows:
             table.add_row(
                 comparison.budget.replace("_", " "),
                 f"{comparison.end:,.0f}",
                 "best fitness" if measure == "fitness" else f"mean from {comparison.begin:,.0f} on",
-                _span(one),
-                _span(two),
-                _span(difference, sign="+"),
+                *(_span(own) if has else "none" for own, has in zip((one, two), has_found, strict=True)),
+                _span(difference, sign="+") if all(has_found) else "",
             )
         if not comparison.rows:
             table.add_row(comparison.budget.replace("_", " "), f"{comparison.end:,.0f}", NOTHING_COMMON)
@@ -191,20 +192,32 @@ def _print(first: Side, second: Side, comparisons: Sequence[Comparison], confide
         )
     decisive = next(comparison for comparison in comparisons if comparison.budget == VERDICT_BUDGET)
     if decisive.rows:
-        _say(first, second, decisive.rows[0][3], f"At {decisive.end:,.0f} {VERDICT_BUDGET.replace('_', ' ')}")
+        _say(first, second, decisive.rows[0][1:], f"At {decisive.end:,.0f} {VERDICT_BUDGET.replace('_', ' ')}")
 
 
 def _where_from(first: Side, second: Side, confidence: float) -> str:
-    if min(len(first.progresses), len(second.progresses)) > 1:
-        return f"In brackets {confidence:.0%} intervals over runs: Student's t; Welch's for the difference."
+    counts = {len(side.progresses) > 1 for side in (first, second)}
+    if counts == {True}:
+        return f"In brackets {100 * confidence:g}% intervals over runs: Student's t; Welch's for the difference."
+    kinds = "intervals from drawing the steps of a lone run again"
+    if len(counts) > 1:
+        kinds = (
+            "intervals: of several runs, Student's t over runs; of a lone run, from drawing its steps again;\nof the "
+            "difference, from drawing both again"
+        )
     return (
-        f"In brackets {confidence:.0%} intervals from drawing the steps of a lone run again: how much hung on single "
-        "cells, not how\nanother seed would have gone. Several runs per side, run=[a,b,c], tell that."
+        f"In brackets {100 * confidence:g}% {kinds}. Drawn steps show how much hung on single cells, not\nhow "
+        "another seed would have gone. Several runs per side, run=[a,b,c], tell that."
     )
 
 
-def _say(first: Side, second: Side, difference: Interval, at: str) -> None:
+def _say(first: Side, second: Side, intervals: tuple[Interval, Interval, Interval], at: str) -> None:
     """Says which side found fitter cells; of lone runs only what they found, since nothing is known of their spread."""
+    *own, difference = intervals
+    without = [side.name for side, interval in zip((first, second), own, strict=True) if not interval.estimate]
+    if without:
+        print(f"{at} {' and '.join(without)} had found no cell that passed every gate.")
+        return
     if min(len(first.progresses), len(second.progresses)) == 1:
         ahead, behind = (first, second) if difference.estimate > 0 else (second, first)
         found = f"the best cell of {ahead.name} was fitter by {abs(difference.estimate):.4f} than that of {behind.name}"

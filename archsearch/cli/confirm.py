@@ -26,6 +26,7 @@ from archsearch.studies.sitting import Sitting, recorded_results
 from archsearch.training.evaluate import HeldOutEvaluator
 from archsearch.training.measure import measure_step_milliseconds
 from archsearch.trials.trial import Trial
+from archsearch.trials.value_texts import interval_text
 
 
 def run(words: list[str]) -> int:
@@ -90,9 +91,9 @@ def print_confirmation(confirmation: Confirmation, found: Run) -> None:
     plan = confirmation.confirmed.plan
     console.print(_table(confirmation.frame(), [task.name for task in plan.search.tasks]), end="")
     print(
-        f"ratios to the {plan.baseline.title} on test data, with intervals that hold for all {plan.num_finalists} "
-        f"finalists at once\nwith {plan.confidence:.0%} confidence; fitness: the least of the true ratios; "
-        f"ms: one training step of a layer of {REFERENCE_SIZE} units.\n"
+        f"ratios to the {plan.baseline.title} on test data, {plan.num_seeds} seeds, with intervals that hold for all "
+        f"{plan.num_finalists} finalists at once,\neach task by itself, with {100 * plan.confidence:g}% confidence; "
+        f"fitness: the least of the true ratios; ms: one training step of a layer of {REFERENCE_SIZE} units.\n"
         f"* nothing else here is as fit and as small (parameters) or as fast (ms).\n"
     )
     print("\n".join(confirmation.sentences()))
@@ -129,4 +130,4 @@ def _span(row: Mapping[Any, Any], name: str) -> str:
         return ""
     if row[f"{name}_low"] == row[f"{name}_high"] == 1.0:
         return "1"
-    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f})"
+    return interval_text(row[f"{name}_low"], row[name], row[f"{name}_high"], between="-")

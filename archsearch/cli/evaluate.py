@@ -22,6 +22,7 @@ from archsearch.training.trainer import CurvePoint
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial, TrialResult
+from archsearch.trials.value_texts import value_text
 
 PREDICTS_FROM = {"series": "input=FILE.csv", "text": "prompt='…'"}  # what `predict` wants, by the reader's kind
 
@@ -56,7 +57,7 @@ def run(words: list[str]) -> int:
 
 def print_point(point: CurvePoint) -> None:
     """Prints how far a training has come."""
-    print(f"step {point.step:>7,}  loss {point.loss:.4f}  validation {point.value:.4f}", flush=True)
+    print(f"step {point.step:>7,}  loss {point.loss:.4f}  validation {value_text(point.value, 4)}", flush=True)
 
 
 def print_result(evaluation: Evaluation, trial: Trial, task: Task, simple: SimplePredictors) -> None:
@@ -77,13 +78,16 @@ def print_result(evaluation: Evaluation, trial: Trial, task: Task, simple: Simpl
         print(result.error)
     if result.value is None:
         return
-    line = f"best validation {result.metric} {result.value:.4f}"
+    line = f"best validation {result.metric} {value_text(result.value, 4)}"
     if ceiling is not None and ceiling != (chance := _chance(task, simple)):
         line += f", {max(0.0, (result.value - chance) / (ceiling - chance)):.0%} of the way from chance to ceiling"
     print(f"{line}. {simple.warning(result.value)}" if simple.better_than(result.value) else line)
     if evaluation.test_value is not None:
-        others = [f"{name} {value:.4f}" for name, value in evaluation.test_values.items() if name != result.metric]
-        print(f"test {result.metric} of those weights {evaluation.test_value:.4f}" + "".join(f", {o}" for o in others))
+        others = [
+            f"{name} {value_text(value, 4)}" for name, value in evaluation.test_values.items() if name != result.metric
+        ]
+        test = f"{result.metric} of those weights {value_text(evaluation.test_value, 4)}"
+        print(f"test {', '.join([test, *others])}")
 
 
 def _schedule_ended(result: TrialResult, trial: Trial, task: Task) -> bool:

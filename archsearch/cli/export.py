@@ -27,6 +27,7 @@ from archsearch.training.evaluate import Evaluator
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
+from archsearch.trials.value_texts import value_text
 
 ALL = "all"
 MAX_WEIGHTS = 1_000_000_000  # 4 GB
@@ -184,9 +185,11 @@ def _train(trial: Trial, task: Task, evaluator: Evaluator) -> RecurrentLayer:
             f"trained=yes: the training gave no weights: {evaluation.result.status} {evaluation.result.error}"
         )
     metric, value = evaluation.result.metric, evaluation.result.value
+    test_value = evaluation.test_value
     assert value is not None  # there are weights, so they were validated
+    assert test_value is not None  # and scored on test data
     simple = SimplePredictors.of_task(task)
-    print(f"validation {metric} {value:.4f}, test {metric} {evaluation.test_value:.4f}")
+    print(f"validation {metric} {value_text(value, 4)}, test {metric} {value_text(test_value, 4)}")
     print(f"what is no network, on the same validation data: {simple}. {simple.warning(value)}".rstrip())
     return evaluation.model.layers
 

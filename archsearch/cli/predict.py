@@ -9,6 +9,7 @@ from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.errors import ConfigError
 from archsearch.export.predictor import Predictor, load_predictor
+from archsearch.trials.value_texts import value_text
 
 
 def run(words: list[str]) -> int:
@@ -42,7 +43,7 @@ def _how_well(predictor: Predictor) -> str:
     """Returns the model's values beside those of simple predictors, and a warning where it loses to one of them."""
     simple = predictor.simple
     value = float(predictor.quality["validation_value"])
-    return f"{simple.metric} {value:.4f} on its validation data; {simple}. {simple.warning(value)}".rstrip()
+    return f"{simple.metric} {value_text(value, 4)} on its validation data; {simple}. {simple.warning(value)}".rstrip()
 
 
 def _forecast(predictor: Predictor, root: Section) -> str:

@@ -124,8 +124,11 @@ def _print(traces: Traces, recorded: bool) -> None:
     console.print(table, end="")
     seeds = len(next(iter(traces.values())))
     draws = " of draws from this one recording; more seeds do not make it surer of other trainings" if recorded else ""
+    means = f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %{draws}"
+    if seeds == 1:
+        means = "One seed, of which there is no interval: more seeds=… give one"
     print(
-        f"Means over {seeds} seeds and, in brackets, Student's interval of 95 %{draws}. Best fitness: least ratio to "
+        f"{means}. Best fitness: least ratio to "
         "the baseline's best, one yardstick for all strategies. Trained again: the same difference, expected of "
         "another training of the cells that were best, over the seeds where one is known. Training steps: each rung "
         "goes on from the one before."
@@ -141,4 +144,6 @@ def _expected(row: Mapping[Any, Any]) -> str:
 
 def _shown(row: Mapping[Any, Any], name: str, sign: str = "") -> str:
     mean, low, high = (row[f"{name}_{part}"] for part in ("mean", "low", "high"))
-    return f"{mean:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]" if mean == mean else ""  # NaN: not yet through
+    if mean != mean:  # NaN: not yet through
+        return ""
+    return f"{mean:{sign}.4f}" + (f" [{low:{sign}.4f}, {high:{sign}.4f}]" if low < high else "")  # else of one seed

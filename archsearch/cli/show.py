@@ -8,6 +8,7 @@ from archsearch.cli.composition import compose_settings
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.drawing.terminal import LEGEND, draw_text
+from archsearch.trials.value_texts import value_text
 
 
 def run(words: list[str]) -> int:
@@ -44,7 +45,7 @@ def _in_run(chosen: ChosenCell) -> dict[str, str]:
     for task in ratios:
         quality, setting = record.history(task).ranked()[0]
         metric = run.knowledge.metrics[task]
-        facts[f"best on {task}"] = f"{metric.name} {metric.value(quality):.4f} with {setting.key}"
+        facts[f"best on {task}"] = f"{metric.name} {value_text(metric.value(quality), 4)} with {setting.key}"
     if record.fell_at:
         facts["fell at"] = record.fell_at
     if record.parent:

@@ -18,6 +18,7 @@ from archsearch.errors import ConfigError
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Batch, Task
 from archsearch.trials.trial import Recipe
+from archsearch.trials.value_texts import value_text
 
 SHOWN_STEPS = 60
 LEAK_STEPS = 20
@@ -46,7 +47,7 @@ def run(words: list[str]) -> int:
     _print_example(task, trial.recipe)
     simple = SimplePredictors.of_task(task)
     for name, value in simple.values.items():
-        print(f"{name}: {task.metric.name} {value:.4f} on validation data")
+        print(f"{name}: {task.metric.name} {value_text(value, 4)} on validation data")
     ceiling = task.ceiling()
     print(f"ceiling: {'not known' if ceiling is None else f'{ceiling:.4f}'}")
     _print_leaks(task, trial.recipe)
@@ -63,8 +64,8 @@ def run(words: list[str]) -> int:
     code = _verdict(result.status, result.error, [loss for _, loss, _ in result.curve])
     if result.value is not None and (as_good := simple.at_least_as_good_as(result.value)):
         print(
-            f"But {', '.join(as_good)} did as well as its best validation, {result.value:.4f}, or better: try more "
-            "steps=… or another setting.learning_rate before a search is spent on it."
+            f"But {', '.join(as_good)} did as well as its best validation, {value_text(result.value, 4)}, or better: "
+            "try more steps=… or another setting.learning_rate before a search is spent on it."
         )
     return code
 

@@ -80,9 +80,10 @@ class _Picture:
         title = escape(f"cell with {len(self._cell.nodes)} nodes, states {', '.join(self._cell.states)}")
         wide, high = number_text(width), number_text(bottom)
         size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
-        namespace = "" if is_inline else ' xmlns="http://www.w3.org/2000/svg"'
+        # a page that shrinks the picture has to know how far
+        start = f' style="--wide: {wide}px"' if is_inline else ' xmlns="http://www.w3.org/2000/svg"'
         lines = [
-            f'<svg{namespace} {size} class="cell" role="img">',
+            f'<svg{start} {size} class="cell" role="img">',
             f"<title>{title}</title>",
             *([] if is_inline else [f"<style>\n{_STYLE}\n</style>"]),
             '<rect class="paper" width="100%" height="100%"/>',

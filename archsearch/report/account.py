@@ -10,7 +10,7 @@ from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NO
 from archsearch.trials.trial import TrialResult
 
 MAX_ERRORS = 12
-_NUMBERS = re.compile(r"\d+(\.\d+)?|\b(nan|inf)\b")
+_NUMBERS = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?|\b(nan|inf)\b")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """What the report says of each listed cell."""
 
-import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -57,14 +55,14 @@ def cell_views(run: Run, verdicts: Mapping[str, str]) -> list[CellView]:
         verdicts: What a confirmation says, by cell.
     """
     ancestry, curves = Ancestry(run), LearningCurves(run)
-    pairs = zip(leaderboard_rows(run.knowledge), run.leaderboard().to_dict("records"), strict=True)
-    return [_view(run, row, measured, ancestry, curves, verdicts) for row, measured in pairs]
+    times = run.step_milliseconds
+    return [_view(run, row, times.get(row.cell), ancestry, curves, verdicts) for row in leaderboard_rows(run.knowledge)]
 
 
 def _view(
     run: Run,
     row: LeaderboardRow,
-    measured: Mapping[Hashable, Any],
+    step_milliseconds: float | None,
     ancestry: Ancestry,
     curves: LearningCurves,
     verdicts: Mapping[str, str],
@@ -73,7 +71,6 @@ def _view(
     equations, drawing, has_marks = _pictured(run, row, difference)
     trials = {task: curves.best_trial(row.cell, task) for task in run.tasks}
     parent = run.knowledge.cells.get(row.parent)
-    milliseconds = float(measured["step_milliseconds"])
     return CellView(
         row=row,
         title=row.name or row.cell,
@@ -83,8 +80,8 @@ def _view(
         has_marks=has_marks,
         curves={task: curves.chart(row.cell, task) for task in run.tasks},
         best_trials={task: trial for task, trial in trials.items() if trial},
-        scores={task: float(measured[f"{metric}_{task}"]) for task, metric in curves.metrics.items()},
-        step_milliseconds=None if math.isnan(milliseconds) else milliseconds,
+        scores=row.values,
+        step_milliseconds=step_milliseconds,
         lineage=tuple(ancestry.lineage(row.cell)),
         verdict=verdicts.get(row.cell, ""),
     )

@@ -9,8 +9,12 @@ from markupsafe import Markup
 from archsearch.report.axes import Axis
 
 _TOP, _RIGHT, _BOTTOM, _LEFT = 10.0, 14.0, 38.0, 46.0
-_TEXT_HEIGHT, _TEXT_WIDTH = 12.0, 60.0  # of a name beside a dot
+_RADIUS = 4.0  # of a dot
+_TEXT_HEIGHT, _LETTER_WIDTH = 12.0, 6.2  # of a name beside a dot
 _TEXT_RISE = 5.0  # above its dot, so that it lies on no line
+_FAR = 16.0  # from its dot to a text's line; beyond, a stroke joins them
+_MAX_ROWS = 12  # by which a text may be moved away from its dot
+_Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -117,23 +121,50 @@ class Chart:
         return f"<g><title>{escape(line.title)}</title>{path}</g>"
 
     def _dot(self, dot: Dot) -> str:
-        x, y = self._x(dot.x), self._y(dot.y)
-        circle = (
-            f'<circle class="{dot.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(dot.title)}</title></circle>'
-        )
+        x, y = self._place(dot)
+        title = f"<title>{escape(dot.title)}</title>"
+        circle = f'<circle class="{dot.kind}" cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS:g}">{title}</circle>'
         if dot.target:
             circle = f"<a href={quoteattr('#' + dot.target)} aria-label={quoteattr(dot.title)}>{circle}</a>"
         return circle
 
     def _texts(self) -> Iterator[str]:
-        """Yields what is written beside dots, from the top; a text that would lie on another one moves down."""
-        written: list[tuple[float, float]] = []
+        """Yields what is written beside dots, from the top; each text where it lies on no other text and on no dot."""
+        taken = [(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in map(self._place, self.dots)]
         for dot in sorted((dot for dot in self.dots if dot.text), key=lambda dot: -dot.y):
-            x, y = self._x(dot.x), max(self._y(dot.y) - _TEXT_RISE, _TOP)
-            for other_x, other_y in written:
-                if abs(x - other_x) < _TEXT_WIDTH and abs(y - other_y) < _TEXT_HEIGHT:
-                    y = other_y + _TEXT_HEIGHT
-            written.append((x, y))
-            is_right = x > self.width * 0.7
-            place = f'x="{x - 7 if is_right else x + 7:.1f}" y="{y:.1f}"'
-            yield f'<text class="beside{" end" if is_right else ""}" {place}>{escape(dot.text)}</text>'
+            spots = list(self._spots(dot))
+            anchor, x, y, box = next(
+                (spot for spot in spots if not any(_overlap(spot[-1], other) for other in taken)), spots[0]
+            )
+            taken.append(box)
+            dot_x, dot_y = self._place(dot)
+            if abs(y - dot_y) > _FAR:
+                yield f'<path class="leader" d="M{dot_x:.1f} {dot_y:.1f}L{x:.1f} {y - _TEXT_RISE:.1f}"/>'
+            yield f'<text class="beside{anchor}" x="{x:.1f}" y="{y:.1f}">{escape(dot.text)}</text>'
+
+    def _place(self, dot: Dot) -> tuple[float, float]:
+        return self._x(dot.x), self._y(dot.y)
+
+    def _spots(self, dot: Dot) -> Iterator[tuple[str, float, float, _Box]]:
+        """Yields where a dot's text may stand, the best first: its class, `x`, `y`, and the box that it takes.
+
+        Right or left of the dot, above or below it; then ever further from it.
+        """
+        x, y = self._place(dot)
+        width = _LETTER_WIDTH * len(dot.text)
+        left, right = ("", x + 7, x + 7), (" end", x - 7, x - 7 - width)
+        middle = (" middle", x, x - width / 2)
+        places = [(*left, y - _TEXT_RISE), (*right, y - _TEXT_RISE), (*middle, y - 8), (*middle, y + 15)]
+        for row in range(1, _MAX_ROWS):
+            places += [
+                (*side, y - _TEXT_RISE + sign * row * _TEXT_HEIGHT) for sign in (1, -1) for side in (left, right)
+            ]
+        for anchor, at, begin, base in places:
+            base = max(base, _TOP)
+            if begin >= _LEFT and begin + width <= self.width and base <= self.height - _BOTTOM:
+                yield anchor, at, base, (begin, base - _TEXT_HEIGHT + 3, begin + width, base + 2)
+        yield (*left[:2], max(y - _TEXT_RISE, _TOP), (0.0, 0.0, 0.0, 0.0))  # a text wider than the chart
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from archsearch.report.axes import Axis
 from archsearch.report.figures import interval
 from archsearch.run.reading import Run
+from archsearch.trials.value_texts import interval_text
 
 _LIMITS = ("fitness_low", "fitness", "fitness_high")
 
@@ -25,6 +26,8 @@ class ConfirmedRow:
         picture: The interval drawn; empty likewise.
         ratios: Likewise in words, by task.
         sentence: What may be said.
+        seeds: Trainings per cell and task; None where the table does not say.
+        confidence: That the intervals of a task hold for all finalists at once; None likewise, as in older tables.
         parameters: Of one layer of 128 units; None where the table does not say.
         step_milliseconds: Of a training step of such a layer; None likewise, or where it could not be measured.
         limits: Of the fitness, with the estimate between them; None for a cell without.
@@ -37,9 +40,16 @@ class ConfirmedRow:
     picture: Markup
     ratios: Mapping[str, str]
     sentence: str
+    seeds: float | None
+    confidence: float | None
     parameters: float | None
     step_milliseconds: float | None
     limits: tuple[float, float, float] | None
+
+    @property
+    def name(self) -> str:
+        """What it is known by; empty for a found cell."""
+        return "" if self.title == self.cell else self.title
 
 
 def confirmed_rows(run: Run) -> list[ConfirmedRow]:
@@ -68,6 +78,8 @@ def _row(row: Mapping[Hashable, object], tasks: tuple[str, ...], axis: Axis) -> 
         picture=interval(low, estimate, high, axis) if has_interval else Markup(),
         ratios={task: "1" if is_baseline else _span(row, f"ratio_{task}") for task in tasks},
         sentence=_text(row.get("sentence")),
+        seeds=_number(row.get("seeds")),
+        confidence=_number(row.get("confidence")),
         parameters=_number(row.get("parameters")),
         step_milliseconds=_number(row.get("step_milliseconds")),
         limits=(low, estimate, high) if has_interval else None,
@@ -79,7 +91,7 @@ def _span(row: Mapping[Hashable, object], name: str) -> str:
     estimate, low, high = (_number(row.get(f"{name}{end}")) for end in ("", "_low", "_high"))
     if estimate is None or low is None or high is None:
         return ""
-    return f"{estimate:.3f} ({low:.3f} to {high:.3f})"
+    return interval_text(low, estimate, high)
 
 
 def _number(value: object) -> float | None:

@@ -7,7 +7,9 @@ from markupsafe import Markup
 
 from archsearch.report.axes import Axis
 from archsearch.report.charts import Chart, Dot, Line
+from archsearch.report.texts import grouped
 from archsearch.search.pareto import pareto_front
+from archsearch.trials.value_texts import ratio_text
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Priced:
         fitness: Larger is better.
         cost: Smaller is better; None where it is not known.
         limits: Between which the fitness lies, where that is known.
+        is_listed: Whether the page has a part about it.
     """
 
     cell: str
@@ -27,13 +30,14 @@ class Priced:
     fitness: float
     cost: float | None
     limits: tuple[float, float] | None = None
+    is_listed: bool = True
 
 
 def cost_chart(cells: Sequence[Priced], label: str, unit: str, digits: int = 0) -> Markup:
     """Draws each cell's fitness against its cost, and the front; empty if no cost is known.
 
     Args:
-        cells: What is drawn; a cell leads to its part of the page.
+        cells: What is drawn; a listed cell leads to its part of the page.
         label: What the cost is.
         unit: Of the cost, behind a number.
         digits: Of the cost behind its decimal point.
@@ -48,15 +52,15 @@ def cost_chart(cells: Sequence[Priced], label: str, unit: str, digits: int = 0) 
     limits = [limit for cell, _ in known for limit in cell.limits or ()]
     for cell, cost in known:
         if cell.limits:
-            title = f"{cell.name or cell.cell}: {cell.limits[0]:.3f} to {cell.limits[1]:.3f}"
+            title = f"{cell.name or cell.cell}: {' to '.join(map(ratio_text, cell.limits))}"
             lines.append(Line([(cost, limit) for limit in cell.limits], title, "whisker"))
     dots = [
         Dot(
             cost,
             cell.fitness,
-            f"{cell.name or cell.cell}: {cost:,.{digits}f} {unit}, fitness {cell.fitness:.3f}",
+            f"{cell.name or cell.cell}: {grouped(cost, digits)} {unit}, fitness {ratio_text(cell.fitness)}",
             "dot founder" if cell.name else "dot on-front" if is_on else "dot",
-            cell.cell,
+            cell.cell if cell.is_listed else "",
             cell.name,
         )
         for (cell, cost), is_on in zip(known, is_on_front, strict=True)

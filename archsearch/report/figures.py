@@ -8,13 +8,14 @@ from markupsafe import Markup
 from archsearch.report.axes import Axis
 from archsearch.report.charts import Chart, Dot, Line
 from archsearch.report.curves import MAX_FOUNDERS
+from archsearch.trials.value_texts import interval_text, ratio_text
 
 MAX_DOTS = 1500
 _FITNESS = "fitness"
 
 
 def progress_chart(progress: pd.DataFrame, founders: Mapping[str, float], against: str, label: str) -> Markup:
-    """Draws the best found cell's fitness, and that of every cell that passed all gates.
+    """Draws the best found cell's fitness, and that of every candidate that passed all gates.
 
     Args:
         progress: As `Run.progress` gives it.
@@ -22,13 +23,14 @@ def progress_chart(progress: pd.DataFrame, founders: Mapping[str, float], agains
         against: The column to go along.
         label: Of the axis.
     """
-    passed = progress[progress["fitness"].notna()]
+    # a listed cell that is examined again is no other one
+    passed = progress[progress["fitness"].notna() & (progress["kind"] == "propose")]
     best = progress[progress["best_fitness"].notna()]
     shown = {name: founders[name] for name in [*founders][:MAX_FOUNDERS]}
     x_axis = Axis.around(label, progress[against], from_zero=True)
     y_axis = Axis.around(_FITNESS, [*passed["fitness"], *best["best_fitness"], *shown.values()])
     lines = [
-        Line([(x_axis.low, fitness), (x_axis.high, fitness)], f"{name} {fitness:.3f}", f"founder{number}")
+        Line([(x_axis.low, fitness), (x_axis.high, fitness)], f"{name} {ratio_text(fitness)}", f"founder{number}")
         for number, (name, fitness) in enumerate(shown.items())
     ]
     steps = best.drop_duplicates(["best_fitness"], keep="first")
@@ -37,7 +39,7 @@ def progress_chart(progress: pd.DataFrame, founders: Mapping[str, float], agains
         points.append((progress[against].iloc[-1], best["best_fitness"].iloc[-1]))
         lines.append(Line(points, "best found cell", "this", is_stepped=True))
     dots = [
-        Dot(row[against], row["fitness"], f"step {row['step']}: {row['cell']}, fitness {row['fitness']:.3f}")
+        Dot(row[against], row["fitness"], f"step {row['step']}: {row['cell']}, fitness {ratio_text(row['fitness'])}")
         for row in passed.iloc[:: max(1, -(-len(passed) // MAX_DOTS))].to_dict("records")
     ]
     return Chart(f"best fitness against {label}", x_axis, y_axis, lines, dots).to_svg()
@@ -52,7 +54,7 @@ def interval(low: float, estimate: float, high: float, axis: Axis) -> Markup:
 
     return Markup(  # noqa: S704 - numbers alone
         f'<svg class="interval" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
-        f'aria-label="{estimate:.3f}, from {low:.3f} to {high:.3f}">'
+        f'aria-label="{interval_text(low, estimate, high)}">'
         f'<path class="one" d="M{place(1.0)} 1V{height - 1:g}"/>'
         f'<path class="whisker" d="M{place(low)} {height / 2:g}H{place(high)}"/>'
         f'<circle class="estimate" cx="{place(estimate)}" cy="{height / 2:g}" r="4"/></svg>'

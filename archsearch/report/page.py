@@ -19,7 +19,8 @@ from archsearch.report.curves import metric_names
 from archsearch.report.figures import progress_chart
 from archsearch.report.texts import FILTERS, headline, time_unit
 from archsearch.run.folder import write_atomically
-from archsearch.run.progress import best_found, founder_fitnesses
+from archsearch.run.progress import founder_fitnesses
+from archsearch.run.ranking import ranking_sentence
 from archsearch.run.reading import Run
 from archsearch.run.simple_predictors_file import beside_simple_predictors
 from archsearch.search.leaderboard import leaderboard_rows
@@ -77,6 +78,7 @@ def _content(run: Run) -> dict[str, Any]:
     confirmed = confirmed_rows(run)
     cells = cell_views(run, {row.cell: row.verdict for row in confirmed})
     progress, founders = run.progress(), founder_fitnesses(knowledge)
+    baseline = next(iter(founders), "baseline")
     unit, seconds = time_unit(float(progress["training_seconds"].max()) if len(progress) else 0.0)
     timed = progress.assign(training_time=progress["training_seconds"] / seconds)
     return {
@@ -86,10 +88,11 @@ def _content(run: Run) -> dict[str, Any]:
         "summary": run.summary(),
         "duplicates": num_duplicates(run),
         "headline": [*headline(run, confirmed), *_beside_simple_predictors(run)],
-        "best": knowledge.cells.get(best_found(knowledge)),
         "best_fitness": progress["best_fitness"].iloc[-1] if len(progress) else None,
         "founders": founders,
-        "baseline": next(iter(founders), "baseline"),
+        "baseline": baseline,
+        "errors": [metric.name for metric in dict.fromkeys(knowledge.metrics.values()) if not metric.higher_is_better],
+        "ranking": ranking_sentence(knowledge.penalty, baseline),
         "cells": cells,
         "confirmed": confirmed,
         "by_candidates": progress_chart(progress, founders, "candidates", "candidates proposed"),
@@ -119,17 +122,24 @@ def _cost_charts(cells: Sequence[CellView], confirmed: Sequence[ConfirmedRow]) -
     rows = [cell.row for cell in cells]
     sizes = [Priced(row.cell, row.name, row.fitness, row.parameters) for row in rows]
     times = [Priced(cell.row.cell, cell.row.name, cell.row.fitness, cell.step_milliseconds) for cell in cells]
-    sure = [(row, "" if row.title == row.cell else row.title, row.limits) for row in confirmed if row.limits]
+    listed = {row.cell for row in rows}
+    sure = [(row, row.cell in listed, row.limits) for row in confirmed if row.limits]
     return {
         "by_parameters": cost_chart(sizes, size, "parameters"),
         "by_step_time": cost_chart(times, time, unit, 2),
         "confirmed_by_parameters": cost_chart(
-            [Priced(row.cell, name, at, row.parameters, (low, high)) for row, name, (low, at, high) in sure],
+            [
+                Priced(row.cell, row.name, at, row.parameters, (low, high), is_listed)
+                for row, is_listed, (low, at, high) in sure
+            ],
             size,
             "parameters",
         ),
         "confirmed_by_step_time": cost_chart(
-            [Priced(row.cell, name, at, row.step_milliseconds, (low, high)) for row, name, (low, at, high) in sure],
+            [
+                Priced(row.cell, row.name, at, row.step_milliseconds, (low, high), is_listed)
+                for row, is_listed, (low, at, high) in sure
+            ],
             f"{time}, one layer of 128 units",
             unit,
             2,

@@ -7,6 +7,7 @@ from typing import Any
 from archsearch.report.confirmed import ConfirmedRow
 from archsearch.run.progress import best_found
 from archsearch.run.reading import Run
+from archsearch.trials.value_texts import ratio_text, value_text
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
@@ -16,7 +17,12 @@ def number(value: float | None, digits: int = 3) -> str:
     """Returns a number, or a dash where there is none."""
     if value is None or not math.isfinite(value):
         return NONE
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return value_text(value, digits).replace("-", MINUS)
+
+
+def ratio(value: float | None, digits: int = 3) -> str:
+    """Returns a ratio or a fitness, told from 1, or a dash where there is none."""
+    return NONE if value is None or not math.isfinite(value) else ratio_text(value, digits)
 
 
 def signed(value: float | None) -> str:
@@ -26,9 +32,9 @@ def signed(value: float | None) -> str:
     return f"{value:+.3f}".replace("-", MINUS)
 
 
-def grouped(value: float) -> str:
-    """Returns a whole number with its thousands set apart."""
-    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+def grouped(value: float, digits: int = 0) -> str:
+    """Returns a number with its thousands set apart."""
+    return f"{value:,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def percent(value: float) -> str:
@@ -64,6 +70,7 @@ _WARNING = (
 
 FILTERS: Mapping[str, Callable[..., str]] = {
     "number": number,
+    "ratio": ratio,
     "signed": signed,
     "grouped": grouped,
     "percent": percent,
@@ -89,8 +96,10 @@ def headline(run: Run, confirmed: Sequence[ConfirmedRow]) -> list[str]:
     other = baseline.name or baseline.digest
     relation = "above" if fitness > 1 else "below" if fitness < 1 else "equal to"
     found = (
-        f"The best found cell, {digest}, has fitness {fitness:.3f}, {relation} that of the {other}, 1; its ratio is "
-        f"least on {worst}."
+        f"The best found cell, {digest}, has fitness {ratio_text(fitness)}, {relation} that of the {other}, 1; its "
+        f"ratio is least on {worst}."
     )
     sentences = [row.sentence for row in confirmed if row.cell == digest and row.sentence]
-    return [found, *(sentences or [_WARNING])]
+    # that a known cell is better is no find
+    better = [row for row in confirmed if row.verdict == "better" and not row.name and row.cell != digest]
+    return [found, *(sentences or [_WARNING]), *(row.sentence for row in better)]

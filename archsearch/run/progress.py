@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from archsearch.search.cost_penalty import NO_PENALTY
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.outcome import StepOutcome
 
@@ -18,8 +19,8 @@ def progress_frame(folds: Iterable[tuple[StepOutcome, Knowledge]]) -> pd.DataFra
     """Returns one row per consumed step, that of the founders included.
 
     `candidates`, `trials` and `training_seconds` count all up to the step, `best_cell` and `best_fitness` are those of
-    the best found cell, which no founder is; empty until there is one. `cell` and `fitness` are the step's own, empty
-    unless it passed every gate. Fitness that later results raise is that of the time.
+    the fittest found cell, which no founder is; empty until there is one. `cell` and `fitness` are the step's own,
+    empty unless it passed every gate. Fitness that later results raise is that of the time.
 
     Args:
         folds: Each step with the knowledge after it, in order.
@@ -43,8 +44,14 @@ def progress_frame(folds: Iterable[tuple[StepOutcome, Knowledge]]) -> pd.DataFra
 
 
 def best_found(knowledge: Knowledge) -> str:
-    """Returns the digest of the best listed cell that is no founder; empty if there is none."""
-    return next((digest for _, digest in knowledge.listed if digest not in knowledge.founders), "")
+    """Returns the digest of the fittest listed cell that is no founder, ties by rank; empty if there is none.
+
+    Under a cost penalty that need not be the one that stands first.
+    """
+    found = [digest for _, digest in knowledge.listed if digest not in knowledge.founders]
+    if knowledge.penalty == NO_PENALTY:
+        return found[0] if found else ""  # standing is fitness
+    return max(found, key=lambda digest: knowledge.fitness(knowledge.cells[digest]) or 0.0, default="")
 
 
 def founder_fitnesses(knowledge: Knowledge) -> Mapping[str, float]:

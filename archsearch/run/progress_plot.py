@@ -16,7 +16,7 @@ SCALES = {"candidates": "candidates proposed", "trials": "trials", "training_sec
 def plot_progress(
     progress: pd.DataFrame, founders: Mapping[str, float], against: str, axes: "Axes | None" = None
 ) -> "Axes":
-    """Draws the best fitness so far, every cell that passed all gates, and the founders as level lines.
+    """Draws the best fitness so far, every candidate that passed all gates, and the founders as level lines.
 
     Args:
         progress: See `progress_frame`.
@@ -35,7 +35,7 @@ def plot_progress(
         axes = pyplot.subplots(figsize=(7, 4), layout="constrained")[1]
     unit = 3600 if against == "training_seconds" else 1
     x = progress[against] / unit
-    passed = progress["fitness"].notna()
+    passed = progress["fitness"].notna() & (progress["kind"] == "propose")  # examined again, it is no other cell
     axes.plot(x[passed], progress["fitness"][passed], ".", color="#888888", alpha=0.7, label="passed every gate")
     axes.step(x, progress["best_fitness"], where="post", color="#d55e00", label="best found cell")
     for style, (name, fitness) in zip(("-", "--", ":", "-.") * len(founders), founders.items(), strict=False):

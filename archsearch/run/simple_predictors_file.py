@@ -9,6 +9,7 @@ from archsearch.run.folder import RunFolder
 from archsearch.search.leaderboard import LeaderboardRow
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.task import Task
+from archsearch.trials.value_texts import value_text
 
 
 def keep_simple_predictors(folder: RunFolder, tasks: Mapping[str, Task]) -> None:
@@ -60,8 +61,8 @@ def beside_simple_predictors(folder: RunFolder, row: LeaderboardRow) -> list[str
         FileFormatError: The file is damaged.
     """
     return [
-        f"{row.name or row.cell} has {simple.metric} {row.values[task]:.4f} on {task}; what is no network: {simple}. "
-        f"{simple.warning(row.values[task])}".rstrip()
+        f"{row.name or row.cell} has {simple.metric} {value_text(row.values[task], 4)} on {task}; "
+        f"what is no network: {simple}. {simple.warning(row.values[task])}".rstrip()
         for task, simple in read_simple_predictors(folder).items()
         if task in row.values
     ]

@@ -2,8 +2,9 @@
 
 With several searches on a side, the spread over them gives the intervals: each side's by Student's t, the difference's
 by Welch's (Welch 1947, "The generalization of Student's problem", Biometrika 34). With one search on a side there is no
-such spread; then its steps are drawn again, with replacement (bootstrap; Efron 1979), which shows how much hung on
-single lucky cells, and not how another seed would have gone: cells of one search descend from each other.
+such spread; then its steps are drawn again, with replacement (bootstrap; Efron 1979), and kept in their order, since a
+search gets better with time. That shows how much hung on single lucky cells, and not how another seed would have gone:
+cells of one search descend from each other.
 """
 
 import math
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from archsearch.seeds import array_generator
-from archsearch.studies.intervals import Interval
+from archsearch.studies.intervals import Interval, mean_interval
 from archsearch.studies.progress import BUDGETS, Budget, Curve, Progress
 
 NUM_RESAMPLES = 1000
@@ -74,8 +75,9 @@ def _compare(first: Side, second: Side, budget: Budget, confidence: float) -> Co
     for name, measure in measures.items():
         draws = [_draws(side, budget, measure) for side in (first, second)]
         values = [[measure(progress.curve(budget)) for progress in side.progresses] for side in (first, second)]
-        one, two = (_interval(own, drawn, confidence) for own, drawn in zip(values, draws, strict=True))
-        rows.append((name, one, two, _difference(values, draws, confidence)))
+        is_maximum = name == "fitness"
+        one, two = (_interval(own, drawn, confidence, is_maximum) for own, drawn in zip(values, draws, strict=True))
+        rows.append((name, one, two, _difference(values, draws, confidence, is_maximum)))
     return Comparison(budget, begin, end, tuple(rows))
 
 
@@ -88,21 +90,22 @@ def _draws(side: Side, budget: Budget, measure: Measure) -> NDArray[np.float64] 
     rng = array_generator("compare", side.name, budget)
     drawn = []
     for _ in range(NUM_RESAMPLES if others else 0):
-        steps = [others[index] for index in rng.integers(0, len(others), len(others))]
+        steps = [others[index] for index in np.sort(rng.integers(0, len(others), len(others)))]
         drawn.append(measure(Progress((founders, *steps)).curve(budget)))
     return np.array(drawn)
 
 
-def _interval(values: Sequence[float], drawn: NDArray[np.float64] | None, confidence: float) -> Interval:
-    mean = float(np.mean(values))
+def _interval(
+    values: Sequence[float], drawn: NDArray[np.float64] | None, confidence: float, is_maximum: bool
+) -> Interval:
     if drawn is None:
-        half = float(stats.t.isf((1 - confidence) / 2, len(values) - 1)) * float(stats.sem(values))
-        return Interval(mean - half, mean, mean + half)
-    return _quantiles(mean, drawn, confidence)
+        error = (1 - confidence) / 2
+        return mean_interval(values, error, error)
+    return _quantiles(float(np.mean(values)), drawn, confidence, is_maximum)
 
 
 def _difference(
-    values: Sequence[Sequence[float]], draws: Sequence[NDArray[np.float64] | None], confidence: float
+    values: Sequence[Sequence[float]], draws: Sequence[NDArray[np.float64] | None], confidence: float, is_maximum: bool
 ) -> Interval:
     """Returns the first side less the second."""
     (one, two), (drawn_one, drawn_two) = values, draws
@@ -120,19 +123,23 @@ def _difference(
         for own, drawn in zip(values, draws, strict=True)
     ]
     length = min(map(len, sides))
-    return _quantiles(mean, sides[0][:length] - sides[1][:length], confidence)
+    return _quantiles(mean, sides[0][:length] - sides[1][:length], confidence, is_maximum)
 
 
-def _quantiles(estimate: float, drawn: NDArray[np.float64], confidence: float) -> Interval:
+def _quantiles(estimate: float, drawn: NDArray[np.float64], confidence: float, is_maximum: bool) -> Interval:
+    """Returns an estimate with quantiles of what was drawn again.
+
+    Of a maximum, which is seldom greater when drawn again, they are widened to hold it.
+    """
     if not len(drawn):
         return Interval(estimate, estimate, estimate)
     error = (1 - confidence) / 2
     low, high = (float(limit) for limit in np.quantile(drawn, (error, 1 - error)))
-    return Interval(min(low, estimate), estimate, max(high, estimate))
+    return Interval(min(low, estimate), estimate, max(high, estimate)) if is_maximum else Interval(low, estimate, high)
 
 
 def comparison_frame(first: Side, second: Side) -> pd.DataFrame:
-    """Returns the curves as rows: side, run, budget, spent, best fitness; one row per step that spent something."""
+    """Returns the curves as rows: side, run, budget, spent, best fitness; one row per run, budget and step."""
     rows = []
     for side in (first, second):
         for number, progress in enumerate(side.progresses, start=1):
@@ -145,9 +152,13 @@ def comparison_frame(first: Side, second: Side) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["side", "run", "budget", "spent", "best_fitness"])
 
 
-def mean_curve(side: Side, budget: Budget, end: float) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Returns points to draw: spent, mean over searches, least, greatest of the best fitness."""
+def mean_curve(side: Side, budget: Budget) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Returns points to draw: spent, mean over searches, least, greatest of the best fitness.
+
+    They end with the cheapest search of the side: beyond it, they would not be of all.
+    """
     curves = [progress.curve(budget) for progress in side.progresses]
+    end = min(curve.total for curve in curves)
     spent = [float(point) for point in np.linspace(0, end, NUM_POINTS)]
     heights = np.array([[curve.at(point) for point in spent] for curve in curves])
     return spent, list(heights.mean(axis=0)), list(heights.min(axis=0)), list(heights.max(axis=0))

@@ -106,6 +106,7 @@ class Confirmation:
             row[f"setting_{task.name}"] = setting.key if setting else ""
         return row | {
             "seeds": plan.num_seeds,
+            "confidence": plan.confidence,
             "parameters": count_parameters(structure, REFERENCE_SIZE, REFERENCE_SIZE),
             "multiply_adds": count_multiply_adds(structure, REFERENCE_SIZE, REFERENCE_SIZE),
             "nodes": len(contestant.graph.nodes),
@@ -134,7 +135,16 @@ def _columns(tasks: Sequence[str]) -> list[str]:
         for name in ("ratio_{}", "ratio_{}_low", "ratio_{}_high", "test_value_{}", "setting_{}")
     ]
     first = ["cell", "name", "role", "rank", "verdict", "fitness", "fitness_low", "fitness_high"]
-    last = ["seeds", "parameters", "multiply_adds", "nodes", "on_parameters_front", "sentence", "equations"]
+    last = [
+        "seeds",
+        "confidence",
+        "parameters",
+        "multiply_adds",
+        "nodes",
+        "on_parameters_front",
+        "sentence",
+        "equations",
+    ]
     return [*first, *of_tasks, *last, "step_milliseconds", "on_time_front", "training_seconds"]
 
 

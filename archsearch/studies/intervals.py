@@ -13,6 +13,8 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
+from archsearch.trials.value_texts import interval_text
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -21,6 +23,10 @@ class Interval:
     low: float
     estimate: float
     high: float
+
+    def __str__(self) -> str:
+        """Returns estimate and limits, as in `1.012 (0.990 to 1.034)`."""
+        return interval_text(self.low, self.estimate, self.high)
 
 
 def interval_columns(name: str, interval: Interval | None) -> dict[str, float | None]:
@@ -39,17 +45,23 @@ def log_ratios(values: Sequence[float | None], others: Sequence[float | None]) -
 
 
 def ratio_interval(logs: Sequence[float], error_below: float, error_above: float) -> Interval:
-    """Returns the geometric mean of ratios between Student's limits.
+    """Returns the geometric mean of ratios between Student's limits; see `mean_interval` of their logarithms."""
+    interval = mean_interval(logs, error_below, error_above)
+    return Interval(math.exp(interval.low), math.exp(interval.estimate), math.exp(interval.high))
+
+
+def mean_interval(values: Sequence[float], error_below: float, error_above: float) -> Interval:
+    """Returns a mean between Student's limits.
 
     Args:
-        logs: At least two logarithms of ratios.
+        values: At least two.
         error_below: Chance that the true mean lies below the lower limit.
         error_above: Chance that it lies above the upper limit.
     """
-    mean = float(np.mean(logs))
-    standard_error = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
-    below, above = (_quantile(error, len(logs) - 1) for error in (error_below, error_above))
-    return Interval(math.exp(mean - below * standard_error), math.exp(mean), math.exp(mean + above * standard_error))
+    mean = float(np.mean(values))
+    standard_error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    below, above = (_quantile(error, len(values) - 1) for error in (error_below, error_above))
+    return Interval(mean - below * standard_error, mean, mean + above * standard_error)
 
 
 @cache

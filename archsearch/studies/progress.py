@@ -96,7 +96,8 @@ def progress_of(run: Run, baseline: Mapping[str, float], goes_on: bool = True) -
         goes_on: Whether a longer training of a setting went on where the shorter one ended, so that the steps of that
             one count once.
     """
-    knowledge, continued = Knowledge(run.tasks, len(run.outcomes) + 1), ContinuedSteps()
+    num_cells = sum(len(outcome.cells) for outcome in run.outcomes)  # a list that long never drops one
+    knowledge, continued = Knowledge(run.tasks, num_cells), ContinuedSteps()
     steps = []
     for outcome in run.outcomes:
         knowledge = knowledge.fold(outcome)

@@ -26,16 +26,11 @@ def sentence_of(title: str, judgement: Judgement, terms: Terms) -> str:
         failed = ", ".join(f"{count} of {terms.num_seeds} on {task}" for task, count in judgement.failed.items())
         return f"{title} cannot be compared with the {other}: pairs without a result: {failed}."
     fitness = judgement.fitness
-    span = f"{fitness.low:.3f} to {fitness.high:.3f}"
     if judgement.verdict == "better":
-        return f"{title} is better than the {other}{everywhere}: fitness {fitness.estimate:.3f} ({span})."
+        return f"{title} is better than the {other}{everywhere}: fitness {fitness}."
     if judgement.verdict == "worse":
-        return f"{title} is worse than the {other}{_worst(judgement)}: fitness {fitness.estimate:.3f} ({span})."
-    return f"{title} is not distinguishable from the {other}: fitness {fitness.estimate:.3f} ({span})."
-
-
-def _worst(judgement: Judgement) -> str:
-    """Returns the task that the fitness comes from, if there are several."""
-    if len(judgement.ratios) == 1:
-        return ""
-    return f" on {min(judgement.ratios, key=lambda task: judgement.ratios[task].high)}"
+        # the least mean ratio, which is the fitness, may be another task's, and lie within its limits
+        worst = min(judgement.ratios, key=lambda task: judgement.ratios[task].high)
+        said = f": fitness {fitness}" if tasks == 1 else f" on {worst}: ratio {judgement.ratios[worst]}"
+        return f"{title} is worse than the {other}{said}."
+    return f"{title} is not distinguishable from the {other}: fitness {fitness}."

@@ -8,6 +8,7 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.graph.given_names import is_given
 from archsearch.graph.measures import unread_states
 from archsearch.graph.names import printed_names
+from archsearch.graph.number_text import affine_text
 from archsearch.graph.primitives import PRIMITIVES
 from archsearch.graph.structure import OUTPUT_STATE, Structure
 from archsearch.mutation.dataflow import output_uses_input_and_state, with_node, with_users_moved
@@ -96,7 +97,8 @@ class _Words:
                 for operand, each in zip(operands, node.operands, strict=True)
             )
         elif PRIMITIVES[node.primitive].kind == "affine":
-            text = f"{node.scale:g} * ({operands[0]}) + {node.shift:g}"
+            operand = operands[0] if self._is_tight(node.operands[0]) else f"({operands[0]})"
+            text, _ = affine_text(node.scale, node.shift, lambda _: operand)
         else:
             text = f"{node.primitive}({operands[0]})"
         return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

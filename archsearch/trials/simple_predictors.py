@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archsearch.trials.task import Task
+from archsearch.trials.value_texts import value_text
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SimplePredictors:
 
     def __str__(self) -> str:
         """Returns names and values, as in `persistence 0.4056, seasonal naive 0.1169`."""
-        return ", ".join(f"{name} {value:.4f}" for name, value in self.values.items())
+        return ", ".join(f"{name} {value_text(value, 4)}" for name, value in self.values.items())
 
     def better_than(self, value: float) -> list[str]:
         """Returns the names of those that a network with such a value loses to."""

@@ -1,5 +1,7 @@
 """The command `replay`."""
 
+import re
+
 import pandas as pd
 from shared_csv_page import columns_on_the_page
 
@@ -19,6 +21,14 @@ def test_strategies_are_compared_without_training(archsearch, tmp_path):
     again = archsearch("replay", "recorded=synthetic", *SMALL, "out=traces.csv")
     assert again.code == 2
     assert "traces.csv" in again.err
+
+
+def test_one_seed_has_no_interval(archsearch, tiny_run):
+    outcome = archsearch("replay", f"recorded={tiny_run}", "strategy=random", "seeds=1", *SMALL[1:])
+    assert outcome.code == 0, outcome.err
+    assert "One seed, of which there is no interval" in outcome.out
+    assert "Student" not in outcome.out
+    assert not re.search(r"\d \[[+-]?\d", outcome.out)
 
 
 def test_a_run_is_replayed(archsearch, tiny_run):

@@ -3,17 +3,26 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from shared_csv_page import columns_on_the_page
+from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
 
-from archsearch.cli.tables import leaderboard_table
+from archsearch.cli import tables
+from archsearch.cli.compare import print_comparison
+from archsearch.cli.tables import leaderboard_table, print_leaderboard
 from archsearch.graph.catalog import load_cell
+from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
+from archsearch.run.session import run_search
+from archsearch.search.cost_penalty import CostPenalty
 from archsearch.search.leaderboard import leaderboard_rows
+from archsearch.studies.comparison import Side, compare
+from archsearch.studies.progress import BUDGETS, Progress, StepProgress
 from archsearch.training.evaluate import Evaluator
 
 SMALL = ("top=1", "seeds=2", "settings=1")
@@ -40,6 +49,7 @@ def test_confirm_says_the_cost_and_ends_with_a_sentence_per_cell(archsearch, cop
     outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
     assert outcome.code == 0, outcome.err
     assert outcome.out.index("This confirmation takes 20 trials, about") < outcome.out.index("verdict")
+    assert "2 seeds, with intervals that hold for all 1 finalists at once,\neach task by itself" in outcome.out
     for name in ("lstm", "lstm_b", "tanh"):
         assert f"{name} is " in outcome.out
     frame = pd.read_csv(copied_run / "confirmation.csv")
@@ -68,6 +78,44 @@ def test_a_narrow_terminal_shows_the_verdict_alone(confirmed_run, width, has_lim
     confirmed = [text for text in column.cells if text not in {"", "baseline"}]
     assert confirmed
     assert all(("(" in str(text)) is has_limits for text in confirmed)
+
+
+def three_tasks(tmp_path, **changes):
+    """Returns a simulated run on tasks with long names, with a verdict on each listed cell."""
+    plan = make_plan(**changes)
+    names = ("arithmetic", "penn_treebank", "words")
+    tasks = tuple(replace(plan.tasks[0], name=name, digest=name) for name in names)
+    folder = RunFolder.create(tmp_path, "run", "test")
+    run_search(replace(plan, tasks=tasks), folder, SimulatedEvaluator(), 0, SilentObserver())
+    run = load_run(folder.path)
+    limits = {"fitness": 0.9, "fitness_low": 0.8, "fitness_high": 1.1}
+    frame = pd.DataFrame({"cell": run.leaderboard()["cell"], "verdict": "not_distinguishable", **limits})
+    frame.to_csv(folder.confirmation_path, index=False)
+    return run
+
+
+@pytest.mark.parametrize("width", [200, 130, 80, 60, 40, 24])
+def test_no_id_and_no_figure_is_cut_and_only_what_is_shown_is_explained(tmp_path, width, monkeypatch, capsys):
+    run = three_tasks(tmp_path)
+    monkeypatch.setattr(tables, "PLAIN_WIDTH", width)
+    print_leaderboard(run, 4)
+    said = capsys.readouterr().out
+    board, legend = said.split("… and")
+    assert all(cell in board for cell in run.leaderboard()["cell"].tail(-1).head(3))
+    if width > 30:
+        assert "…" not in board
+        assert f"{run.leaderboard()['fitness'].iloc[1]:.4f}" in board
+    legend = " ".join(legend.split())
+    for word in ("fitness", "parameters", "multiply-adds", "confirmed"):
+        assert (re.search(rf"\b{word}(, multiply-adds)?:", legend) is not None) == (word in board)
+    for task in run.tasks:
+        assert (task in legend.partition("Left out")[2]) == (task not in board)
+
+
+def test_what_ranks_beside_fitness_is_said(tmp_path, capsys):
+    print_leaderboard(three_tasks(tmp_path, penalty=CostPenalty(parameters=0.07, multiply_adds=0.5)), 4)
+    said = capsys.readouterr().out
+    assert "Ranked by fitness * (gru's parameters / own)^0.07 * (gru's multiply-adds / own)^0.5;" in said
 
 
 def test_confirming_again_trains_nothing_and_says_so(archsearch, confirmed_run):
@@ -189,6 +237,35 @@ def test_compare_two_runs(archsearch, tiny_run, second_run):
     assert set(curves["side"]) == {"a", "b"}
     assert list(curves) == list(columns_on_the_page("compare csv=FILE", ()))
     assert archsearch("compare", *words).code == 2, "nothing is overwritten"
+
+
+def side(name, *fitnesses):
+    """Returns searches that found a cell of the given fitness, or none, after the founders, and then no better one."""
+    spent = dict.fromkeys(BUDGETS, 5.0)
+    return Side(
+        name,
+        tuple(Progress(tuple(StepProgress(spent, fitness) for fitness in (None, each, None))) for each in fitnesses),
+    )
+
+
+@pytest.mark.parametrize("others", [(None,), (None, None)])
+def test_a_side_that_found_nothing_has_no_best_cell(others, capsys):
+    first, second = side("a", *(0.9, 0.8)[: len(others)]), side("b", *others)
+    print_comparison(first, second, compare(first, second, 0.95), 0.95)
+    said = capsys.readouterr().out
+    assert "At 15 training steps b had found no cell that passed every gate." in said
+    assert " none " in said
+    assert "0.0000 (0.0000 to 0.0000)" not in said
+    assert "best cell of b" not in said
+
+
+def test_where_intervals_come_from_is_said_of_each_kind(capsys):
+    several, lone = side("a", 0.9, 0.8), side("b", 0.7)
+    for first, second, has_t, has_drawn in ((several, lone, True, True), (several, several, True, False)):
+        print_comparison(first, second, compare(first, second, 0.999), 0.999)
+        said = capsys.readouterr().out
+        assert "In brackets 99.9% intervals" in said
+        assert ("Student's t" in said, "drawing" in said) == (has_t, has_drawn)
 
 
 def test_compare_refuses_runs_on_other_tasks_and_says_the_differences(archsearch, tiny_run, second_run, tmp_path):

@@ -146,6 +146,7 @@ def test_gates_and_the_products_they_rule_are_marked():
 
 def test_inline_pictures_leave_the_style_to_the_page():
     bare = to_svg(zoo_cell("gru"), is_inline=True)
+    assert re.search(r'style="--wide: ([\d.]+)px" width="\1"', bare)
     assert "<style" not in bare
     assert "http" not in bare
     assert "fill=" not in bare

@@ -1,10 +1,13 @@
 """Funnel, transformations, cost and failures, against the tables of the run."""
 
+from dataclasses import replace
+
 import pytest
 from shared_reported_runs import EVIL
 
 from archsearch.report.account import environments, failures, funnel, num_duplicates, stages, successes, task_costs
 from archsearch.report.curves import LearningCurves
+from archsearch.run.reading import Run
 
 
 def test_the_funnel_is_that_of_the_candidates(run):
@@ -51,6 +54,19 @@ def test_cost_and_failures_are_those_of_the_trials(run):
     assert (failure.status, failure.count) == ("diverged", (trials["status"] == "diverged").sum())
     assert EVIL in failure.error
     assert sum(count for _, count in environments(run)) == len(trials)
+
+
+def test_errors_that_differ_in_numbers_alone_are_one_however_they_are_written(run):
+    losses = ("40234.1", "4.09889e+08", "3e-7", "-inf")
+    diverged = next(
+        entry for outcome in run.outcomes for entry in outcome.examined if entry.result.status == "diverged"
+    )
+    entries = [replace(diverged, result=replace(diverged.result, error=f"the loss is {loss}")) for loss in losses]
+    told = Run(run.folder, run.tasks, 100, (), (replace(run.outcomes[0], examined=tuple(entries)),))
+    assert [(failure.error, failure.count) for failure in failures(told)] == [
+        ("the loss is 40234.1", 3),
+        ("the loss is -inf", 1),
+    ]
 
 
 def test_duplicates_are_those_of_the_summary(run):

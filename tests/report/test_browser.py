@@ -92,6 +92,21 @@ def test_nothing_sticks_out_of_the_window(browser, page, width):
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_wide_drawing_is_never_made_too_small_to_read(browser, page):
+    browser.open(page, 1000)
+    browser.evaluate("document.getElementById('open-all').click()")
+    shares = browser.evaluate(
+        "[...document.querySelectorAll('.drawing svg')]"
+        ".map(d => d.getBoundingClientRect().width / Number(d.getAttribute('width')))"
+    )
+    assert all(0.599 <= share <= 1.001 for share in shares)
+    drawing = "document.querySelector('.drawing svg')"
+    browser.evaluate(f"{drawing}.style.setProperty('--wide', '4000px')")
+    assert browser.evaluate(f"{drawing}.getBoundingClientRect().width") == 2400
+    assert browser.evaluate(f"{drawing}.parentElement.scrollWidth > {drawing}.parentElement.clientWidth")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 1000
+
+
 # WCAG 2.1, 1.4.3: a contrast of 4.5 between the ink, also the soft one, and both backgrounds
 CONTRAST = """
 (() => {

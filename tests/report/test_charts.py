@@ -63,7 +63,36 @@ def test_texts_beside_dots_do_not_lie_on_each_other():
     near = sorted(heights[f"cell{n}"] for n in range(4))
     assert all(below - above >= 11.9 for above, below in pairwise(near))
     assert heights["cell1"] < heights["cell0"] < heights["cell2"], "in the order of their dots"
+    strokes = [tuple(map(float, each)) for each in re.findall(r'leader" d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)"', picture)]
+    assert strokes, "what is moved away from its dot is joined to it"
+    assert all(any(abs(end + 5 - height) < 0.2 for height in heights.values()) for _, end in strokes)
     assert heights["far"] == pytest.approx(10 + 0.5 * 212 - 5, abs=0.1), "where its dot is"
+
+
+def boxes(picture):
+    """Returns, by text, where it lies: its left and right end and its line."""
+    found = {}
+    for kind, x, y, text in re.findall(r'<text class="beside([^"]*)" x="([\d.]+)" y="([\d.]+)">(\w+)', picture):
+        width = 6 * len(text)
+        left = float(x) - {"": 0, " end": width, " middle": width / 2}[kind]
+        found[text] = left, left + width, float(y)
+    return found
+
+
+def test_texts_beside_dots_lie_on_no_dot_and_within_the_chart():
+    dots = [
+        Dot(0.5, 0.5, "", text="lstm_b"),
+        Dot(0.6, 0.52, ""),
+        Dot(0.9, 0.5, "", text="gru_torch"),
+        Dot(0.84, 0.52, ""),
+    ]
+    picture = Chart("t", Axis("x", 0, 1), Axis("y", 0, 1), dots=dots).to_svg()
+    circles = [tuple(map(float, pair)) for pair in re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', picture)]
+    places = boxes(picture)
+    assert set(places) == {"lstm_b", "gru_torch"}
+    for left, right, y in places.values():
+        assert 46 <= left < right <= 440
+        assert not [(cx, cy) for cx, cy in circles if left - 4 < cx < right + 4 and y - 13 < cy < y + 5]
 
 
 def test_texts_are_escaped():

@@ -1,5 +1,6 @@
 """A confirmation in the run's folder is shown; one that is damaged is named."""
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -30,6 +31,8 @@ def confirmed(tmp_path_factory):
             **columns,
             **missing,
             "sentence": sentences,
+            "seeds": [12, 12],
+            "confidence": [0.95, 0.95],
             "parameters": [150_000, 98_688],
             "step_milliseconds": [2.5, None],
         }
@@ -66,13 +69,52 @@ def test_a_best_cell_that_was_not_confirmed_is_warned_of(confirmed):
     assert "take ratios near 1 as ties" not in " ".join(headline(confirmed, confirmed_rows(confirmed)))
 
 
+def test_the_headline_tells_every_found_cell_that_is_better(confirmed):
+    best, baseline = confirmed_rows(confirmed)
+    better = replace(best, cell="c_1", title="c_1", verdict="better", sentence="c_1 is better.")
+    other = replace(better, cell="c_2", title="c_2", sentence="c_2 is better.")
+    known = replace(better, cell="c_3", title="lstm", sentence="lstm is better.")
+    worse = replace(better, cell="c_4", title="c_4", verdict="worse", sentence="c_4 is worse.")
+    said = headline(confirmed, [known, better, other, best, baseline, worse])
+    assert said[1:] == [best.sentence, "c_1 is better.", "c_2 is better."]
+
+
+def test_the_page_says_how_sure_the_intervals_are_and_of_how_many_seeds(confirmed):
+    section = render_report(confirmed).split('id="confirmation"')[1].split("<table")[0]
+    assert "12 seeds a cell and task" in section
+    assert "Intervals of 95\N{NARROW NO-BREAK SPACE}% are" in section
+    assert "for all finalists at once, each task by itself" in section
+    frame = confirmed.confirmation()
+    path = confirmed.folder.confirmation_path
+    frame.assign(confidence=0.999).to_csv(path, index=False)
+    assert "Intervals of 99.9\N{NARROW NO-BREAK SPACE}% are" in render_report(confirmed)
+    frame.drop(columns=["seeds", "confidence"]).to_csv(path, index=False)
+    older = render_report(confirmed).split('id="confirmation"')[1].split("<table")[0]
+    frame.to_csv(path, index=False)
+    assert "Intervals are of the ratio" in older
+    assert "seeds a cell" not in older
+
+
+def test_confirmed_charts_lead_only_to_what_is_on_the_page(confirmed):
+    frame = confirmed.confirmation()
+    path = confirmed.folder.confirmation_path
+    unlisted = frame.assign(cell=["c_0123456789abcdef", frame["cell"][1]], name=["tanh", EVIL])
+    unlisted.to_csv(path, index=False)
+    page = render_report(confirmed)
+    frame.to_csv(path, index=False)
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets <= set(re.findall(r'id="([^"]+)"', page))
+    section = page.split('id="confirmation"')[1].split("<section")[0]
+    assert section.index("the front: no cell confirmed") < section.index('<svg class="chart"')
+
+
 def test_confirmed_cells_stand_against_size_and_time_with_their_intervals(confirmed):
     page = render_report(confirmed)
     section = page.split('id="confirmation"')[1].split("<section")[0]
     sizes, times = (part.split("</svg>")[0] for part in section.split('<svg class="chart"')[1:])
     assert (sizes.count("<circle"), sizes.count("line whisker")) == (2, 2)
     assert (times.count("<circle"), times.count("line whisker")) == (1, 1)
-    assert "150,000 parameters" in sizes
+    assert "150\N{NARROW NO-BREAK SPACE}000 parameters" in sizes
     assert "2.50 ms a step" in times
 
 

@@ -30,6 +30,12 @@ def test_a_cell_without_a_cost_is_left_out_and_beats_none():
     assert 'href="#c_2"' in chart
 
 
+def test_a_cell_of_which_the_page_has_no_part_leads_nowhere():
+    chart = cost_chart([Priced("c_1", "tanh", 1.0, 2.0, is_listed=False), *CELLS[1:3]], "time", "ms")
+    assert re.findall(r'href="#(\w+)"', chart) == ["c_2", "c_3"]
+    assert chart.count("<circle") == 3
+
+
 def test_nothing_known_nothing_drawn():
     assert cost_chart([], "time", "ms") == ""
     assert cost_chart([Priced("c_1", "", 1.0, None)], "time", "ms") == ""

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from shared_reported_runs import EVIL, EVIL_ERROR, CurveEvaluator, reported_run
 from shared_simulation import SilentObserver, make_plan
 
 from archsearch.errors import SearchStateError
+from archsearch.report.cells import cell_views
 from archsearch.report.page import render_report, write_report
+from archsearch.report.texts import grouped, headline
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
 from archsearch.run.reading import load_run
 from archsearch.run.session import run_search
+from archsearch.search.cost_penalty import CostPenalty
 from archsearch.trials.trial import TrialResult
+from archsearch.trials.value_texts import ratio_text, value_text
 
 FIXTURES = sorted((Path(__file__).parents[1] / "run" / "fixtures").glob("journal-*"))
 VOID = {"meta", "link", "input", "br", "img", "path", "circle", "rect", "polygon"}
@@ -115,6 +120,75 @@ def test_what_the_page_says_of_the_run(run, elements):
         "swap elementwise",
     ):
         assert words in shown
+
+
+def test_a_candidate_that_is_examined_again_is_no_other_dot(run, page):
+    charts = page.read_text(encoding="utf-8").split('id="progress"')[1].split("<section")[0].split("<svg")[1:]
+    again = run.progress().query("kind == 'reevaluate' and fitness.notna()")
+    passed = run.progress().query("kind == 'propose' and fitness.notna()")
+    assert len(again) > 0
+    assert [chart.count("<circle") for chart in charts] == [len(passed)] * 2
+
+
+def test_times_are_rounded_once(run):
+    times = run.step_milliseconds
+    assert times
+    assert {view.row.cell: view.step_milliseconds for view in cell_views(run, {})} == times
+
+
+def test_trainings_are_counted_in_the_journal_where_it_says_on_what_they_ran(run, elements):
+    shown = " ".join(" ".join(elements.texts).split())
+    total = grouped(len(run.journaled_trials))
+    assert f"{total} of all {total} trainings in the journal, on" in shown
+
+
+class ErrorEvaluator(CurveEvaluator):
+    """Measures small errors on one task instead of its accuracy."""
+
+    def evaluate(self, trial):
+        """Returns an error that is less where the accuracy is more."""
+        result = super().evaluate(trial)
+        if trial.task != "first" or result.value is None:
+            return result
+        curve = tuple((step, loss, 1e-4 / value) for step, loss, value in result.curve)
+        return replace(result, metric="mse", value=1e-4 / result.value, curve=curve)
+
+
+def test_small_errors_are_told_and_what_their_ratios_are(tmp_path, run, page):
+    folder = RunFolder.create(tmp_path, "run", "test")
+    run_search(make_plan(), folder, ErrorEvaluator(), 0, SilentObserver())
+    of_errors = load_run(folder.path)
+    text = render_report(of_errors)
+    value = of_errors.leaderboard()["mse_first"].iloc[0]
+    assert 0 < value < 0.0005
+    assert f"({value_text(value)})" in text
+    assert "of an error (mse) that of the gru ÷ the cell" in text
+    assert "of an error" not in page.read_text(encoding="utf-8")
+
+
+def test_under_a_penalty_the_fittest_cell_is_told_and_what_ranks(tmp_path, page):
+    run = reported_run(tmp_path, plan=make_plan(penalty=CostPenalty(parameters=0.2)))
+    board = run.leaderboard()
+    found = board[board["name"].isna()]
+    fittest = found.loc[found["fitness"].idxmax()]
+    assert fittest["cell"] != found["cell"].iloc[0], "the ranking is another"
+    progress = run.progress()
+    assert list(progress["best_fitness"].dropna()) == sorted(progress["best_fitness"].dropna())
+    text = render_report(run)
+    assert f"The best found cell, {fittest['cell']}, has fitness {ratio_text(fittest['fitness'])}" in text
+    assert f"<dt>best fitness found</dt><dd>{ratio_text(fittest['fitness'])}</dd>" in text
+    assert "parameters / own)^0.2" in text
+    assert "Ranked by" not in page.read_text(encoding="utf-8")
+
+
+def test_a_fitness_just_below_one_does_not_read_as_one(run):
+    knowledge = run.knowledge
+    best = knowledge.cells[run.progress()["best_cell"].iloc[-1]]
+    scale = knowledge.fitness(best) / 0.9996
+    baseline = type(knowledge.baseline)({task: value * scale for task, value in knowledge.baseline.items()})
+    near = load_run(run.path, curves=False)
+    near.__dict__["knowledge"] = replace(knowledge, baseline=baseline)
+    assert "has fitness 0.9996, below that of" in headline(near, [])[0]
 
 
 def test_a_run_in_which_nothing_was_found(tmp_path):

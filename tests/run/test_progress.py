@@ -44,6 +44,19 @@ def test_the_figure_shows_the_best_and_the_founders(run, against):
     assert best.get_ydata()[-1] == run.progress()["best_fitness"].iloc[-1]
 
 
+def test_the_figure_has_a_dot_for_each_candidate_that_passed_and_none_where_it_is_examined_again(tmp_path):
+    folder = RunFolder.create(tmp_path, "run", "test")
+    run_search(make_plan(reevaluate_probability=0.3), folder, SimulatedEvaluator(), 0, SilentObserver())
+    run = load_run(folder.path)
+    axes = run.plot_progress("candidates")
+    pyplot.close(axes.figure)
+    dots = next(line for line in axes.lines if line.get_label() == "passed every gate")
+    candidates = run.candidates()
+    assert (candidates["kind"] == "reevaluate").any()
+    passed = (candidates["kind"] == "propose") & (candidates["stage"] == "completed")
+    assert len(dots.get_xdata()) == passed.sum() > 0
+
+
 def test_the_figure_goes_where_it_is_told(run, tmp_path):
     from matplotlib.figure import Figure
 

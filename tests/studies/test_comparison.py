@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 from shared_studies import simulated_run
 
+from archsearch.run.reading import Run
 from archsearch.studies.comparison import Side, compare, comparison_frame, differing_keys
-from archsearch.studies.comparison_plot import plot_comparison
+from archsearch.studies.comparison_plot import comparison_figure, plot_comparison
 from archsearch.studies.continued_steps import ContinuedSteps
 from archsearch.studies.progress import BUDGETS, Curve, Progress, StepProgress, progress_of, shared_baseline
 
@@ -93,6 +94,13 @@ def test_a_lone_run_gives_the_spread_of_drawing_its_steps_again():
     assert compare(*same, 0.95) == compare(*same, 0.95), "drawn from named seeds"
 
 
+def test_steps_drawn_again_keep_their_order_since_a_search_gets_better_with_time():
+    growing = steps((10, None), *[(1, 0.5 + 0.01 * number) for number in range(40)])
+    _, one, _, difference = compare(Side("a", (growing,)), Side("b", (growing,)), 0.95)[0].rows[1]
+    assert one.low < one.estimate - 0.01 < one.estimate + 0.01 < one.high
+    assert difference.low < -0.01 < 0.01 < difference.high
+
+
 def test_a_lone_run_against_several():
     sides = Side("a", (steps((10, None), (1, 0.9)),)), Side("b", tuple(steps((10, None), (1, v)) for v in (0.8, 0.85)))
     difference = compare(*sides, 0.95)[0].rows[0][3]
@@ -104,12 +112,49 @@ def test_the_curves_are_kept_as_rows():
     assert list(frame.columns) == ["side", "run", "budget", "spent", "best_fitness"]
     assert len(frame) == 3 * (2 + 1)
     assert frame["best_fitness"].isna().sum() == 3 * 2
+    idle = comparison_frame(Side("a", (steps((10, None), (0, None)),)), Side("b", (steps((10, None)),)))
+    assert len(idle) == 3 * (2 + 1), "also a step that spent nothing"
+
+
+def test_more_founders_than_steps_lose_no_found_cell(run):
+    founders, proposed = run.outcomes[0], next(each for each in run.outcomes if each.kind == "propose" and each.cells)
+    last = founders.cells[-1]
+    entries = [entry for entry in founders.examined if entry.cell == last.digest]
+
+    def alike(digest):
+        """Returns a cell with the results of the last founder."""
+        return replace(last, digest=digest), tuple(replace(entry, cell=digest, key=digest) for entry in entries)
+
+    more = [alike(f"c_{number:016x}") for number in range(3)]
+    all_cells = (*founders.cells, *(cell for cell, _ in more))
+    examined = (*founders.examined, *(entry for _, found in more for entry in found))
+    cell, found = alike("c_ffffffffffffffff")
+    outcome = replace(proposed, number=1, cells=(cell,), stage="completed", examined=found)
+    outcomes = (replace(founders, cells=all_cells, examined=examined), outcome)
+    short = Run(run.folder, run.tasks, 100, (), outcomes)
+    _, step = progress_of(short, dict(run.knowledge.baseline)).steps
+    assert step.fitness == run.knowledge.fitness(run.knowledge.cells[last.digest])
 
 
 def test_the_picture_is_a_png(tmp_path):
     sides = Side("a", (steps((10, None), (5, 1.0)),)), Side("b", (steps((10, None), (9, 0.8)),))
     plot_comparison(*sides, BUDGETS, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_line_and_range_begin_when_each_search_has_found_a_cell_and_end_with_the_first(tmp_path):
+    early, late = steps((10, None), (5, 0.9), (85, 0.95)), steps((10, None), (30, 0.8), (160, 0.99))
+    sides = Side("a", (early, late)), Side("b", (steps((10, None), (50, None)),))
+    axes = comparison_figure(*sides, BUDGETS).axes[0]
+    x, y = axes.lines[0].get_data()
+    drawn = [(spent, height) for spent, height in zip(x, y, strict=True) if height == height]
+    assert drawn[0] == (pytest.approx(40, abs=1), pytest.approx((0.9 + 0.8) / 2))
+    assert drawn[-1] == (100, pytest.approx((0.95 + 0.8) / 2))
+    band = axes.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(0.8)
+    assert band[:, 0].max() == 100
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["a", "b: found no cell", "baseline"]
 
 
 def test_differences_are_named_by_their_place():

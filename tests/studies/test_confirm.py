@@ -17,6 +17,8 @@ from archsearch.studies.confirm import confirm
 from archsearch.studies.confirmation import judge_all
 from archsearch.studies.contestants import choose_contestants
 from archsearch.studies.replicates import CONFIRMING_REPLICATE, TUNING_REPLICATE
+from archsearch.studies.sentences import sentence_of
+from archsearch.studies.verdicts import judge
 
 GRU = zoo_cell("gru").digest
 
@@ -118,6 +120,17 @@ def test_a_better_cell_is_called_better_and_a_worse_one_worse(run, tmp_path):
     assert "is worse than the gru on " in worse["sentence"]
 
 
+def test_the_sentence_of_a_worse_cell_has_the_ratio_of_the_task_that_it_names(run):
+    noise, level = (0.80, 0.97, 0.93, 0.99, 0.86), (0.951, 0.949, 0.95, 0.952, 0.948)
+    judgement = judge({"words": noise, "xml": level}, dict.fromkeys(("words", "xml"), (1.0,) * 5), 0.95)
+    assert (judgement.verdict, judgement.fitness.estimate) == ("worse", judgement.ratios["words"].estimate)
+    sentence = sentence_of("c_1", judgement, confirmation_plan(run))
+    assert sentence == "c_1 is worse than the gru on xml: ratio 0.950 (0.948 to 0.952)."
+    alone = judge({"xml": level}, {"xml": (1.0,) * 5}, 0.95)
+    sentence = sentence_of("c_1", alone, confirmation_plan(run))
+    assert sentence == "c_1 is worse than the gru: fitness 0.950 (0.948 to 0.952)."
+
+
 def test_failures_are_told_and_come_last(run, tmp_path):
     finalist = confirmation_plan(run).contestants[-1].cell
 
@@ -171,6 +184,7 @@ def test_the_tables_are_written_and_read_back(tmp_path):
     assert kept["test_values"][GRU]["first"] == list(confirmation.confirmed.values[GRU]["first"])
     assert [row["cell"] for row in kept["cells"]] == list(frame["cell"])
     assert [path.name for path in run.path.glob(".*")] == []
+    assert set(frame["confidence"]) == {0.95}
 
 
 def test_another_table_in_its_place_is_refused(tmp_path):

@@ -67,6 +67,13 @@ def test_a_state_that_nothing_reads_any_longer_goes():
     assert all("c" not in graph.states for graph in forgotten)
 
 
+def test_scale_and_shift_read_as_in_equations():
+    cell = CellGraph.from_equations("z = sigmoid(linear(x, h))\nh' = tanh(z * (1 - z)) + 0.95 * (h + x)\n")
+    changes = [simplification.change for simplification in simplify(cell)]
+    assert "0.95 * (h + x) → h + x in h'" in changes
+    assert "1 - z → z in h'" in changes
+
+
 def test_a_diagonal_is_taken_off():
     cell = CellGraph.from_equations("h' = tanh(linear(x) + linear(h, diagonal=1, bias=no))\n")
     changes = [simplification.change for simplification in simplify(cell)]

@@ -30,6 +30,10 @@ def test_who_is_better(simple, value, names):
     assert bool(simple.warning(value)) == bool(names)
 
 
+def test_small_errors_are_told_apart():
+    assert str(SimplePredictors("mse", False, {"a": 0.000031, "b": 0.1169})) == "a 3.100e-05, b 0.1169"
+
+
 def test_who_is_as_good():
     assert ERRORS.at_least_as_good_as(0.1) == ["seasonal naive"]
     assert SHARES.at_least_as_good_as(0.5) == ["commonest label"]
