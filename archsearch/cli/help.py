@@ -26,7 +26,7 @@ class Command:
 
 COMMANDS = {
     "search": Command(
-        "runs a search for cells that beat the GRU",
+        "runs a search for cells that beat the GRU, or another first founder",
         (
             "archsearch search",
             "archsearch search name=mine seed=2 budget.candidates=50 workers=4",
