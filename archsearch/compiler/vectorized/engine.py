@@ -11,6 +11,7 @@ from torch import Tensor
 
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.second_derivatives import Run, differentiable_gradients
+from archsearch.compiler.shapes import check_weight
 from archsearch.compiler.transforms import active_transform, has_batched_gradients
 from archsearch.compiler.vectorized.flat_weights import FlatWeights
 from archsearch.compiler.vectorized.layer_pass import PopulationPass
@@ -124,6 +125,7 @@ class VectorizedEngine:
 
         Raises:
             EngineError: A tensor has another type or device than this engine runs.
+            ShapeError: A weight has another shape than the layer was built with.
         """
         transform = active_transform()
         if transform is not None:
@@ -147,6 +149,9 @@ class VectorizedEngine:
 
         Returns:
             `[T, B, H]` outputs, the states after the last step, and the workspace that the backward pass needs.
+
+        Raises:
+            ShapeError: A weight is not as wide or as high as `x` and the states want it.
         """
         x, names = tensors[0], self.program.states
         num_steps, batch_size, input_size = x.shape
@@ -168,7 +173,9 @@ class VectorizedEngine:
                 if name in layer.before:
                     layer.before[name].copy_(state)
             for key, weight in zip(keys, tensors[1 + len(names) :], strict=True):
-                lease.workspace.weights[key][0].copy_(weight)
+                place = lease.workspace.weights[key][0]
+                check_weight(f"engine {self.name}", key, weight, place.shape)
+                place.copy_(weight)
             lease.workspace.forward()
             return layer.outputs[0].clone(), [layer.after[name].clone() for name in names], lease
 
