@@ -109,6 +109,28 @@ def test_torch_multiplies_as_before_after_a_pass():
     assert torch.get_float32_matmul_precision() == before
 
 
+@pytest.fixture
+def fp32_precision():
+    """What torch's newer way sets, put back afterwards."""
+    matmul = torch.backends.cuda.matmul
+    if torch.__version__ < "2.9":
+        pytest.skip("torch has one way only")
+    before = matmul.fp32_precision
+    yield matmul
+    matmul.fp32_precision = before
+
+
+@pytest.mark.parametrize("before", ["tf32", "ieee"])
+@pytest.mark.parametrize("precision", ["full", "tf32"])
+def test_products_where_torch_was_told_in_its_newer_way(fp32_precision, before, precision):
+    fp32_precision.fp32_precision = before
+    with products_in(precision):
+        assert fp32_precision.fp32_precision == ("tf32" if precision == "tf32" else "ieee")
+    assert fp32_precision.fp32_precision == before
+    RecurrentLayer("gru", 2, 3, engine="vectorized")(torch.randn(2, 1, 2))
+    assert fp32_precision.fp32_precision == before
+
+
 def test_what_multiplies_one_value_lies_side_by_side():
     assert parameter_order(lower(load_cell("gru").structure)) == (
         *("reset_1", "update_1", "new_1"),  # of x
