@@ -8,7 +8,8 @@ import torch
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
-from archsearch.compiler.vectorized.engine import MAX_SHAPES, VectorizedEngine
+from archsearch.compiler.vectorized import engine as engine_module
+from archsearch.compiler.vectorized.engine import MAX_SHAPES, VectorizedEngine, _Lease
 from archsearch.compiler.vectorized.flat_weights import FlatWeights
 from archsearch.compiler.vectorized.layer_pass import PopulationPass
 from archsearch.compiler.vectorized.planning import parameter_order
@@ -58,6 +59,34 @@ def test_memory_of_calls_is_used_again():
     for length in range(1, MAX_SHAPES + 3):
         vectorized(x.repeat(length, 1, 1))
     assert len(free) == MAX_SHAPES
+
+
+def test_memory_first_made_in_inference_mode_serves_training_too():
+    vectorized, other = layers()
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    with torch.inference_mode():
+        vectorized(x.clone())
+    vectorized(x)[0].sum().backward()
+    other(x)[0].sum().backward()
+    for mine, theirs in zip(vectorized.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_streams_do_not_share_memory(monkeypatch):
+    """The work of one does not wait for what another has begun."""
+    layer = RecurrentLayer("gru", 3, 5, engine="vectorized")
+    for stream in (0, 7, 0):
+        monkeypatch.setattr(engine_module, "_stream_on", lambda _, stream=stream: stream)
+        layer(torch.randn(4, 2, 3))
+    assert [(shape.stream, len(workspaces)) for shape, workspaces in layer.unroll._free.items()] == [(7, 1), (0, 1)]
+
+
+def test_a_workspace_that_another_thread_takes_first_is_made_anew():
+    class Overtaken(list):
+        def __len__(self):
+            return 1  # as it was when somebody looked
+
+    assert _Lease(Overtaken(), lambda: "made").workspace == "made"
 
 
 def test_a_copy_and_a_pickle_run_alike():

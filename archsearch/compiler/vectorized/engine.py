@@ -26,7 +26,7 @@ _TYPES = (torch.float32, torch.float64)
 
 
 class _Workspace:
-    """The memory and the passes of calls of one shape; one call at a time may use it."""
+    """The memory and the passes of calls of one shape and stream; one call at a time may use it."""
 
     def __init__(self, program: CellProgram, shape: "_Shape", like: Tensor, kernels: str, precision: str) -> None:
         flat = FlatWeights(program, shape.input_size, shape.hidden_size, shape.has_projection)
@@ -59,6 +59,7 @@ class _Shape:
     has_projection: bool
     dtype: torch.dtype
     device: torch.device
+    stream: int
 
 
 class _Lease:
@@ -66,7 +67,10 @@ class _Lease:
 
     def __init__(self, free: list[_Workspace], make: Callable[[], _Workspace]) -> None:
         self._free = free
-        self.workspace = free.pop() if free else make()
+        try:
+            self.workspace = free.pop()
+        except IndexError:  # not asked before: another thread may come between
+            self.workspace = make()
 
     def __del__(self) -> None:
         if hasattr(self, "workspace"):
@@ -163,6 +167,7 @@ class VectorizedEngine:
             "input_projection.weight" in keys,
             x.dtype,
             x.device,
+            _stream_on(x.device),
         )
         with _on(x.device):
             lease = self._lease(shape, x)
@@ -205,7 +210,12 @@ class VectorizedEngine:
         while len(self._free) > MAX_SHAPES:
             self._free.popitem(last=False)
         kernels = fastest_kernels(like.device) if self.name == "cuda" else "torch"
-        return _Lease(free, lambda: _Workspace(self.program, shape, like.detach(), kernels, self.precision))
+
+        def make() -> _Workspace:
+            with torch.inference_mode(False):  # what is made in it is refused by later calls outside of it
+                return _Workspace(self.program, shape, like.detach(), kernels, self.precision)
+
+        return _Lease(free, make)
 
 
 class _Unroll(torch.autograd.Function):
@@ -239,6 +249,11 @@ class _Unroll(torch.autograd.Function):
 def _on(device: torch.device) -> AbstractContextManager[object]:
     """Makes a GPU the current one, to which kernels and recordings go."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _stream_on(device: torch.device) -> int:
+    """Returns the stream to which work goes now: another one would not wait until the memory is free."""
+    return int(torch.cuda.current_stream(device).cuda_stream) if device.type == "cuda" else 0
 
 
 def _put(target: Tensor, gradient: Tensor | None) -> None:
