@@ -158,9 +158,11 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
     body: list[str] = [
         "member = tl.program_id(1).to(tl.int64)",
         f"num_tiles = tl.cdiv(H, {TILE_COLUMNS})",
-        "row = (tl.program_id(0) // num_tiles) * ROWS + tl.arange(0, ROWS)[:, None]",
+        "first = (tl.program_id(0) // num_tiles).to(tl.int64) * ROWS",  # beyond 32 bits once times a stride
+        "row = tl.arange(0, ROWS)[:, None]",
+        "given = first + row < num_rows",
         f"column = (tl.program_id(0) % num_tiles) * {TILE_COLUMNS} + tl.arange(0, {TILE_COLUMNS})[None, :]",
-        "inside = (row < num_rows) & (column < H)",
+        "inside = given & (column < H)",
     ]
     for number, source in enumerate(kernel.loads):
         if number in given:
@@ -170,12 +172,12 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
             body.append(f"a{number} = tl.load(p{number} + member * s{number} + column, mask=column < H, other=0.0)")
         else:
             parameters += [f"p{number}", f"s{number}", f"l{number}"]
-            address = f"p{number} + member * s{number} + row * l{number} + column"
+            address = f"p{number} + member * s{number} + first * l{number} + row * l{number} + column"
             body.append(f"a{number} = tl.load({address}, mask=inside, other=0.0)")
     targets: list[str] = []
     for number in range(len(kernel.stores)):
         parameters += [f"q{number}", f"t{number}", f"m{number}"]
-        targets.append(f"q{number} + member * t{number} + row * m{number} + column")
+        targets.append(f"q{number} + member * t{number} + first * m{number} + row * m{number} + column")
     depth_kind = ": tl.constexpr" if _is_interpreted() else ""  # there loops do not go as far as an argument says
     for number, factor in enumerate(factors):
         depth = f"k{number}{depth_kind}"
@@ -215,8 +217,8 @@ def _product(number: int, factor: Factor, precision: str) -> list[str]:
     lines += [
         f"for start in range(0, {depth}, {TILE_DEPTH}):",
         f"    at = start + depth{number}",
-        f"    given = (row < num_rows) & (at[None, :] < {depth})",
-        f"    operand = tl.load(x{number} + member * u{number} + row * v{number} + at[None, :], mask=given, other=0.0)",
+        f"    rows = x{number} + member * u{number} + first * v{number} + row * v{number}",
+        f"    operand = tl.load(rows + at[None, :], mask=given & (at[None, :] < {depth}), other=0.0)",
     ]
     for place, result in enumerate(factor.results):
         if factor.is_backward:  # gradients of all members, side by side, times the matrices below one another
