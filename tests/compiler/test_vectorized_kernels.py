@@ -1,5 +1,8 @@
 """The kernels for GPUs: what they consist of, and what they compute in Triton's interpreter."""
 
+import gc
+import inspect
+import linecache
 import os
 from types import SimpleNamespace
 
@@ -11,7 +14,7 @@ from shared_passes import Population, assert_members_equal
 from shared_unrolling import random_cell, zoo_structures
 
 from archsearch.compiler.lower import lower
-from archsearch.compiler.vectorized import triton_kernels
+from archsearch.compiler.vectorized import torch_kernels, triton_kernels
 from archsearch.compiler.vectorized.fusion import Fused, fuse
 from archsearch.compiler.vectorized.planning import plan_passes
 from archsearch.compiler.vectorized.work import Buffer, Kernel, Place, Product
@@ -79,6 +82,30 @@ def test_kernels_in_float64(interpreted, name):
 def test_kernels_that_multiply_in_float32(interpreted, name, precision):
     population = Population(SOME_CELLS[name], kernels="triton", dtype=torch.float32, precision=precision)
     assert_members_equal(population, FLOAT32_ERROR)
+
+
+def test_kernels_that_nobody_uses_any_more_go_with_their_source(interpreted):
+    def sources():
+        return [name for name in linecache.cache if name.startswith("<archsearch kernel")]
+
+    for functions in (triton_kernels._function, torch_kernels._compile):
+        assert functions.cache_info().maxsize is not None
+    triton_kernels._function.cache_clear()
+    gc.collect()
+    before = len(sources())
+    text = triton_kernels._text(Kernel("step", (), (), ((Place(Buffer("a", "whole")), "0.0"),)), (), "ieee")
+    first = triton_kernels._function(text)
+    triton_kernels._function.cache_clear()
+    second = triton_kernels._function(text)
+    assert len(sources()) == before + 2
+    del first
+    gc.collect()
+    assert len(sources()) == before + 1
+    assert inspect.getsource(second.fn).startswith("@triton.jit")
+    del second
+    triton_kernels._function.cache_clear()
+    gc.collect()
+    assert len(sources()) == before
 
 
 class PlayedArray(np.ndarray):

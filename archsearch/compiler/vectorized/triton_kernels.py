@@ -8,11 +8,13 @@ import importlib
 import linecache
 import os
 import re
+import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import torch
@@ -26,6 +28,11 @@ TILE_ROWS, TILE_COLUMNS, TILE_DEPTH = 32, 16, 32
 NUM_WARPS = 2
 
 MAX_COMPILERS = 8
+
+MAX_FUNCTIONS = 1024
+"""Kernels that are kept for cells to come, those used last; a long search meets new ones all the time."""
+
+_numbers = count()
 
 # What formulas call. Not for NaN is `relu` zero, as torch has it.
 _FUNCTIONS = {
@@ -141,14 +148,16 @@ def launch_of(
     return Launch(_function(text), (tiles, num_members), tuple(arguments))
 
 
-@cache
+@lru_cache(MAX_FUNCTIONS)
 def _function(text: str) -> Any:
-    name = f"<archsearch kernel {sha256(text.encode()).hexdigest()[:16]}>"
+    # counted: one dropped but still in use, and made again, must not take the other's source with it
+    name = f"<archsearch kernel {next(_numbers)}, {sha256(text.encode()).hexdigest()[:16]}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)  # Triton reads the source
     modules = {"triton": "triton", "tl": "triton.language", "libdevice": "triton.language.extra.libdevice"}
     namespace: dict[str, Any] = {short: importlib.import_module(module) for short, module in modules.items()}
     namespace["__name__"] = __name__
     exec(compile(text, name, "exec"), namespace)  # noqa: S102 - of our own formulas; names of cells are no part of it
+    weakref.finalize(namespace["kernel"], linecache.cache.pop, name, None)
     return namespace["kernel"]
 
 
