@@ -38,15 +38,25 @@ class Unroll(Protocol):
 
 
 class FastestEngine:
-    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once."""
+    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once.
+
+    Can be pickled and copied: what is loaded chooses anew, by what works where it is loaded.
+    """
 
     def __init__(self, program: CellProgram) -> None:
+        self._program = program
         self._interpreter = Interpreter(program)
         self._native: NativeEngine | None = None
         try:
             self._native = NativeEngine(program, for_second_derivatives=self._interpreter)
         except EngineError as error:
             _say_once(str(error))
+
+    def __getstate__(self) -> dict[str, CellProgram]:
+        return {"program": self._program}
+
+    def __setstate__(self, state: dict[str, CellProgram]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def __call__(
         self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]

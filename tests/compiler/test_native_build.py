@@ -7,6 +7,7 @@ import ctypes
 import errno
 import logging
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from shared_unrolling import why_not_native
 from archsearch.compiler import engines
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.interpreter import Interpreter
+from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native import build as build_module
 from archsearch.compiler.native import compiled, cpu, engine
@@ -149,6 +151,22 @@ def test_no_compiler(monkeypatch, tmp_path, caplog):
         assert_refused(r"no C compiler found, expected cc, gcc or clang on the PATH\. Install one")
     assert len(caplog.records) == 1
     assert "the slower interpreter runs instead" in caplog.text
+
+
+@pytest.mark.parametrize("has_compiler_first", [True, False])
+def test_a_saved_layer_is_run_by_what_works_where_it_is_loaded(monkeypatch, tmp_path, has_compiler_first):
+    x, path = torch.randn(4, 2, 3), os.environ["PATH"]
+    results, engine_names = [], []
+    saved = None
+    for has_compiler in (has_compiler_first, not has_compiler_first):
+        monkeypatch.setenv("PATH", path if has_compiler else str(tmp_path / "nothing here"))
+        forget()
+        layer = RecurrentLayer("gru", 3, 4) if saved is None else pickle.loads(saved)  # noqa: S301
+        engine_names.append("interpreter" if layer.unroll._native is None else "native")
+        results.append(layer(x)[0])
+        saved = pickle.dumps(layer)
+    assert engine_names == (["native", "interpreter"] if has_compiler_first else ["interpreter", "native"])
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["nonsense", "/no/such/compiler -O3", "   "])
