@@ -150,11 +150,12 @@ class NativeEngine:
         code = self._code.get(key)
         if code is None:
             if key in self._failures:
-                raise EngineError(str(self._failures[key]))
+                failure = self._failures[key]
+                raise type(failure)(str(failure))
             try:
                 code = self._code[key] = Code(self.program, self.table, *key, self.precision)
-            except EngineError as failure:
-                self._failures[key] = failure  # a compiler that hangs does so once
+            except EngineError as error:
+                self._failures[key] = error  # a compiler that hangs does so once
                 raise
         return code
 
