@@ -62,7 +62,7 @@ def runtime_address(real: str, precision: str) -> int:
     except ValueError:
         raise EngineError(
             f"precision {precision}: expected float32 weights and a processor with AVX512-BF16 (AMD since Zen 4, Intel "
-            "since Cooper Lake) that the compiler knows, which is not what is here. Use precision=float32."
+            "since Cooper Lake) that the compiler knows, which is not what is here. Leave it out."
         ) from None
 
 
