@@ -9,9 +9,9 @@ import torch
 from archsearch.errors import EngineError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
-from archsearch.training.measure import TrainingSpeed, measure_step_milliseconds, measure_training_speed
 from archsearch.training.population import PopulationTrainer
 from archsearch.training.trainer import Trainer
+from archsearch.training.training_speed import TrainingSpeed, measure_step_milliseconds, measure_training_speed
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe
 
@@ -80,7 +80,7 @@ def test_a_cell_that_the_engine_cannot_run_has_no_time(monkeypatch):
     def refuse(*_, **__):
         raise EngineError("not this one")
 
-    monkeypatch.setattr("archsearch.training.measure.RecurrentLayer", refuse)
+    monkeypatch.setattr("archsearch.training.training_speed.RecurrentLayer", refuse)
     assert measure_step_milliseconds([zoo_cell("gru")], Recipe(), 4) == (None,)
 
 
