@@ -28,6 +28,7 @@ CORNERS = {
     "a delay in front of a recurrence": "c' = tanh(linear(x))\nh' = tanh(linear(c) + linear(h)) + c",
     "the output is read by the epilogue": "c' = tanh(linear(x, c))\nh' = relu(linear(c')) * c'",
     "an old state is the output": "c' = tanh(linear(x, c))\nh' = c",
+    "a state called as a gradient could be": "d_h' = tanh(linear(x, h)) + 0.9 * d_h\nh' = h + d_h'",
     "rectified": "h' = relu(linear(x, h)) - relu(linear(h))",
 }
 CORNERS_AS_GRAPHS = {name: parse_equations(equations) for name, equations in CORNERS.items()} | AWKWARD_CELLS

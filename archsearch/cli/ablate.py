@@ -29,7 +29,7 @@ from archsearch.studies.replicates import check_seeds
 from archsearch.studies.simplifications import simplify
 from archsearch.studies.sitting import Sitting
 from archsearch.training.evaluate import Evaluator
-from archsearch.training.measure import measure_training_speed
+from archsearch.training.training_speed import measure_training_speed
 from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial
 from archsearch.trials.value_texts import interval_text, ratio_text

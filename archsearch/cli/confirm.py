@@ -24,7 +24,7 @@ from archsearch.studies.contestants import choose_contestants, names_of
 from archsearch.studies.replicates import CONFIRMING_REPLICATE, check_seeds
 from archsearch.studies.sitting import Sitting, recorded_results
 from archsearch.training.evaluate import HeldOutEvaluator
-from archsearch.training.measure import measure_step_milliseconds
+from archsearch.training.training_speed import measure_step_milliseconds
 from archsearch.trials.trial import Trial
 from archsearch.trials.value_texts import interval_text
 

@@ -24,7 +24,7 @@ from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import COMPLETED, EXHAUSTED, IN_FLIGHT, KNOWN, NOTHING_NEW, StepOutcome
 from archsearch.search.plan import TaskPlan
 from archsearch.training.evaluate_population import POPULATION_ENGINES
-from archsearch.training.measure import measure_training_speed
+from archsearch.training.training_speed import measure_training_speed
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Trial, TrialResult
 

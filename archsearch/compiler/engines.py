@@ -15,6 +15,9 @@ from archsearch.compiler.program import CellProgram
 from archsearch.compiler.vectorized.engine import VectorizedEngine
 from archsearch.errors import ConfigError, EngineError
 
+PRECISIONS = ("full", "bfloat16", "tf32")
+"""Of layers: of what is multiplied, while `dtype` says what their numbers are. A recipe's `precision` says both."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -38,15 +41,25 @@ class Unroll(Protocol):
 
 
 class FastestEngine:
-    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once."""
+    """What `engine=auto` stands for in a layer: native where that works, else the interpreter, saying so once.
+
+    Can be pickled and copied: what is loaded chooses anew, by what works where it is loaded.
+    """
 
     def __init__(self, program: CellProgram) -> None:
+        self._program = program
         self._interpreter = Interpreter(program)
         self._native: NativeEngine | None = None
         try:
             self._native = NativeEngine(program, for_second_derivatives=self._interpreter)
         except EngineError as error:
             _say_once(str(error))
+
+    def __getstate__(self) -> dict[str, CellProgram]:
+        return {"program": self._program}
+
+    def __setstate__(self, state: dict[str, CellProgram]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def __call__(
         self, x: Tensor, states: tuple[Tensor, ...], parameters: Mapping[str, Tensor]
@@ -129,6 +142,11 @@ def prepare(name: str, program: CellProgram, precision: str = "full") -> Unroll:
     Raises:
         ConfigError: No engine has this name, or it does not work here, or not with this precision.
     """
+    if precision not in PRECISIONS:
+        raise ConfigError(
+            f"precision {precision!r} is not known of a layer. Expected one of: {', '.join(PRECISIONS)}. For another "
+            "type of numbers give a dtype, such as dtype=torch.float64."
+        )
     check_precision(name, precision)
     if precision in ("bfloat16", "tf32"):
         return VectorizedEngine(program, "cuda", precision) if name == "cuda" else NativeEngine(program, precision)
@@ -138,22 +156,26 @@ def prepare(name: str, program: CellProgram, precision: str = "full") -> Unroll:
 def check_precision(name: str, precision: str) -> None:
     """Checks that an engine can run with a precision here.
 
+    Args:
+        name: The engine's.
+        precision: A layer's, or a recipe's, which may be `float32` or `float64`, too.
+
     Raises:
         ConfigError: It cannot.
     """
-    if precision not in ("full", "float32", "float64", "bfloat16", "tf32"):
-        raise ConfigError(f"precision {precision!r} is not known. Expected one of: full, bfloat16, tf32.")
+    if precision not in (*PRECISIONS, "float32", "float64"):
+        raise ConfigError(f"precision {precision!r} is not known. Expected one of: float32, float64, bfloat16, tf32.")
     if name == "cuda":
         if precision == "bfloat16" and torch.__version__ < "2.8":
             raise ConfigError(f"engine cuda: precision=bfloat16 needs torch 2.8 or newer, this is {torch.__version__}.")
         return
     if precision == "tf32":
         raise ConfigError(
-            f"engine {name}: it has no precision=tf32, which only GPUs have. Use engine=cuda or precision=float32."
+            f"engine {name}: it has no precision=tf32, which only GPUs have. Use engine=cuda, or leave it out."
         )
     if precision == "bfloat16":
         if name in ("interpreter", "vectorized"):
-            raise ConfigError(f"engine {name}: it has no precision=bfloat16. Use engine=native or precision=float32.")
+            raise ConfigError(f"engine {name}: it has no precision=bfloat16. Use engine=native, or leave it out.")
         check_native(precision)
 
 

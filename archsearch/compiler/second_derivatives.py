@@ -40,11 +40,18 @@ def differentiable_gradients(
             f"engine {name}: it has no {missing}. Use engine=interpreter, or engine=auto in full precision."
         )
     num_states = len(engine.program.states)
-    x, *others = tensors
-    parameters = dict(zip(keys, others[num_states:], strict=True))
     with torch.enable_grad():
+        # of its own for each place: one tensor may stand in several, and has a history that autograd walks itself
+        tensors = tuple([tensor.view_as(tensor) if tensor.requires_grad else tensor for tensor in tensors])
+        x, *others = tensors
+        parameters = dict(zip(keys, others[num_states:], strict=True))
         output, after = engine.for_second_derivatives(x, tuple(others[:num_states]), parameters)
-    pairs = [(value, gradient) for value, gradient in zip((output, *after), given, strict=True) if gradient is not None]
+    # to autograd each result of the node depends on all that it takes; in truth some depend on nothing that is derived
+    pairs = [
+        (value, gradient)
+        for value, gradient in zip((output, *after), given, strict=True)
+        if gradient is not None and value.requires_grad
+    ]
     wanted = [tensor for tensor in tensors if tensor.requires_grad]
     found = torch.autograd.grad(
         [value for value, _ in pairs],

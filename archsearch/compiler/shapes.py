@@ -152,6 +152,25 @@ def check_states(
     return tuple(states)
 
 
+def check_weight(owner: str, name: str, weight: Tensor, shape: tuple[int, ...]) -> None:
+    """Checks a weight that something else than `load_weights` may have put into a layer.
+
+    Args:
+        owner: Who speaks.
+        name: The weight's in its layer.
+        weight: What is there.
+        shape: What must be there.
+
+    Raises:
+        ShapeError: It has another shape.
+    """
+    if weight.shape != shape:
+        raise ShapeError(
+            f"{owner}: weight '{name}' has shape {list(weight.shape)}, expected {list(shape)}. Matrices are "
+            "[hidden_size, input_size or hidden_size]: transpose or slice it, or copy with load_weights, which checks."
+        )
+
+
 def _alternatives(layouts: Mapping[int, str]) -> str:
     return " or ".join(layouts.values())
 

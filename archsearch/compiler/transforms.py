@@ -4,7 +4,7 @@ Most of this has no public test; torch's own `autograd.Function` and `torch.comp
 each layer is imported by name: looking it up each time takes as long as a small cell.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active, _get_tracing_state, _len_torch_dispatch_stack
@@ -37,6 +37,6 @@ def has_batched_gradients(gradients: Iterable[Tensor | None]) -> bool:
     return False
 
 
-def is_wrapped(tensor: Tensor) -> bool:
-    """Says whether a tensor is one of a transform of `torch.func`, even if the transform has ended."""
-    return is_functorch_wrapped_tensor(tensor)
+# Says whether a tensor is one of a transform of `torch.func`, even if the transform has ended; it is asked of each
+# tensor, and so not wrapped itself.
+is_wrapped: Callable[[Tensor], bool] = is_functorch_wrapped_tensor

@@ -5,6 +5,7 @@ A cache: whatever is lost, damaged or made elsewhere is trained anew, with the s
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from archsearch.trials.trial import Trial
 
 SUFFIX = ".safetensors"
 SHARE_KEPT = 0.8
+SECONDS_TO_WRITE = 86_400.0  # one file; what is older was left by a process that was killed
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class CheckpointCache:
         return self.folder / f"{digest('checkpoint', *key_around_steps(trial), *made_in)}{SUFFIX}"
 
     def _keep_within_bounds(self) -> None:
+        for path in self.folder.glob(f".*{SUFFIX}.[0-9]*"):
+            if path.stat().st_mtime < time.time() - SECONDS_TO_WRITE:
+                path.unlink(missing_ok=True)
         found = [(path.stat(), path) for path in self.folder.glob(f"*{SUFFIX}")]
         total = sum(status.st_size for status, _ in found)
         if total <= self.max_bytes:

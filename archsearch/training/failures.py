@@ -5,11 +5,12 @@ from pathlib import Path
 
 import torch
 
+from archsearch.compiler.native.build import CompilerLostError
 from archsearch.training.stops import DivergedError, TimeLimitError
 from archsearch.trials.trial import Status
 
 # A result that one of these left behind says nothing about how well the cell can do.
-WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit"})
+WITHOUT_VALUE: frozenset[Status] = frozenset({"failed", "out_of_memory", "time_limit", "worker_lost"})
 
 # torch's allocator for CPU memory has no exception type of its own, nor have the libraries that it calls on a GPU
 _REFUSALS = (
@@ -33,6 +34,8 @@ def classify(error: Exception) -> tuple[Status, str]:
     message = " ".join(str(error).split())
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = f"{type(error).__name__}: {message} (in {frame.name}, {Path(frame.filename).name}:{frame.lineno})"
+    if isinstance(error, CompilerLostError):  # the worker's helper: no more the cell's fault than the worker's own end
+        return "worker_lost", text
     return ("out_of_memory" if _is_out_of_memory(error) else "failed"), text
 
 
@@ -40,7 +43,7 @@ def cause_of(status: Status, error: str, time_limit_seconds: float | None) -> di
     """Returns what of a cause can be counted: the exception's name, or the limit."""
     if status == "time_limit" and time_limit_seconds is not None:
         return {"limit_seconds": time_limit_seconds}
-    return {"exception": error.partition(":")[0]} if status in {"failed", "out_of_memory"} else {}
+    return {"exception": error.partition(":")[0]} if status in {"failed", "out_of_memory", "worker_lost"} else {}
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -44,6 +44,8 @@ def training_minibatches(task: Task, seed: int, batch_size: int, unroll: int, st
     index = start
     while True:
         recording = _recordings.get(key)
+        if recording is None and index > start:
+            break  # gone for want of room: recorded anew, streams read side by side would drive each other out for ever
         if recording is None:
             recording = _recordings[key] = _Recording(task.training(seed, batch_size, unroll))
         _recordings.move_to_end(key)

@@ -1,8 +1,11 @@
 """Mistakes in building and calling a layer, and what the messages say."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from shared_unrolling import why_not_native
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from archsearch.compiler.layer import RecurrentLayer
@@ -134,3 +137,34 @@ def test_dropout_without_effect():
 def test_batch_first_is_named_in_the_message():
     with pytest.raises(ShapeError, match=r"\[T, I\] or \[B, T, I\]"):
         RecurrentLayer("gru", 3, 4, batch_first=True)(torch.zeros(3))
+
+
+@pytest.mark.parametrize("engine", ["native", "auto", "vectorized"])
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("reset_1.weight", (3, 4), [4, 3]),  # as many numbers
+        ("reset_2.weight", (1, 1), [4, 4]),  # could be broadcast
+        ("update_2.weight", (5, 4), [4, 4]),
+        ("new_1.bias", (1,), [4]),
+    ],
+)
+def test_weights_of_another_shape(engine, name, shape, expected):
+    if engine != "vectorized" and why_not_native() is not None:
+        pytest.skip(why_not_native())
+    layer = RecurrentLayer("gru", 3, 4, engine=engine)
+    message = re.escape(f"weight '{name}' has shape {list(shape)}, expected {expected}")
+    with pytest.raises(ShapeError, match=message):
+        torch.func.functional_call(layer, {f"layers.0.{name}": torch.zeros(shape)}, (X,))
+    layer(X)
+    layer.get_parameter(f"layers.0.{name}").data = torch.zeros(shape)
+    with pytest.raises(ShapeError, match=message), torch.no_grad():
+        layer(X)
+
+
+def test_an_input_projection_of_another_shape():
+    layer = RecurrentLayer("mut1", 3, 4, engine="vectorized" if why_not_native() else "native")
+    layer(X)
+    layer.layers[0].input_projection.weight.data = torch.zeros(3, 4)
+    with pytest.raises(ShapeError, match=r"weight 'input_projection.weight' has shape \[3, 4\], expected \[4, 3\]"):
+        layer(X)

@@ -141,9 +141,19 @@ def test_work_memory_is_large_enough(sizes):
 
 
 def test_unknown_precisions_are_named():
-    with pytest.raises(ConfigError, match="precision 'half' is not known"):
+    with pytest.raises(ConfigError, match=r"precision 'half' is not known of a layer\. Expected one of: full, bfl"):
         RecurrentLayer("gru", 3, 4, precision="half")
-    assert RecurrentLayer("gru", 3, 4, precision="float32").unroll is not None
+    with pytest.raises(ConfigError, match=r"precision 'half' is not known\. Expected one of: float32, float64, bfl"):
+        check_precision("native", "half")
+
+
+@pytest.mark.parametrize("engine", ["auto", "interpreter", "vectorized"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_type_of_number_is_no_precision_of_a_layer(precision, engine):
+    """It would be silently without effect; in a recipe it says which type the weights have."""
+    with pytest.raises(ConfigError, match=rf"precision '{precision}' is not known .* dtype=torch.float64"):
+        RecurrentLayer("gru", 3, 4, engine=engine, precision=precision)
+    check_precision(engine, precision)
 
 
 def test_refused_where_it_cannot_be():

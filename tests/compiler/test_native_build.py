@@ -7,6 +7,7 @@ import ctypes
 import errno
 import logging
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,11 @@ from shared_unrolling import why_not_native
 from archsearch.compiler import engines
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.interpreter import Interpreter
+from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
 from archsearch.compiler.native import build as build_module
 from archsearch.compiler.native import compiled, cpu, engine
-from archsearch.compiler.native.build import build
+from archsearch.compiler.native.build import CompilerLostError, build
 from archsearch.errors import EngineError
 from archsearch.graph.equations import parse_equations
 
@@ -151,6 +153,22 @@ def test_no_compiler(monkeypatch, tmp_path, caplog):
     assert "the slower interpreter runs instead" in caplog.text
 
 
+@pytest.mark.parametrize("has_compiler_first", [True, False])
+def test_a_saved_layer_is_run_by_what_works_where_it_is_loaded(monkeypatch, tmp_path, has_compiler_first):
+    x, path = torch.randn(4, 2, 3), os.environ["PATH"]
+    results, engine_names = [], []
+    saved = None
+    for has_compiler in (has_compiler_first, not has_compiler_first):
+        monkeypatch.setenv("PATH", path if has_compiler else str(tmp_path / "nothing here"))
+        forget()
+        layer = RecurrentLayer("gru", 3, 4) if saved is None else pickle.loads(saved)  # noqa: S301
+        engine_names.append("interpreter" if layer.unroll._native is None else "native")
+        results.append(layer(x)[0])
+        saved = pickle.dumps(layer)
+    assert engine_names == (["native", "interpreter"] if has_compiler_first else ["interpreter", "native"])
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["nonsense", "/no/such/compiler -O3", "   "])
 def test_a_compiler_that_does_not_exist(monkeypatch, name):
     monkeypatch.setenv("CC", name)
@@ -175,6 +193,55 @@ def test_a_compiler_that_fails_silently(folder, install):
     assert_refused("compiler failed: exit code 3")
 
 
+KILLED = "echo 'gcc: fatal error: Killed signal terminated program cc1' >&2; exit 1"
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", KILLED])
+def test_a_compiler_that_was_ended_from_outside_is_run_again(folder, install, tmp_path, monkeypatch, end):
+    monkeypatch.setattr(build_module, "PAUSE_SECONDS", 0)
+    first = f"if [ ! -e {tmp_path}/ended ]; then touch {tmp_path}/ended; {end}; fi"
+    log = install(f'{first}\nexec "$real" "$@"')
+    assert answer(build(SOURCE, "float")) == 46
+    assert log.read_text() == "run\n" * 2
+    assert_tidy(folder)
+
+
+@pytest.mark.parametrize(
+    ("commands", "is_lost"),
+    [
+        ("kill -9 $$", True),
+        ("kill -SEGV $$", False),
+        (KILLED, True),
+        ("echo 'cc1: out of memory allocating 65536 bytes' >&2; exit 1", True),
+        ("echo 'as: cell.s: No space left on device' >&2; exit 1", True),
+        ("echo 'cell.c:1: error: of the cell' >&2; exit 1", False),
+    ],
+)
+def test_losses_of_the_compiler_are_told_from_failures(install, monkeypatch, commands, is_lost):
+    monkeypatch.setattr(build_module, "PAUSE_SECONDS", 0)
+    run = engine.NativeEngine(program())
+    log = install(commands)
+    for _ in range(2):  # the second time it is known
+        with pytest.raises(EngineError, match="compiler failed: ") as caught:
+            run.code(torch.float32)
+        assert isinstance(caught.value, CompilerLostError) == is_lost
+    assert log.read_text() == "run\n" * (2 if is_lost else 1)
+
+
+@pytest.mark.parametrize(("number", "is_lost"), [(errno.EAGAIN, True), (errno.ENOMEM, True), (errno.EACCES, False)])
+def test_no_room_for_one_more_process(monkeypatch, number, is_lost):
+    monkeypatch.setattr(build_module, "PAUSE_SECONDS", 0)
+    build_module.machine_digest()
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(EngineError, match="cannot be started") as caught:
+        build(SOURCE, "float")
+    assert isinstance(caught.value, CompilerLostError) == is_lost
+
+
 def test_a_compiler_that_cannot_be_started(tmp_path, monkeypatch):
     script = tmp_path / "compiler"
     script.write_text("#!/no/such/shell\n")
@@ -193,11 +260,12 @@ def is_alive(process):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_compiler_that_hangs_is_ended_with_its_children(folder, install, tmp_path, monkeypatch):
     monkeypatch.setattr(build_module, "COMPILE_SECONDS", 0.3)
-    install(f"sleep 600 & echo $! $$ > {tmp_path}/processes; wait")
-    with pytest.raises(EngineError, match=r"did not finish within 0\.3 s\. Set CC"):
+    monkeypatch.setattr(build_module, "PAUSE_SECONDS", 0)
+    install(f"sleep 600 & echo $! $$ >> {tmp_path}/processes; wait")
+    with pytest.raises(CompilerLostError, match=r"did not finish within 0\.3 s\. Set CC"):
         build(SOURCE, "float")
     processes = (tmp_path / "processes").read_text().split()
-    assert len(processes) == 2
+    assert len(processes) == 2 * 2
     assert not any(map(is_alive, processes))
     assert_tidy(folder)
 

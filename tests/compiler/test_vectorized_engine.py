@@ -8,7 +8,8 @@ import torch
 from archsearch.compiler.engines import choose_engine, prepare
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.lower import lower
-from archsearch.compiler.vectorized.engine import MAX_SHAPES, VectorizedEngine
+from archsearch.compiler.vectorized import engine as engine_module
+from archsearch.compiler.vectorized.engine import MAX_SHAPES, VectorizedEngine, _Lease
 from archsearch.compiler.vectorized.flat_weights import FlatWeights
 from archsearch.compiler.vectorized.layer_pass import PopulationPass
 from archsearch.compiler.vectorized.planning import parameter_order
@@ -60,6 +61,34 @@ def test_memory_of_calls_is_used_again():
     assert len(free) == MAX_SHAPES
 
 
+def test_memory_first_made_in_inference_mode_serves_training_too():
+    vectorized, other = layers()
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    with torch.inference_mode():
+        vectorized(x.clone())
+    vectorized(x)[0].sum().backward()
+    other(x)[0].sum().backward()
+    for mine, theirs in zip(vectorized.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_streams_do_not_share_memory(monkeypatch):
+    """The work of one does not wait for what another has begun."""
+    layer = RecurrentLayer("gru", 3, 5, engine="vectorized")
+    for stream in (0, 7, 0):
+        monkeypatch.setattr(engine_module, "_stream_on", lambda _, stream=stream: stream)
+        layer(torch.randn(4, 2, 3))
+    assert [(shape.stream, len(workspaces)) for shape, workspaces in layer.unroll._free.items()] == [(7, 1), (0, 1)]
+
+
+def test_a_workspace_that_another_thread_takes_first_is_made_anew():
+    class Overtaken(list):
+        def __len__(self):
+            return 1  # as it was when somebody looked
+
+    assert _Lease(Overtaken(), lambda: "made").workspace == "made"
+
+
 def test_a_copy_and_a_pickle_run_alike():
     engine = VectorizedEngine(lower(load_cell("gru").structure), "vectorized")
     x, state = torch.randn(3, 2, 4), (torch.randn(1, 2, 4),)
@@ -107,6 +136,28 @@ def test_torch_multiplies_as_before_after_a_pass():
     with products_in("tf32"):
         assert torch.get_float32_matmul_precision() == "high"
     assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.fixture
+def fp32_precision():
+    """What torch's newer way sets, put back afterwards."""
+    matmul = torch.backends.cuda.matmul
+    if torch.__version__ < "2.9":
+        pytest.skip("torch has one way only")
+    before = matmul.fp32_precision
+    yield matmul
+    matmul.fp32_precision = before
+
+
+@pytest.mark.parametrize("before", ["tf32", "ieee"])
+@pytest.mark.parametrize("precision", ["full", "tf32"])
+def test_products_where_torch_was_told_in_its_newer_way(fp32_precision, before, precision):
+    fp32_precision.fp32_precision = before
+    with products_in(precision):
+        assert fp32_precision.fp32_precision == ("tf32" if precision == "tf32" else "ieee")
+    assert fp32_precision.fp32_precision == before
+    RecurrentLayer("gru", 2, 3, engine="vectorized")(torch.randn(2, 1, 2))
+    assert fp32_precision.fp32_precision == before
 
 
 def test_what_multiplies_one_value_lies_side_by_side():

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from archsearch.errors import ConfigError
+from archsearch.compiler.native.build import CompilerLostError
+from archsearch.errors import ConfigError, EngineError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.tasks.memorization import Memorization
@@ -197,6 +198,8 @@ def test_a_cell_that_grows_without_bound_diverges(evaluator, recall_task, make_t
         (MemoryError("boom"), "out_of_memory", "MemoryError: boom"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory", "OutOfMemoryError: CUDA"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory", "RuntimeError: Default"),
+        (EngineError("cc failed"), "failed", "EngineError: cc failed"),
+        (CompilerLostError("cc was killed"), "worker_lost", "CompilerLostError: cc was killed"),  # not the cell's fault
     ],
 )
 def test_a_cell_that_raises_is_a_status(evaluator, recall_task, make_trial, monkeypatch, error, status, text):

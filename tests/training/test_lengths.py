@@ -272,6 +272,18 @@ def test_the_folder_stays_within_its_bounds(tmp_path, make_trial, task):
     assert cache.load(make_trial(task, replicate=1, max_steps=8), dict(environment)) is None
 
 
+def test_what_killed_processes_began_to_write_goes(tmp_path, make_trial, task):
+    cache, state = CheckpointCache(tmp_path), TrainingState(4, (), 0.0, 0, None, torch.zeros(3), None)
+    cache.save(make_trial(task), {}, state)
+    (whole,) = tmp_path.iterdir()
+    old, young = (tmp_path / f".{whole.name}.{number}" for number in (1, 22))
+    for path in (old, young):
+        path.write_bytes(b"part of one")
+    os.utime(old, (0, 0))
+    cache.save(make_trial(task), {}, state)
+    assert sorted(tmp_path.iterdir()) == sorted([whole, young])
+
+
 def test_weights_that_are_wanted_are_trained_from_the_beginning(tmp_path, make_trial, task):
     """Best weights may lie before a checkpoint, which has only the last."""
     evaluator = Evaluator({task.name: task}, checkpoints=CheckpointCache(tmp_path))

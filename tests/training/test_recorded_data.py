@@ -88,6 +88,19 @@ def test_beyond_what_is_kept(task, monkeypatch, max_bytes):
     assert len(generated) > 36  # both times from the beginning, beside those without a recording
 
 
+def test_streams_side_by_side_beyond_what_is_kept(task, monkeypatch):
+    """As a population reads those of its seeds: none drives the others out again and again."""
+    monkeypatch.setattr(recorded_data, "MAX_BYTES", 2000)
+    streams = {seed: training_minibatches(task, seed, 4, 6) for seed in (1, 2, 3)}
+    read = {seed: [] for seed in streams}
+    for _ in range(40):
+        for seed, stream in streams.items():
+            read[seed].append(next(stream))
+    assert len(generated) <= 3 * 2 * 40  # each stream at most twice: recorded, then from its beginning for itself
+    for seed, minibatches in read.items():
+        assert_equal(minibatches, unrecorded(task, 40, seed))
+
+
 def test_the_stream_used_longest_ago_goes(task, monkeypatch):
     first(task, 2, seed=1)
     first(task, 2, seed=2)

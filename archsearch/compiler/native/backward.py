@@ -47,7 +47,7 @@ class BackwardWriter:
         self._with_after = with_after
         self._table = table
         self._write = Lines()
-        self._gradients = Storage()  # own arrays of values
+        self._gradients = Storage("d")  # own arrays of values
         if plan.projects is not None:
             self._gradients.places[plan.projects] = Place(D_PROJECTED)
         self._sources: dict[str, list[Place]] = defaultdict(list)
@@ -105,7 +105,7 @@ class BackwardWriter:
     def _take_gradients(self) -> None:
         """Finds or makes the gradients that come from outside: of the output and of the states after the last step."""
         program, table, write = self._program, self._table, self._write
-        d_out = self._gradients.add("d_out", "whole")
+        d_out = self._gradients.add("out", "whole")
         given = Place(Array("given", "whole"))
         write(f"REAL *given = {table.entry('d_out')};")
         write("if (!given || d_out_ld != padded || (unsigned long)given % VECTOR_BYTES) {")
@@ -158,7 +158,7 @@ class BackwardWriter:
         if value not in self._gradients.places:
             if any(value == delay.result for delay in self._plan.delays):
                 kind = "sequence"  # the last row is that of the state after the last step
-            self._gradients.places[value] = Place(self._gradients.add(f"d_{value}", kind))
+            self._gradients.places[value] = Place(self._gradients.add(value, kind))
         return self._gradients.places[value]
 
     def _kind_of(self, value: str) -> Kind:

@@ -4,6 +4,7 @@ import _ctypes
 import atexit
 import contextlib
 import ctypes
+import errno
 import hashlib
 import logging
 import os
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import weakref
 from functools import cache
 from importlib.resources import files
@@ -22,13 +24,31 @@ from archsearch.errors import EngineError
 
 CACHE_VARIABLE = "ARCHSEARCH_CACHE"
 COMPILE_SECONDS = 120
+MAX_LOSSES = 2  # of the compiler, in one compilation
+PAUSE_SECONDS = 1.0  # before the next try: memory may be free again
 MAX_CACHED = 4000  # objects of about 30 KB
 _ROOM = 2**22  # bytes; with less on the disk a compiler's failure is put down to that
 
 # of the same size, and that size in bytes
 INTEGERS = {"float": ("int", 4), "double": ("long long", 8)}
 
+# What the compiler or the system says where the fault is the machine's, in the language of LC_ALL=C.
+_OF_THE_MACHINE = (
+    "Killed",
+    "Terminated",
+    "No space left on device",
+    "Resource temporarily unavailable",
+    "Cannot allocate memory",
+    "memory exhausted",
+    "out of memory",
+)
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+
 _logger = logging.getLogger(__name__)
+
+
+class CompilerLostError(EngineError):
+    """The compiler was ended from outside, found no room or took too long: this says nothing about what it compiled."""
 
 
 class Library:
@@ -59,7 +79,8 @@ def build(source: str, real: str) -> Library:
         real: `float` or `double`, what REAL stands for.
 
     Raises:
-        EngineError: There is no compiler, or it fails, or takes longer than `COMPILE_SECONDS`.
+        CompilerLostError: The compiler was lost, `MAX_LOSSES` times.
+        EngineError: There is no compiler, or it fails.
     """
     digest = hashlib.sha256("\n".join((machine_digest(), real, source, *_headers().values())).encode()).hexdigest()
     library = _loaded.get(digest)
@@ -155,7 +176,7 @@ def _compile_in(folder: Path, source: str, real: str, digest: str) -> Library:
         for header, text in _headers().items():
             (work / header).write_text(text, encoding="utf-8")
         (work / "cell.c").write_text(source, encoding="utf-8")
-        _run_compiler(work, real)
+        _run_compiler_again_if_lost(work, real)
         built = work / "cell.so"
         if not built.exists():
             raise EngineError(
@@ -172,6 +193,17 @@ def _compile_in(folder: Path, source: str, real: str, digest: str) -> Library:
     if library is None:
         raise EngineError(f"engine native: {target} is not what was written there. Use engine=interpreter.")
     return library
+
+
+def _run_compiler_again_if_lost(work: Path, real: str) -> None:
+    for _ in range(MAX_LOSSES - 1):
+        try:
+            _run_compiler(work, real)
+        except CompilerLostError:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+    _run_compiler(work, real)
 
 
 def _run_compiler(work: Path, real: str) -> None:
@@ -197,13 +229,15 @@ def _run_compiler(work: Path, real: str) -> None:
             text=True,
             errors="replace",
             start_new_session=True,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except OSError as error:
-        raise EngineError(f"engine native: {shlex.join(compiler())} cannot be started: {error}. {advice}") from error
+        kind = CompilerLostError if error.errno in (errno.ENOMEM, errno.EAGAIN) else EngineError
+        raise kind(f"engine native: {shlex.join(compiler())} cannot be started: {error}. {advice}") from error
     try:
         _, message = process.communicate(timeout=COMPILE_SECONDS)
     except subprocess.TimeoutExpired:
-        raise EngineError(
+        raise CompilerLostError(
             f"engine native: {shlex.join(compiler())} did not finish within {COMPILE_SECONDS} s. {advice}"
         ) from None
     finally:
@@ -213,7 +247,9 @@ def _run_compiler(work: Path, real: str) -> None:
             process.communicate()
     if process.returncode != 0:
         lines = message.strip().splitlines()[:3] or [f"exit code {process.returncode}"]
-        raise EngineError(f"engine native: {shlex.join(compiler())} failed: {' '.join(lines)}. {advice}")
+        is_lost = -process.returncode in _FROM_OUTSIDE or any(text in message for text in _OF_THE_MACHINE)
+        kind = CompilerLostError if is_lost else EngineError
+        raise kind(f"engine native: {shlex.join(compiler())} failed: {' '.join(lines)}. {advice}")
 
 
 def _prune(folder: Path) -> None:

@@ -54,6 +54,18 @@ class CallTable:
         numbers = {spec.name: str(number) for number, spec in enumerate(self.program.parameters)}
         return numbers | {INPUT_PROJECTION: "projection"}
 
+    def weight_shapes(self, input_size: int, hidden_size: int) -> list[tuple[int, ...]]:
+        """Returns the shapes of a layer's weights, in the order of `Places.keys`."""
+        shapes: list[tuple[int, ...]] = []
+        for spec in self.program.parameters:
+            width = input_size if spec.width == "I" else hidden_size
+            shapes.append((hidden_size,) if spec.is_vector else (hidden_size, width))
+            if spec.bias:
+                shapes.append((hidden_size,))
+        if self.program.needs_input_projection and input_size != hidden_size:
+            shapes.append((hidden_size, input_size))
+        return shapes
+
     def entry(self, name: str) -> str:
         """Returns C for an entry."""
         return f"call[{self.index[name]}]"

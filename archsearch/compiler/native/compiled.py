@@ -62,7 +62,7 @@ def runtime_address(real: str, precision: str) -> int:
     except ValueError:
         raise EngineError(
             f"precision {precision}: expected float32 weights and a processor with AVX512-BF16 (AMD since Zen 4, Intel "
-            "since Cooper Lake) that the compiler knows, which is not what is here. Use precision=float32."
+            "since Cooper Lake) that the compiler knows, which is not what is here. Leave it out."
         ) from None
 
 
@@ -77,11 +77,13 @@ class Shape:
     Attributes:
         numbers: The sizes that the functions take.
         arena_numbers: The length of the arena.
+        weights: The shapes of the weights, in the order of `Places.keys`.
         table: A call table with the addresses of the runtime and of `numbers`, and nothing else.
     """
 
     numbers: Any
     arena_numbers: int
+    weights: list[tuple[int, ...]]
     table: Any
 
 
@@ -114,7 +116,9 @@ class Code:
         if found is None:
             numbers = (ctypes.c_long * len(SIZES))(*sizes)
             table = self._call_type(self._runtime_address, ctypes.addressof(numbers))
-            found = Shape(numbers, int(self._arena_numbers(numbers)), table)
+            named = dict(zip(SIZES, sizes, strict=True))
+            weights = self._table.weight_shapes(named["I"], named["H"])
+            found = Shape(numbers, int(self._arena_numbers(numbers)), weights, table)
             if len(self._shapes) < MAX_SHAPES:
                 self._shapes[sizes] = found
         return found

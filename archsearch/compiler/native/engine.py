@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from archsearch.compiler.native.call_table import CallTable
 from archsearch.compiler.native.compiled import PROJECTION, REALS, Code, Places, Tape, check_native, point
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.second_derivatives import Run, differentiable_gradients
+from archsearch.compiler.shapes import check_weight
 from archsearch.compiler.transforms import active_transform, has_batched_gradients, is_wrapped
 from archsearch.errors import EngineError
 
@@ -79,6 +81,7 @@ class NativeEngine:
 
         Raises:
             EngineError: A tensor has another type or device than this engine runs, or the compiler fails.
+            ShapeError: A weight has another shape than the layer was built with.
         """
         transform = active_transform()
         if transform is not None:
@@ -112,11 +115,19 @@ class NativeEngine:
 
         Returns:
             `[T, B, H]` outputs and the states after the last step, and what the backward pass needs.
+
+        Raises:
+            ShapeError: A weight is not as wide or as high as `x` and the states want it.
         """
         x = tensors[0]
         dtype, (T, B, num_features), H = x.dtype, x.shape, tensors[1].shape[2]
         code = self.code(dtype, self._with_after and is_training)
         shape = code.shape(T, B, H, num_features, is_training, num_features, H)
+        if places.keys:
+            weights = tensors[1 + len(self.program.states) :]
+            if list(map(_shape_of, weights)) != shape.weights:
+                for key, weight, expected in zip(places.keys, weights, shape.weights, strict=True):
+                    check_weight("engine native", key, weight, expected)
         lease = Lease(shape.arena_numbers, dtype)
         call = code.call(shape, lease)
         outputs = (x.new_empty(T, B, H), *[_empty_like(state) for state in tensors[1 : 1 + len(self.program.states)]])
@@ -139,11 +150,12 @@ class NativeEngine:
         code = self._code.get(key)
         if code is None:
             if key in self._failures:
-                raise EngineError(str(self._failures[key]))
+                failure = self._failures[key]
+                raise type(failure)(str(failure))
             try:
                 code = self._code[key] = Code(self.program, self.table, *key, self.precision)
-            except EngineError as failure:
-                self._failures[key] = failure  # a compiler that hangs does so once
+            except EngineError as error:
+                self._failures[key] = error  # a compiler that hangs does so once
                 raise
         return code
 
@@ -190,6 +202,9 @@ class _Unroll(torch.autograd.Function):
         del copies  # not before
         return (None, None, *gradients)
 
+
+# mapped, two thirds of the time of looking them up in a loop
+_shape_of: Callable[[Tensor], torch.Size] = attrgetter("shape")
 
 # half the time of `new_empty`
 _empty_like: Callable[[Tensor], Tensor] = partial(torch.empty_like, memory_format=torch.contiguous_format)

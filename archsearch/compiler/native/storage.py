@@ -69,28 +69,27 @@ class Place:
 
 @dataclass
 class Storage:
-    """The arrays of the forward pass.
+    """The arrays of a pass.
 
     Attributes:
+        prefix: What their names in C begin with, other than those of another pass: the names of values and of
+            gradients of values may be the same.
         places: Of every value that has one. The others live in registers, inside the loop of one block.
         arrays: All of them, in order.
         copied: States whose new value lies elsewhere, so that it is copied to where the next step looks for it.
     """
 
+    prefix: str = "v"
     places: dict[str, Place] = field(default_factory=dict)
     arrays: list[Array] = field(default_factory=list)
     copied: set[str] = field(default_factory=set)
 
     def add(self, name: str, kind: Kind) -> Array:
         """Adds an array; the name is made fit for C and unique."""
-        array = Array(f"{name_in_c(name)}_{len(self.arrays)}", kind)
+        name_in_c = re.sub(r"\W", "_", name, flags=re.ASCII)
+        array = Array(f"{self.prefix}_{name_in_c}_{len(self.arrays)}", kind)
         self.arrays.append(array)
         return array
-
-
-def name_in_c(name: str) -> str:
-    """Returns a name with what C does not take replaced."""
-    return "v_" + re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
 def plan_storage(plan: Plan, backward: Plan) -> Storage:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from archsearch.compiler.program import CellProgram
 from archsearch.compiler.second_derivatives import Run, differentiable_gradients
+from archsearch.compiler.shapes import check_weight
 from archsearch.compiler.transforms import active_transform, has_batched_gradients
 from archsearch.compiler.vectorized.flat_weights import FlatWeights
 from archsearch.compiler.vectorized.layer_pass import PopulationPass
@@ -25,7 +26,7 @@ _TYPES = (torch.float32, torch.float64)
 
 
 class _Workspace:
-    """The memory and the passes of calls of one shape; one call at a time may use it."""
+    """The memory and the passes of calls of one shape and stream; one call at a time may use it."""
 
     def __init__(self, program: CellProgram, shape: "_Shape", like: Tensor, kernels: str, precision: str) -> None:
         flat = FlatWeights(program, shape.input_size, shape.hidden_size, shape.has_projection)
@@ -58,6 +59,7 @@ class _Shape:
     has_projection: bool
     dtype: torch.dtype
     device: torch.device
+    stream: int
 
 
 class _Lease:
@@ -65,7 +67,10 @@ class _Lease:
 
     def __init__(self, free: list[_Workspace], make: Callable[[], _Workspace]) -> None:
         self._free = free
-        self.workspace = free.pop() if free else make()
+        try:
+            self.workspace = free.pop()
+        except IndexError:  # not asked before: another thread may come between
+            self.workspace = make()
 
     def __del__(self) -> None:
         if hasattr(self, "workspace"):
@@ -124,6 +129,7 @@ class VectorizedEngine:
 
         Raises:
             EngineError: A tensor has another type or device than this engine runs.
+            ShapeError: A weight has another shape than the layer was built with.
         """
         transform = active_transform()
         if transform is not None:
@@ -147,6 +153,9 @@ class VectorizedEngine:
 
         Returns:
             `[T, B, H]` outputs, the states after the last step, and the workspace that the backward pass needs.
+
+        Raises:
+            ShapeError: A weight is not as wide or as high as `x` and the states want it.
         """
         x, names = tensors[0], self.program.states
         num_steps, batch_size, input_size = x.shape
@@ -158,6 +167,7 @@ class VectorizedEngine:
             "input_projection.weight" in keys,
             x.dtype,
             x.device,
+            _stream_on(x.device),
         )
         with _on(x.device):
             lease = self._lease(shape, x)
@@ -168,7 +178,9 @@ class VectorizedEngine:
                 if name in layer.before:
                     layer.before[name].copy_(state)
             for key, weight in zip(keys, tensors[1 + len(names) :], strict=True):
-                lease.workspace.weights[key][0].copy_(weight)
+                place = lease.workspace.weights[key][0]
+                check_weight(f"engine {self.name}", key, weight, place.shape)
+                place.copy_(weight)
             lease.workspace.forward()
             return layer.outputs[0].clone(), [layer.after[name].clone() for name in names], lease
 
@@ -198,7 +210,12 @@ class VectorizedEngine:
         while len(self._free) > MAX_SHAPES:
             self._free.popitem(last=False)
         kernels = fastest_kernels(like.device) if self.name == "cuda" else "torch"
-        return _Lease(free, lambda: _Workspace(self.program, shape, like.detach(), kernels, self.precision))
+
+        def make() -> _Workspace:
+            with torch.inference_mode(False):  # what is made in it is refused by later calls outside of it
+                return _Workspace(self.program, shape, like.detach(), kernels, self.precision)
+
+        return _Lease(free, make)
 
 
 class _Unroll(torch.autograd.Function):
@@ -232,6 +249,11 @@ class _Unroll(torch.autograd.Function):
 def _on(device: torch.device) -> AbstractContextManager[object]:
     """Makes a GPU the current one, to which kernels and recordings go."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _stream_on(device: torch.device) -> int:
+    """Returns the stream to which work goes now: another one would not wait until the memory is free."""
+    return int(torch.cuda.current_stream(device).cuda_stream) if device.type == "cuda" else 0
 
 
 def _put(target: Tensor, gradient: Tensor | None) -> None:

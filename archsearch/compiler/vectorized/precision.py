@@ -7,6 +7,7 @@ gradients of the weights, factors rounded to 7 bits; the products of single time
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,12 +18,29 @@ IN_KERNELS = {"full": "tf32x3", "tf32": "tf32", "bfloat16": "tf32x3"}
 @contextmanager
 def products_in(precision: str) -> Iterator[None]:
     """Lets torch multiply so; to be used around launches, and around the capture of a CUDA graph."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    before, wanted, put = _setting(precision)
+    if before != wanted:
+        put(wanted)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if before != wanted:
+            put(before)
+
+
+def _setting(precision: str) -> tuple[str, str, Callable[[str], None]]:
+    """Returns what is set, what is wanted and what sets it.
+
+    Torch has an older and a newer way and refuses to answer in the older one what was set in the newer one (torch 2.9).
+    Either is kept to where it was used: torch also refuses, in its profiler, where the two contradict each other.
+    """
+    is_tf32 = precision == "tf32"
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        matmul = torch.backends.cuda.matmul
+        return matmul.fp32_precision, "tf32" if is_tf32 else "ieee", partial(setattr, matmul, "fp32_precision")
+    return before, "high" if is_tf32 else "highest", torch.set_float32_matmul_precision
 
 
 def multiplication(

@@ -1,13 +1,16 @@
 """Kernels by torch's operations: on any device, one operation after the other."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from archsearch.compiler.interpreter import LEAKY_SLOPE
 from archsearch.compiler.vectorized.work import Kernel
+
+MAX_FUNCTIONS = 1024
+"""Kernels that are kept for cells to come, those used last; a long search meets new ones all the time."""
 
 Run = Callable[[Sequence[Tensor], Sequence[Tensor]], None]
 
@@ -35,7 +38,7 @@ def torch_kernel(kernel: Kernel) -> Run:
     return _compile(len(kernel.loads), kernel.lines, tuple(name for _, name in kernel.stores))
 
 
-@cache
+@lru_cache(MAX_FUNCTIONS)
 def _compile(num_loads: int, lines: tuple[str, ...], stored: tuple[str, ...]) -> Run:
     text = ["def run(loads, stores):"]
     if num_loads:

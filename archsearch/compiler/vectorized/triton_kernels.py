@@ -8,11 +8,13 @@ import importlib
 import linecache
 import os
 import re
+import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import torch
@@ -26,6 +28,11 @@ TILE_ROWS, TILE_COLUMNS, TILE_DEPTH = 32, 16, 32
 NUM_WARPS = 2
 
 MAX_COMPILERS = 8
+
+MAX_FUNCTIONS = 1024
+"""Kernels that are kept for cells to come, those used last; a long search meets new ones all the time."""
+
+_numbers = count()
 
 # What formulas call. Not for NaN is `relu` zero, as torch has it.
 _FUNCTIONS = {
@@ -141,14 +148,16 @@ def launch_of(
     return Launch(_function(text), (tiles, num_members), tuple(arguments))
 
 
-@cache
+@lru_cache(MAX_FUNCTIONS)
 def _function(text: str) -> Any:
-    name = f"<archsearch kernel {sha256(text.encode()).hexdigest()[:16]}>"
+    # counted: one dropped but still in use, and made again, must not take the other's source with it
+    name = f"<archsearch kernel {next(_numbers)}, {sha256(text.encode()).hexdigest()[:16]}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)  # Triton reads the source
     modules = {"triton": "triton", "tl": "triton.language", "libdevice": "triton.language.extra.libdevice"}
     namespace: dict[str, Any] = {short: importlib.import_module(module) for short, module in modules.items()}
     namespace["__name__"] = __name__
     exec(compile(text, name, "exec"), namespace)  # noqa: S102 - of our own formulas; names of cells are no part of it
+    weakref.finalize(namespace["kernel"], linecache.cache.pop, name, None)
     return namespace["kernel"]
 
 
@@ -158,9 +167,11 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
     body: list[str] = [
         "member = tl.program_id(1).to(tl.int64)",
         f"num_tiles = tl.cdiv(H, {TILE_COLUMNS})",
-        "row = (tl.program_id(0) // num_tiles) * ROWS + tl.arange(0, ROWS)[:, None]",
+        "first = (tl.program_id(0) // num_tiles).to(tl.int64) * ROWS",  # beyond 32 bits once times a stride
+        "row = tl.arange(0, ROWS)[:, None]",
+        "given = first + row < num_rows",
         f"column = (tl.program_id(0) % num_tiles) * {TILE_COLUMNS} + tl.arange(0, {TILE_COLUMNS})[None, :]",
-        "inside = (row < num_rows) & (column < H)",
+        "inside = given & (column < H)",
     ]
     for number, source in enumerate(kernel.loads):
         if number in given:
@@ -170,12 +181,12 @@ def _text(kernel: Kernel, factors: tuple[Factor, ...], precision: str) -> str:
             body.append(f"a{number} = tl.load(p{number} + member * s{number} + column, mask=column < H, other=0.0)")
         else:
             parameters += [f"p{number}", f"s{number}", f"l{number}"]
-            address = f"p{number} + member * s{number} + row * l{number} + column"
+            address = f"p{number} + member * s{number} + first * l{number} + row * l{number} + column"
             body.append(f"a{number} = tl.load({address}, mask=inside, other=0.0)")
     targets: list[str] = []
     for number in range(len(kernel.stores)):
         parameters += [f"q{number}", f"t{number}", f"m{number}"]
-        targets.append(f"q{number} + member * t{number} + row * m{number} + column")
+        targets.append(f"q{number} + member * t{number} + first * m{number} + row * m{number} + column")
     depth_kind = ": tl.constexpr" if _is_interpreted() else ""  # there loops do not go as far as an argument says
     for number, factor in enumerate(factors):
         depth = f"k{number}{depth_kind}"
@@ -215,8 +226,8 @@ def _product(number: int, factor: Factor, precision: str) -> list[str]:
     lines += [
         f"for start in range(0, {depth}, {TILE_DEPTH}):",
         f"    at = start + depth{number}",
-        f"    given = (row < num_rows) & (at[None, :] < {depth})",
-        f"    operand = tl.load(x{number} + member * u{number} + row * v{number} + at[None, :], mask=given, other=0.0)",
+        f"    rows = x{number} + member * u{number} + first * v{number} + row * v{number}",
+        f"    operand = tl.load(rows + at[None, :], mask=given & (at[None, :] < {depth}), other=0.0)",
     ]
     for place, result in enumerate(factor.results):
         if factor.is_backward:  # gradients of all members, side by side, times the matrices below one another

@@ -4,6 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +17,7 @@ from archsearch.training.evaluate_population import POPULATION_ENGINES, device_o
 from archsearch.training.grouping import padded_size
 from archsearch.training.model import build_model, products_precision
 from archsearch.training.population import Member, PopulationTrainer
+from archsearch.training.stops import DivergedError
 from archsearch.training.trainer import Trainer
 from archsearch.training.width import hidden_size_for
 from archsearch.trials.setting import Setting
@@ -68,8 +70,8 @@ def measure_training_speed(
     Raises:
         ConfigError: The budget does not pay for one unit.
     """
-    # the time of a step does not depend on these two, and with them no step changes a weight or overflows
-    setting = replace(setting, learning_rate=0.0, init_scale=0.1)
+    # the time of a step does not depend on these two, and with them no step changes a weight, and few cells overflow
+    setting = replace(setting, learning_rate=0.0, init_scale=0.0)
     structure, interface = cell.structure, task.interface
     hidden_size = hidden_size_for(structure, interface, setting.num_layers, setting.max_parameters)
     if engine in POPULATION_ENGINES and not recipe.dropout:
@@ -80,7 +82,7 @@ def measure_training_speed(
         model = build_model(cell, interface, hidden_size, setting, recipe, engine, seed=0)
         trainer = Trainer(model, task, setting, recipe, data_seed=0)
         built = time.perf_counter()
-        trainer.step()  # the first one pays for torch's own preparations
+        _seconds_of(trainer.step)  # the first one pays for torch's own preparations
         step_seconds = statistics.median(_seconds_of(trainer.step) for _ in range(num_steps))
         validation_seconds = _seconds_of(trainer.validate)
     epoch_steps = task.epoch_steps(recipe.batch_size, recipe.unroll)
@@ -166,6 +168,8 @@ def _layer_step(cell: CellGraph, recipe: Recipe, size: int, engine: str) -> Call
 
 
 def _seconds_of(work: Callable[[], object]) -> float:
+    """Returns how long something took, if need be until it diverged."""
     start = time.perf_counter()
-    work()
+    with suppress(DivergedError):
+        work()
     return time.perf_counter() - start
