@@ -20,7 +20,7 @@ from archsearch.cli.studying import plan_of_run
 from archsearch.compiler.engines import ENGINES
 from archsearch.run.journal import JournaledTrial
 from archsearch.run.reading import Run, load_run
-from archsearch.training.measure import measure_training_speed
+from archsearch.training.training_speed import measure_training_speed
 
 COLUMNS = ("cell", "task", "setting", "training_steps", "seconds", "other_seconds", "ratio")
 CONFIDENCE = 0.95
