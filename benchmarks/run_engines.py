@@ -58,7 +58,9 @@ def pace_of(run: Run) -> Pace:
 
 def draw_trials(run: Run, count: int, seed: int) -> list[JournaledTrial]:
     """Draws trainings that succeeded, with chances in proportion to their seconds; one may come more than once."""
-    succeeded = [trial for trial in run.journaled_trials if trial.result.status == "ok"]
+    # cells of steps that were in flight at the end are not
+    known = {cell.digest for outcome in run.outcomes for cell in outcome.cells}
+    succeeded = [trial for trial in run.journaled_trials if trial.result.status == "ok" and trial.cell in known]
     seconds = np.array([trial.result.seconds for trial in succeeded])
     drawn = np.random.default_rng(seed).choice(len(succeeded), count, p=seconds / seconds.sum())
     return [succeeded[index] for index in drawn]
