@@ -146,13 +146,18 @@ def read_execution(root: Section) -> Execution:
         ),
         grace_seconds=root.number("grace_seconds", 0) if "grace_seconds" in root else usual.grace_seconds,
         address=address,
-        max_equal_failures=(
-            root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
-        ),
+        max_equal_failures=_max_equal_failures(root),
         recorded=tuple(Path(path) for path in root.texts("recorded")) if root.values.get("recorded") else (),
         workers_per_gpu=workers_per_gpu,
         num_gpus=gpus,
     )
+
+
+def _max_equal_failures(root: Section) -> int | None:
+    """Returns the guard; null is no limit, and runs of a time before there was one have the usual."""
+    if "max_equal_failures" not in root.values:
+        return Execution().max_equal_failures
+    return root.integer("max_equal_failures", 2) if "max_equal_failures" in root else None
 
 
 def read_populations(root: Section) -> Populations:

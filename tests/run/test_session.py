@@ -17,6 +17,7 @@ from shared_simulation import TRANSFORMATIONS, KillingEvaluator, SilentObserver,
 from archsearch.errors import ConfigError, SearchStateError
 from archsearch.mutation.mutate import mutate
 from archsearch.mutation.swap_elementwise import SwapElementwise
+from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped, run_search
@@ -162,6 +163,38 @@ class BrokenEvaluator:
 def test_the_same_failure_again_and_again_stops_the_run(tmp_path):
     with pytest.raises(SearchStateError, match="the last 20 trials all failed with the same error"):
         run(tmp_path, "run", make_plan(), BrokenEvaluator())
+
+
+class FullDiskEvaluator(SimulatedEvaluator):
+    """Fails every trial that is not a founder's."""
+
+    def evaluate(self, trial):
+        result = super().evaluate(trial)
+        return (
+            result if trial.cell in FOUNDERS else TrialResult("failed", None, error="OSError: No space left on device")
+        )
+
+
+def test_a_run_that_failures_stopped_goes_on_once_their_cause_is_gone(tmp_path):
+    for sitting in range(2):  # the second one is stopped by failures of its own
+        evaluator = FullDiskEvaluator()
+        with pytest.raises(SearchStateError, match="the last 20 trials all failed with the same error"):
+            run(tmp_path, "run", make_plan(), evaluator)
+        assert len(evaluator.keys) >= 20, f"sitting {sitting}"
+    path = run(tmp_path, "run", make_plan())
+    assert load_run(path).summary()["candidates"] == 40
+    assert load_run(path).summary()["statuses"]["failed"] >= 40
+
+
+def test_failures_of_another_run_are_trained_again(tmp_path):
+    with pytest.raises(SearchStateError, match="the last 20 trials"):
+        run(tmp_path, "broken", make_plan(), FullDiskEvaluator())
+    whole, evaluator = run(tmp_path, "whole", make_plan()), SimulatedEvaluator()
+    path = tmp_path / "new"
+    folder = RunFolder.create(tmp_path, "new", "test")
+    run_search(make_plan(), folder, evaluator, Execution(recorded=(tmp_path / "broken",)), SilentObserver())
+    assert views(path) == views(whole)
+    assert len(evaluator.keys) == len(load_run(whole).trials()) - 144, "the founders' trials alone are copied"
 
 
 class DivergingEvaluator(SimulatedEvaluator):
