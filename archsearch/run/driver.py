@@ -97,7 +97,7 @@ def drive(
         journal: Open for writing.
         executor: Computes what the journal lacks.
         observer: Is told what happens.
-        checkpoint: Called after consumed steps; brings the views up to date.
+        checkpoint: Called when all consumed steps were told; brings the views up to date.
         interrupts: Tells when the run is to stop; finished trials are kept where none arrives.
         execution: How long trials in flight may go on then, and how many may fail alike.
         group: Makes units of the trials that a step asks for together.
@@ -111,19 +111,25 @@ def drive(
     answers = _Answers(evolution, journal, keeper, observer, group)
     num_in_flight = 0
     failures = RepeatedFailure(execution.max_equal_failures)
+
+    def keep_consumed() -> None:
+        consumed = evolution.take_consumed()
+        keeper.add_steps(consumed)
+        for outcome in consumed:
+            observer.step_consumed(outcome, evolution)
+            failures.see(answers.take_computed(outcome))  # a bug that is mended leaves what it did in the journal
+        if consumed:
+            checkpoint()
+
     try:
         while True:
             may_ask_for_more = answers.answer_recorded()
-            consumed = evolution.take_consumed()
-            keeper.add_steps(consumed)
-            for outcome in consumed:
-                observer.step_consumed(outcome, evolution)
-                failures.see(answers.take_computed(outcome))  # a bug that is mended leaves what it did in the journal
-                checkpoint()
+            keep_consumed()
             if evolution.finished:
                 return
             if interrupts.has_come:
                 _finish_in_flight(executor, answers, num_in_flight, execution.grace_seconds)
+                keep_consumed()
                 raise KeyboardInterrupt
             if may_ask_for_more:  # steps are taken in between: a long journal's would fill the memory
                 continue
@@ -136,7 +142,8 @@ def drive(
             answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
         with suppress(ArchSearchError):  # the first cause is to be told
-            keeper.keep_last(pairs(executor.collect()))
+            for trial, result in keeper.keep_last(pairs(executor.collect())):
+                observer.trial_answered(trial, result, recorded=False)
         raise
 
 
