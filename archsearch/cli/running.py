@@ -81,7 +81,7 @@ def run_to_end(
         planned: The search.
         folder: The run's folder.
         says_cost: Whether to say first what it will cost.
-        begin: Called once the folder is ours alone.
+        begin: Called once the folder is ours alone and the search is known to be the run's.
 
     Raises:
         LateError: Something failed after the first trial.

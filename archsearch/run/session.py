@@ -65,7 +65,7 @@ def run_search(
         evaluator: What trains.
         execution: How trials are computed; a number stands for so many workers without limits.
         observer: Is told what happens.
-        begin: Called once the folder is ours alone, before anything else.
+        begin: Called once the folder is ours alone and the plan is known to be the run's, before the first trial.
         leave: Called before a second signal ends the process at once.
 
     Raises:
@@ -77,11 +77,11 @@ def run_search(
     if isinstance(execution, int):
         execution = Execution(workers=execution)
     with folder.locked():
-        begin()
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
             note_identity(journal, plan)
+            begin()
             return _drive(plan, folder, journal, evaluator, execution, observer, leave)
         except KeyboardInterrupt as error:
             raise Stopped(f"{folder.path}: stopped; every finished trial is kept.") from error

@@ -68,11 +68,12 @@ def test_extending_a_run_computes_only_what_is_new(tmp_path):
 
 def test_a_run_continued_with_another_plan_stops_before_the_first_trial(tmp_path):
     run(tmp_path, "run", make_plan(num_candidates=10))
-    evaluator = SimulatedEvaluator()
-    for other in (make_plan(num_candidates=10, gate=0.8), make_plan(num_candidates=10, root_seed=2)):
+    evaluator, begun = SimulatedEvaluator(), []
+    for other in (make_plan(num_candidates=20, gate=0.8), make_plan(num_candidates=10, root_seed=2)):
         with pytest.raises(SearchStateError, match="expected the plan it was started with"):
-            run(tmp_path, "run", other, evaluator)
+            run_search(other, RunFolder(tmp_path / "run"), evaluator, 0, SilentObserver(), lambda: begun.append(True))
     assert evaluator.keys == []
+    assert begun == [], "what is kept of the run, as the number of its candidates, was to be changed"
 
 
 def test_killed_at_random_moments_then_resumed(tmp_path):
