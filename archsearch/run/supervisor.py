@@ -5,9 +5,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archsearch.errors import SearchStateError
 from archsearch.run.execution import Limits
-from archsearch.run.trial_process import Death, TrialProcess
+from archsearch.run.trial_process import Death, TrialProcess, did_not_start
 from archsearch.run.unit import Results, TrialEvaluator, Unit, metric_name, name_of
 from archsearch.trials.trial import Status, TrialResult
 
@@ -120,7 +119,7 @@ class Supervisor:
             self._end_process()
             if not answer.is_from_outside:
                 break
-        raise _did_not_start(str(answer))
+        raise did_not_start(str(answer))
 
     def _await_start(self) -> Death | None:
         self._process = self._process or TrialProcess(self._evaluator)
@@ -128,7 +127,7 @@ class Supervisor:
         while self._process.environment is None:
             left = give_up - time.monotonic()
             if left < 0:
-                raise _did_not_start(f"not within {START_SECONDS:.0f} s")
+                raise did_not_start(f"not within {START_SECONDS:.0f} s")
             answer = self._process.receive(left)
             if answer is not None:
                 assert isinstance(answer, Death)  # nothing was asked of it
@@ -201,7 +200,7 @@ class Supervisor:
         now = time.monotonic()
         if self._process.environment is None:
             if now - attempt.since > START_SECONDS:
-                raise _did_not_start(f"not within {START_SECONDS:.0f} s")
+                raise did_not_start(f"not within {START_SECONDS:.0f} s")
             return None
         if not attempt.has_begun:
             attempt.has_begun, attempt.since = True, now
@@ -244,7 +243,7 @@ class Supervisor:
             error = f"{MAX_LOSSES} processes were ended from outside under this trial, the last by {death}"
             return self._verdict(attempt, "worker_lost", error, death.cause)
         if not was_ready:
-            raise _did_not_start(str(death))
+            raise did_not_start(str(death))
         attempt.num_crashes_alone += attempt.is_alone
         if attempt.num_crashes_alone < MAX_CRASHES_ALONE:
             self._note(attempt.part, f"its process crashed, {death}; it is run alone")
@@ -270,10 +269,3 @@ class Supervisor:
         """Returns what stands for a result that there is none of; its seconds are those of all processes."""
         metric = metric_name(self._evaluator, attempt.part[0].task)
         return TrialResult(status, None, seconds=attempt.lost_seconds, error=error, cause=cause, metric=metric)
-
-
-def _did_not_start(reason: str) -> SearchStateError:
-    return SearchStateError(
-        f"the process that trains did not start ({reason}). With ARCHSEARCH_DEBUG=1 the same command shows what it "
-        f"says. Look at the memory and at the number of processes allowed here."
-    )

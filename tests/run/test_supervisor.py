@@ -16,7 +16,7 @@ import pytest
 from shared_faults import LATE_SECONDS, MARK, FaultyEvaluator, await_no_process, marked_processes
 from shared_simulation import answer, make_plan
 
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, SearchStateError
 from archsearch.run import supervisor as module
 from archsearch.run.execution import Limits
 from archsearch.run.supervisor import Supervisor
@@ -173,6 +173,15 @@ def test_an_evaluator_that_cannot_work_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, Path(__file__).stem, sys.modules[__name__])
     with closing(Supervisor(Refusing(), LIMITS)) as supervisor, pytest.raises(ConfigError, match="no engine here"):
         supervisor.environment()
+
+
+def test_a_process_that_the_system_does_not_start_is_an_error_with_the_way_out(monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(SearchStateError, match=r"did not start \(.*temporarily unavailable\).*number of processes"):
+        Supervisor(FaultyEvaluator(), LIMITS).begin((FIRST,))
 
 
 def test_an_evaluator_that_cannot_travel_is_refused():
