@@ -18,6 +18,7 @@ from archsearch.errors import ConfigError, SearchStateError
 from archsearch.mutation.mutate import mutate
 from archsearch.mutation.swap_elementwise import SwapElementwise
 from archsearch.run.execution import Execution
+from archsearch.run.executor import SerialExecutor
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped, run_search
@@ -270,6 +271,19 @@ def test_sigterm_stops_a_run_with_workers_and_keeps_its_trials(tmp_path):
     evaluator = SimulatedEvaluator()
     run_search(make_plan(), RunFolder(tmp_path), evaluator, 0, SilentObserver())
     assert not keys & set(evaluator.keys)
+
+
+class Cluster(SerialExecutor):
+    """Has more workers than a search with its lookahead keeps busy."""
+
+    num_slots = 30
+
+
+@pytest.mark.parametrize(("workers", "is_said"), [(None, True), (30, False)])
+def test_workers_of_a_cluster_are_counted_when_it_is_joined(tmp_path, monkeypatch, caplog, workers, is_said):
+    monkeypatch.setattr("archsearch.run.session.make_executor", lambda evaluator, _execution: Cluster(evaluator))
+    run(tmp_path, "run", make_plan(num_candidates=1), workers=Execution(workers, address="auto"))
+    assert ("lookahead=4 is less than twice the 30 workers" in caplog.text) == is_said
 
 
 class UselessEvaluator:
