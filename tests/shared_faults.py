@@ -13,6 +13,7 @@ from shared_simulation import answer
 from archsearch.trials.trial import Trial, TrialResult
 
 MARK = "ARCHSEARCH_TEST_MARK"
+LATE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class FaultyEvaluator:
     def killed(self) -> None:
         """Is ended as if from outside."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed_late(self) -> None:
+        """Is ended as if from outside, after a while."""
+        time.sleep(LATE_SECONDS)
+        self.killed()
 
     def killed_once(self) -> None:
         """Is ended as if from outside, but only once."""

@@ -14,7 +14,7 @@ from rich.table import Table
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.composition import Composed, compose_settings
 from archsearch.cli.one_trial import overlay, plan_trial, values_of_run
-from archsearch.cli.planning import read_execution, trials_at_once
+from archsearch.cli.planning import read_execution
 from archsearch.cli.run_configuration import chosen_tasks, from_yaml
 from archsearch.cli.running import program
 from archsearch.cli.section import Section
@@ -78,7 +78,7 @@ def run(words: list[str]) -> int:
         plan.all_trials(),
         plan.num_trials(),
         lambda: {training.trial.task: training.seconds() for training in trainings},
-        trials_at_once(execution),
+        execution.workers,
         path,
     )
 

@@ -1,6 +1,6 @@
 """From a run's configuration to what the search, the trainers and the reader need."""
 
-import os
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +13,7 @@ from archsearch.errors import ConfigError
 from archsearch.mutation.bounds import Bounds
 from archsearch.mutation.transformation import Transformation
 from archsearch.run.execution import Execution, Limits
+from archsearch.run.processors import num_processors
 from archsearch.search.cost_penalty import NO_PENALTY, CostPenalty
 from archsearch.search.jozefowicz2015 import Jozefowicz2015
 from archsearch.search.plan import Founder, Inheritance, SearchPlan, TaskPlan
@@ -27,6 +28,8 @@ from archsearch.trials.metric import ACCURACY
 from archsearch.trials.setting import SettingSpace
 from archsearch.trials.task import TASK_NAME_RULE, Task, is_task_name
 from archsearch.trials.trial import Precision, Recipe, Schedule
+
+_logger = logging.getLogger(__name__)
 
 KNOWN_KEYS = (
     *("experiment", "seed", "workers", "engine", "time_limit_seconds", "founders", "budget", "lookahead", "list_size"),
@@ -53,9 +56,9 @@ class PlannedSearch:
     execution: Execution
 
     @property
-    def workers(self) -> int:
-        """Trials at once, as far as it is known."""
-        return trials_at_once(self.execution)
+    def workers(self) -> int | None:
+        """Trials at once; None for as many as a cluster has processors."""
+        return self.execution.workers
 
 
 def plan_search(values: Mapping[str, Any]) -> PlannedSearch:
@@ -133,11 +136,18 @@ def read_execution(root: Section) -> Execution:
     if root.values.get("engine") == "cuda":
         workers_per_gpu = root.integer("workers_per_gpu", 1) if "workers_per_gpu" in root else 1
         gpus = None if address else num_gpus()
+    room = None if gpus is None or workers_per_gpu is None else gpus * workers_per_gpu
     if workers == "auto":
-        here = num_processors() if workers_per_gpu is None else (gpus or 0) * workers_per_gpu
+        here = num_processors() if room is None else room
         workers = None if address else here
     else:
         workers = root.integer("workers", 1 if address else 0)
+        if room and workers > room:
+            _logger.warning(
+                "archsearch: workers=%s, but %s GPUs with workers_per_gpu=%s have room for %s, so there are no more.",
+                *(workers, gpus, workers_per_gpu, room),
+            )
+            workers = room
     return Execution(
         workers=workers,
         limits=Limits(
@@ -146,13 +156,18 @@ def read_execution(root: Section) -> Execution:
         ),
         grace_seconds=root.number("grace_seconds", 0) if "grace_seconds" in root else usual.grace_seconds,
         address=address,
-        max_equal_failures=(
-            root.integer("max_equal_failures", 2) if "max_equal_failures" in root else usual.max_equal_failures
-        ),
+        max_equal_failures=_max_equal_failures(root),
         recorded=tuple(Path(path) for path in root.texts("recorded")) if root.values.get("recorded") else (),
         workers_per_gpu=workers_per_gpu,
         num_gpus=gpus,
     )
+
+
+def _max_equal_failures(root: Section) -> int | None:
+    """Returns the guard; null is no limit, and runs of a time before there was one have the usual."""
+    if "max_equal_failures" not in root.values:
+        return Execution().max_equal_failures
+    return root.integer("max_equal_failures", 2) if "max_equal_failures" in root else None
 
 
 def read_populations(root: Section) -> Populations:
@@ -167,16 +182,6 @@ def read_populations(root: Section) -> Populations:
         padding=section.number("padding", 1),
         memory_mb=section.integer("memory_mb", 1),
     )
-
-
-def trials_at_once(execution: Execution) -> int:
-    """Returns the trials that run at once, as far as it is known: a cluster may have more processors than here."""
-    return num_processors() if execution.workers is None else execution.workers
-
-
-def num_processors() -> int:
-    """Returns the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_recipe(section: Section) -> Recipe:

@@ -23,7 +23,11 @@ def account(repair: Repair, folder: RunFolder) -> list[str]:
     """Returns what became of a journal, line by line."""
     held = f"{repair.num_trials:,} trials and {repair.num_steps:,} steps"
     if repair.kept_as is None:
-        return [f"{folder.journal_path}: the journal is whole, with {held}. Nothing was changed."]
+        lines = [f"{folder.journal_path}: the journal is whole, with {held}. Nothing was changed."]
+        if repair.facts_lost:
+            missing = ", ".join(repair.facts_lost)
+            lines.append(f"Missing, and written by 'archsearch resume': {missing}.\n  {resume_command(folder)}")
+        return lines
     lines = [f"{folder.journal_path}: rebuilt with {held}. The damaged file is kept as {repair.kept_as.name}."]
     if repair.num_trials_lost:
         lines.append(f"Lost: {repair.num_trials_lost:,} trials at least; of the very last there may be no trace.")

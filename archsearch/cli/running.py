@@ -16,7 +16,7 @@ from archsearch.cli.tables import print_leaderboard
 from archsearch.errors import ArchSearchError
 from archsearch.run.display import make_display
 from archsearch.run.driver import Observer
-from archsearch.run.estimate import cost_of_beginning_again, estimate_cost
+from archsearch.run.estimate import cost_of_beginning_again, estimate_cost, short_lookahead
 from archsearch.run.folder import RunFolder
 from archsearch.run.session import EndedRun, Stopped, run_search
 from archsearch.run.simple_predictors_file import keep_simple_predictors
@@ -30,14 +30,9 @@ from archsearch.trials.trial import Trial, TrialResult
 
 
 def warn_of_short_lookahead(planned: PlannedSearch) -> None:
-    """Says so if workers will wait for each other."""
-    lookahead, workers = planned.plan.lookahead, planned.workers
-    if workers > 1 and lookahead < 2 * workers:
-        print(
-            f"archsearch: lookahead={lookahead} is less than twice the {workers} workers, some will stand idle. "
-            f"A new run with lookahead={3 * workers} keeps them busy.",
-            file=sys.stderr,
-        )
+    """Says so if workers will wait for each other; those of a cluster are counted when it is joined."""
+    if planned.workers is not None and (text := short_lookahead(planned.plan.lookahead, planned.workers)):
+        print(text, file=sys.stderr)
 
 
 def print_cost(planned: PlannedSearch) -> None:
@@ -81,7 +76,7 @@ def run_to_end(
         planned: The search.
         folder: The run's folder.
         says_cost: Whether to say first what it will cost.
-        begin: Called once the folder is ours alone.
+        begin: Called once the folder is ours alone and the search is known to be the run's.
 
     Raises:
         LateError: Something failed after the first trial.

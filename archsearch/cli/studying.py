@@ -60,7 +60,7 @@ def print_cost(
     trials: Sequence[Trial],
     num_trials: Mapping[str, int],
     measure: Callable[[], Mapping[str, float]],
-    workers: int,
+    workers: int | None,
     path: Path,
 ) -> None:
     """Says what a study will take, less what its folder holds.
@@ -70,7 +70,7 @@ def print_cost(
         trials: Those that are known already.
         num_trials: All of them, by task.
         measure: Returns the seconds of one trial, by task; called if anything is left to do.
-        workers: Trials at once.
+        workers: Trials at once; None for as many as a cluster has processors.
         path: The study's folder.
     """
     recorded = recorded_results(path, trials)

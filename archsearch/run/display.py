@@ -91,12 +91,12 @@ class Progress:
         seconds = time.monotonic() - self._begin
         return 3600 * self.num_computed / seconds if self.num_computed and seconds > 0 else None
 
-    def state(self, best: tuple[BestCell, ...], num_workers: int) -> LiveState:
+    def state(self, best: tuple[BestCell, ...], num_workers: int | None) -> LiveState:
         """Returns everything as one value.
 
         Args:
             best: The best cells so far.
-            num_workers: Trials that can be in flight at once.
+            num_workers: Trials that can be in flight at once; None where it is not known.
         """
         done = self.num_recorded + self.num_computed
         return LiveState(
@@ -127,10 +127,10 @@ class PlainDisplay:
     Args:
         plan: The search.
         stream: Where the lines go.
-        num_workers: Trials that can be in flight at once.
+        num_workers: Trials that can be in flight at once; None where it is not known.
     """
 
-    def __init__(self, plan: SearchPlan, stream: TextIO, num_workers: int = 1) -> None:
+    def __init__(self, plan: SearchPlan, stream: TextIO, num_workers: int | None = 1) -> None:
         self._progress = Progress(plan)
         self._num_workers = num_workers
         self._stream = stream
@@ -184,10 +184,10 @@ class LiveDisplay:
     Args:
         plan: The search.
         console: The terminal.
-        num_workers: Trials that can be in flight at once.
+        num_workers: Trials that can be in flight at once; None where it is not known.
     """
 
-    def __init__(self, plan: SearchPlan, console: Console, num_workers: int = 1) -> None:
+    def __init__(self, plan: SearchPlan, console: Console, num_workers: int | None = 1) -> None:
         self._progress = Progress(plan)
         self._num_workers = num_workers
         self._best: tuple[BestCell, ...] = ()
@@ -216,14 +216,15 @@ class LiveDisplay:
         return live_picture(self._progress.state(self._best, self._num_workers))
 
 
-def make_display(plan: SearchPlan, workers: int = 1) -> PlainDisplay | LiveDisplay:
+def make_display(plan: SearchPlan, workers: int | None = 1) -> PlainDisplay | LiveDisplay:
     """Returns a live table if standard output is a terminal, else plain lines.
 
     Args:
         plan: The search.
-        workers: Worker processes; 0 counts as one, this process.
+        workers: Worker processes; 0 counts as one, this process. None for those of a cluster, which come and go.
     """
+    num_workers = None if workers is None else max(1, workers)
     console = Console(markup=False)
     if console.is_terminal:
-        return LiveDisplay(plan, console, max(1, workers))
-    return PlainDisplay(plan, sys.stdout, max(1, workers))
+        return LiveDisplay(plan, console, num_workers)
+    return PlainDisplay(plan, sys.stdout, num_workers)

@@ -4,7 +4,7 @@ import heapq
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
@@ -21,7 +21,7 @@ from archsearch.run.other_lengths import from_other_lengths
 from archsearch.run.quarantine import Quarantine
 from archsearch.run.unit import Finished, GroupTrials, Unit, one_by_one, pairs
 from archsearch.search.evolution import Evolution
-from archsearch.search.outcome import StepOutcome
+from archsearch.search.outcome import Examined, StepOutcome
 from archsearch.trials.trial import RECORDED_IN, Trial, TrialResult
 
 POLL_SECONDS = 0.5
@@ -49,29 +49,29 @@ class RepeatedFailure:
     and lost workers never count.
 
     Args:
-        limit: Trials in a row, in the order of consumption.
+        limit: Trials in a row, in the order of consumption; None for no limit.
     """
 
-    def __init__(self, limit: int = 20) -> None:
+    def __init__(self, limit: int | None = 20) -> None:
         self._limit = limit
         self._error = ""
         self._count = 0
         self._cells: set[str] = set()
 
-    def see(self, outcome: StepOutcome) -> None:
-        """Counts the trials of a consumed step.
+    def see(self, entries: Iterable[Examined]) -> None:
+        """Counts trials of consumed steps.
 
         Raises:
             SearchStateError: The last `limit` trials all failed with the same error, as did those of another cell.
         """
-        for entry in outcome.examined:
+        for entry in entries:
             failed = entry.result.status in {"failed", "crashed"}
             error = _NUMBERS.sub("#", entry.result.error) if failed else ""
             if not failed or error != self._error:
                 self._error, self._count, self._cells = error, 0, set()
             self._count += failed
             self._cells.add(entry.cell)
-            if self._count >= self._limit and len(self._cells) > 1:
+            if self._limit is not None and self._count >= self._limit and len(self._cells) > 1:
                 raise SearchStateError(
                     f"the last {self._limit} trials all failed with the same error, so this is a bug rather than a "
                     f"property of the cells: {entry.result.error}"
@@ -97,7 +97,7 @@ def drive(
         journal: Open for writing.
         executor: Computes what the journal lacks.
         observer: Is told what happens.
-        checkpoint: Called after consumed steps; brings the views up to date.
+        checkpoint: Called when all consumed steps were told; brings the views up to date.
         interrupts: Tells when the run is to stop; finished trials are kept where none arrives.
         execution: How long trials in flight may go on then, and how many may fail alike.
         group: Makes units of the trials that a step asks for together.
@@ -111,19 +111,25 @@ def drive(
     answers = _Answers(evolution, journal, keeper, observer, group)
     num_in_flight = 0
     failures = RepeatedFailure(execution.max_equal_failures)
+
+    def keep_consumed() -> None:
+        consumed = evolution.take_consumed()
+        keeper.add_steps(consumed)
+        for outcome in consumed:
+            observer.step_consumed(outcome, evolution)
+            failures.see(answers.take_computed(outcome))  # a bug that is mended leaves what it did in the journal
+        if consumed:
+            checkpoint()
+
     try:
         while True:
             may_ask_for_more = answers.answer_recorded()
-            consumed = evolution.take_consumed()
-            keeper.add_steps(consumed)
-            for outcome in consumed:
-                observer.step_consumed(outcome, evolution)
-                failures.see(outcome)
-                checkpoint()
+            keep_consumed()
             if evolution.finished:
                 return
             if interrupts.has_come:
                 _finish_in_flight(executor, answers, num_in_flight, execution.grace_seconds)
+                keep_consumed()
                 raise KeyboardInterrupt
             if may_ask_for_more:  # steps are taken in between: a long journal's would fill the memory
                 continue
@@ -136,7 +142,8 @@ def drive(
             answers.tell_computed(finished)
     except (KeyboardInterrupt, JournalWriteError):
         with suppress(ArchSearchError):  # the first cause is to be told
-            keeper.keep_last(pairs(executor.collect()))
+            for trial, result in keeper.keep_last(pairs(executor.collect())):
+                observer.trial_answered(trial, result, recorded=False)
         raise
 
 
@@ -164,6 +171,7 @@ class _Answers:
         self._observer = observer
         self._group = group
         self._known: set[str] = set()
+        self._computed: set[str] = set()
         self._quarantine = Quarantine()
         self._environments = Environments()
 
@@ -208,7 +216,14 @@ class _Answers:
         self._known.difference_update(trial.key for unit, _ in finished for trial in unit)
         self._keeper.add_trials(computed)
         for trial, result in computed:
+            self._computed.add(trial.key)
             self._tell(trial, result, recorded=False)
+
+    def take_computed(self, outcome: StepOutcome) -> list[Examined]:
+        """Returns the trials of a consumed step that were computed since the search began or went on; it ends here."""
+        entries = [entry for entry in outcome.examined if entry.key in self._computed]
+        self._computed.difference_update(entry.key for entry in entries)
+        return entries
 
     def _tell(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
         self._quarantine.see(trial, result)

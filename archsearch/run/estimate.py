@@ -9,6 +9,8 @@ from archsearch.search.plan import SearchPlan, TaskPlan
 EXPECTED_SHARE_PASSING = 0.5
 """Of the candidates, at each stage: a guess for the estimate only. The paper saw 1 in 10 pass memorization."""
 
+_HERE = "on this machine"
+
 
 @dataclass(frozen=True)
 class CostEstimate:
@@ -20,6 +22,7 @@ class CostEstimate:
         expected_trials: Trials if half of the candidates passed at each stage, re-evaluations included.
         seconds: Of the expected trials, with all workers busy.
         most_seconds: Of the most trials.
+        place: Where that is what they take.
     """
 
     founder_trials: int
@@ -27,22 +30,23 @@ class CostEstimate:
     expected_trials: int
     seconds: float
     most_seconds: float
+    place: str = _HERE
 
     def __str__(self) -> str:
         return (
             f"This search will run about {self.expected_trials} trials ({self.founder_trials} for the founders, "
-            f"{self.most_trials} at the most), about {_duration(self.seconds)} on this machine "
+            f"{self.most_trials} at the most), about {_duration(self.seconds)} {self.place} "
             f"({_duration(self.most_seconds)} at the most)."
         )
 
 
-def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers: int) -> CostEstimate:
+def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers: int | None) -> CostEstimate:
     """Returns the cost of a search whose trials all take what the baseline's do.
 
     Args:
         plan: The search.
         trial_seconds: Measured or estimated seconds of one trial, by task.
-        workers: Trials at once; 0 counts as 1.
+        workers: Trials at once; 0 counts as 1, and so does None, as many as a cluster has processors.
     """
     founders = sum(len(plan.founders) * plan.num_trials(task, task.max_settings) for task in plan.tasks)
     most, expected = _Sum(trial_seconds), _Sum(trial_seconds)
@@ -63,13 +67,24 @@ def estimate_cost(plan: SearchPlan, trial_seconds: Mapping[str, float], workers:
             most.add(task, _climb(plan, task, 1), plan.num_candidates * left)
         for total in (most, expected):
             total.add(task, _climb(plan, task, task.max_settings), len(plan.founders))
-    at_once = max(1, workers)
+    at_once = max(1, workers or 1)
     return CostEstimate(
         founder_trials=founders,
         most_trials=round(most.trials),
         expected_trials=round(expected.trials),
         seconds=expected.seconds / at_once,
         most_seconds=most.seconds / at_once,
+        place=_place(workers),
+    )
+
+
+def short_lookahead(lookahead: int, workers: int) -> str:
+    """Returns what to say where workers will wait for each other, an empty text where they will not."""
+    if workers <= 1 or lookahead >= 2 * workers:
+        return ""
+    return (
+        f"archsearch: lookahead={lookahead} is less than twice the {workers} workers, some will stand idle. "
+        f"A new run with lookahead={3 * workers} keeps them busy."
     )
 
 
@@ -98,18 +113,18 @@ class StudyCost:
         num_trials: All of them.
         num_recorded: Those that are in the journal already.
         seconds: Of the rest, with all workers busy.
+        place: Where that is what they take.
     """
 
     name: str
     num_trials: int
     num_recorded: int
     seconds: float
+    place: str = _HERE
 
     def __str__(self) -> str:
         kept = f", {self.num_recorded} of which are kept from before" if self.num_recorded else ""
-        return (
-            f"This {self.name} takes {self.num_trials} trials{kept}, about {_duration(self.seconds)} on this machine."
-        )
+        return f"This {self.name} takes {self.num_trials} trials{kept}, about {_duration(self.seconds)} {self.place}."
 
 
 def estimate_study(
@@ -117,7 +132,7 @@ def estimate_study(
     num_trials: Mapping[str, int],
     num_recorded: Mapping[str, int],
     trial_seconds: Mapping[str, float],
-    workers: int,
+    workers: int | None,
 ) -> StudyCost:
     """Returns the cost of a study whose trials all take what the baseline's do.
 
@@ -126,14 +141,15 @@ def estimate_study(
         num_trials: By task.
         num_recorded: Those of them that need not be computed again, by task.
         trial_seconds: Measured or estimated seconds of one trial, by task.
-        workers: Trials at once; 0 counts as 1.
+        workers: Trials at once; 0 and None count as 1, as for `estimate_cost`.
     """
     left = {task: count - num_recorded.get(task, 0) for task, count in num_trials.items()}
     return StudyCost(
         name,
         sum(num_trials.values()),
         sum(num_recorded.get(task, 0) for task in num_trials),
-        sum(count * trial_seconds[task] for task, count in left.items()) / max(1, workers),
+        sum(count * trial_seconds[task] for task, count in left.items()) / max(1, workers or 1),
+        _place(workers),
     )
 
 
@@ -163,6 +179,10 @@ class _Sum:
     def add(self, task: TaskPlan, climb: _Climb, times: float) -> None:
         self.trials += times * climb.trials
         self.seconds += times * climb.whole * self._trial_seconds[task.name]
+
+
+def _place(workers: int | None) -> str:
+    return _HERE if workers is not None else "of one processor of the cluster, less by their number"
 
 
 def _duration(seconds: float) -> str:

@@ -34,7 +34,8 @@ class Execution:
         limits: Of each trial.
         grace_seconds: Time that trials in flight get to end when the run is stopped.
         address: Of an existing Ray cluster, `auto` or `HOST:PORT`; None for a private Ray on this machine.
-        max_equal_failures: Trials in a row, of more than one cell, that may fail with the same error.
+        max_equal_failures: Trials in a row, of more than one cell, that may fail with the same error; None for any
+            number.
         recorded: Folders of other runs whose trials answer equal ones.
         workers_per_gpu: Workers that share a GPU; None where training needs none.
         num_gpus: Of this machine, for a private Ray; None for those that it finds.
@@ -44,7 +45,7 @@ class Execution:
     limits: Limits = Limits()
     grace_seconds: float = 10.0
     address: str | None = None
-    max_equal_failures: int = 20
+    max_equal_failures: int | None = 20
     recorded: tuple[Path, ...] = ()
     workers_per_gpu: int | None = None
     num_gpus: int | None = None

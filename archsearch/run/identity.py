@@ -26,14 +26,17 @@ def note_identity(journal: Journal, plan: SearchPlan) -> None:
             f"{version('archsearch')}) has changed: restore them, or start a new run; with recorded=… and this run's "
             f"folder it trains nothing again that is still the same."
         )
-    if kept is None:
-        journal.note(PLAN, plan.identity)
-        journal.note("tasks", json.dumps([task.name for task in plan.tasks]))
-        journal.note("list_size", str(plan.list_size))
-        journal.note("penalty", json.dumps(asdict(plan.penalty)))
-        journal.note("made_by", version("archsearch"))
-    if journal.about(PARTS) is None:  # new, or begun by a version that kept the whole alone
-        journal.note(PARTS, json.dumps(plan.parts))
+    facts = {
+        PLAN: plan.identity,
+        PARTS: json.dumps(plan.parts),
+        "tasks": json.dumps([task.name for task in plan.tasks]),
+        "list_size": str(plan.list_size),
+        "penalty": json.dumps(asdict(plan.penalty)),
+        "made_by": version("archsearch"),
+    }
+    for name, fact in facts.items():
+        if journal.about(name) is None:  # new, begun by a version that did not keep it, or lost with a damaged page
+            journal.note(name, fact)
     journal.note("continued_by", version("archsearch"))
 
 

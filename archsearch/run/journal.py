@@ -209,11 +209,6 @@ class Journal:
         for row in self._scan(f"number, {_COLUMNS}", "trials"):
             yield self._trial(row[1:], curves=curves)
 
-    def last_trials(self, count: int) -> Iterator[JournaledTrial]:
-        """Yields the finished trials that were kept last, the very last first."""
-        for row in self._select(f"SELECT {_COLUMNS} FROM trials ORDER BY number DESC LIMIT ?", count):  # noqa: S608
-            yield self._trial(row)
-
     def num_trials(self) -> int:
         """Returns the number of finished trials."""
         return sum(count for (count,) in self._select("SELECT count(*) FROM trials"))

@@ -64,14 +64,16 @@ class Keeper:
         if outcomes:
             self._insist(lambda: self._journal.add_steps(outcomes))
 
-    def keep_last(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
-        """Keeps what is left when a search is stopped, without waiting for the disk.
+    def keep_last(self, finished: Sequence[tuple[Trial, TrialResult]]) -> list[tuple[Trial, TrialResult]]:
+        """Keeps what is left when a search is stopped, without waiting for the disk, and returns it.
 
         Raises:
             JournalWriteError: The disk does not take it.
         """
         self._unkept += [pair for pair in finished if self._journal.result(pair[0].key) is None]
+        kept = list(self._unkept)
         self._add_unkept()
+        return kept
 
     def _add_unkept(self) -> None:
         self._journal.add_trials(self._unkept)

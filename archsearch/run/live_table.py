@@ -123,6 +123,8 @@ def pace_line(state: LiveState) -> str:
     if state.num_workers is not None:
         of_all = f"{state.num_workers} worker{'s' if state.num_workers != 1 else ''}"
         parts.append(of_all if state.num_busy is None else f"{state.num_busy} of {of_all} busy")
+    elif state.num_busy is not None:
+        parts.append(f"{state.num_busy} at work")
     return ", ".join(parts)
 
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Generic, TypeVar
+from io import FileIO
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
@@ -44,7 +45,8 @@ class Spool(Generic[_Row]):
         self._folder = folder
         self._frame = frame
         self._rows: list[_Row] = []
-        self._opened: BinaryIO | None = None
+        self._opened: FileIO | None = None
+        self._num_bytes = 0  # that are whole; a disk may have taken some more
 
     def add(self, row: _Row) -> None:
         """Adds a row."""
@@ -67,18 +69,27 @@ class Spool(Generic[_Row]):
             with suppress(OSError):  # what a full disk did not take is given up with the file
                 self._opened.close()
 
-    def _file(self) -> BinaryIO:
-        if self._opened is None:
-            self._opened = tempfile.TemporaryFile(dir=self._folder.path)  # noqa: SIM115 - open as long as the search
-            self._opened.write(to_csv(self._frame(())).encode())
+    def _file(self) -> FileIO:
+        if self._opened is None:  # without a buffer, in which would stay what a full disk did not take
+            self._opened = tempfile.TemporaryFile(dir=self._folder.path, buffering=0)  # noqa: SIM115 - open as long as the search
         return self._opened
 
     def _write(self) -> None:
+        if not self._num_bytes:
+            self._append(to_csv(self._frame(())).encode())
+        if self._rows:
+            self._append(self._text(self._rows))
+            self._rows = []
+
+    def _append(self, text: bytes) -> None:
+        """Writes text at the end of what is whole, all of it or, for the table, none."""
         file = self._file()
-        file.seek(0, 2)
-        file.write(self._text(self._rows))
-        file.flush()
-        self._rows = []
+        file.truncate(self._num_bytes)
+        file.seek(self._num_bytes)
+        left = memoryview(text)
+        while left:
+            left = left[file.write(left) :]
+        self._num_bytes += len(text)
 
     def _text(self, rows: Iterable[_Row]) -> bytes:
         return to_csv(self._frame(rows)).partition("\n")[2].encode()
@@ -98,7 +109,8 @@ class LiveViews:
 
     A view that cannot be written ends no search: the journal holds everything, and views are made of it any time.
     The pause between two times grows with what the last one took. While a resumed search goes again through what the
-    journal holds, the views on the disk know more and stay.
+    journal holds, the views on the disk know more and stay. Where the journal holds in the end what was not heard, as
+    after an interrupt in the midst of a commit, the views are made of the journal.
 
     Args:
         folder: The run's folder, locked.
@@ -125,15 +137,18 @@ class LiveViews:
         self._pending: dict[str, JournaledTrial] = {}
         self._trials = Spool[tuple[int | None, JournaledTrial]](folder, trials_frame)
         self._candidates = Spool[StepOutcome](folder, candidates_frame)
-        self._num_steps_before = journal.num_steps()
-        self._num_trials = self._num_steps = 0
+        self._num_kept_before = self._num_kept()
+        self._num_heard = (0, 0)  # steps and trials
+        self._knowledge = evolution.knowledge  # of the steps below, however far the search has come since
+        self._num_known = 0
         self._is_whole = True
         self._has_warned = False
         self._due = time.monotonic() + SECONDS_BETWEEN_VIEWS
 
     def trial_answered(self, trial: Trial, result: TrialResult, *, recorded: bool) -> None:
         """Notes the trial."""
-        self._num_trials += 1
+        num_steps, num_trials = self._num_heard
+        self._num_heard = num_steps, num_trials + 1
         kept = without_curve(result)  # thousands may wait for their step
         self._pending[trial.key] = JournaledTrial(
             trial.key, trial.cell, trial.task, trial.setting, trial.replicate, trial.max_steps, kept
@@ -142,7 +157,8 @@ class LiveViews:
 
     def step_consumed(self, outcome: StepOutcome, evolution: Evolution) -> None:
         """Notes the step."""
-        self._num_steps += 1
+        num_steps, num_trials = self._num_heard
+        self._num_heard = num_steps + 1, num_trials
         self._account.add(outcome)
         try:
             for entry in outcome.examined:
@@ -158,42 +174,48 @@ class LiveViews:
         self._observer.refresh(num_in_flight, num_waiting)
 
     def bring_up_to_date(self) -> None:
-        """Writes the views if the last time is long enough ago."""
-        if time.monotonic() > self._due and self._is_whole and self._num_steps >= self._num_steps_before:
+        """Takes over what the search has come to and writes the views if the last time is long enough ago.
+
+        Called when every step that the search has consumed was heard.
+        """
+        self._knowledge, self._num_known = self._evolution.knowledge, self._num_heard[0]
+        if time.monotonic() > self._due and self._is_whole and self._has_heard_what_was():
             begin = time.monotonic()
             self._try(self._write)
             end = time.monotonic()
             self._due = end + max(SECONDS_BETWEEN_VIEWS, (end - begin) / SHARE_OF_TIME_FOR_VIEWS)
 
+    def _has_heard_what_was(self) -> bool:
+        return all(heard >= kept for heard, kept in zip(self._num_heard, self._num_kept_before, strict=True))
+
     def close(self) -> Table:
         """Writes the views a last time and returns what became of the search."""
-        if self._is_whole and self._num_steps >= self._num_steps_before:
-            self._try(self._write)
-        elif not self._try(self._files.are_whole):
-            self._try(lambda: self._rebuild(self._files))
+        self._try(self._write_last)
         self._trials.close()
         self._candidates.close()
         knowledge, account = self._evolution.knowledge, self._account
         return Table(knowledge, account.summary(knowledge), account.step_milliseconds(knowledge))
 
+    def _write_last(self) -> None:
+        num_kept = self._num_kept()
+        if self._is_whole and self._num_heard == num_kept and self._num_known == num_kept[0]:
+            self._write()
+        elif num_kept != self._num_kept_before or not self._files.are_whole():
+            self._rebuild(self._files)
+
+    def _num_kept(self) -> tuple[int, int]:
+        """Returns the numbers of steps and trials in the journal."""
+        return self._journal.num_steps(), self._journal.num_trials()
+
     def _write(self) -> None:
-        knowledge = self._evolution.knowledge
-        self._note_unheard()
         last_rows = [(None, self._pending[key]) for key in sorted(self._pending)]
         write_views(
             self._files,
-            knowledge,
+            self._knowledge,
             self._account,
             self._trials.pieces(last_rows),
             self._candidates.pieces(),
         )
-
-    def _note_unheard(self) -> None:
-        """Notes the trials that an interrupt let reach the journal but not us."""
-        num_unheard = self._journal.num_trials() - self._num_trials
-        for trial in self._journal.last_trials(max(0, num_unheard)):
-            self._num_trials += 1
-            self._pending[trial.key] = trial
 
     def _try(self, write: Callable[[], _Row]) -> _Row | None:
         try:

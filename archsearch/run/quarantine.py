@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from archsearch.trials.metric import ACCURACY
 from archsearch.trials.trial import Trial, TrialResult
 
 
@@ -15,17 +16,22 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._crashed: dict[str, tuple[str, str]] = {}
+        self._metrics: dict[str, str] = {}  # of the tasks; the baseline has a value on each before any cell is found
 
     def see(self, trial: Trial, result: TrialResult) -> None:
         """Takes note of a result that the search is told."""
+        if result.value is not None:
+            self._metrics[trial.task] = result.metric
         if result.status == "crashed":
             found = (trial.key, result.error)
             self._crashed[trial.cell] = min(found, self._crashed.get(trial.cell, found))  # whichever ended first
 
     def verdicts(self, trials: Sequence[Trial]) -> list[TrialResult | None]:
         """Returns results for trials just asked for: None where the trial must be run."""
-        return [self._verdict(self._crashed[trial.cell]) if trial.cell in self._crashed else None for trial in trials]
+        return [self._verdict(trial) if trial.cell in self._crashed else None for trial in trials]
 
-    def _verdict(self, crash: tuple[str, str]) -> TrialResult:
-        key, error = crash
-        return TrialResult("quarantined", None, error=f"not run: trial {key} {error}", cause={"crashed": key})
+    def _verdict(self, trial: Trial) -> TrialResult:
+        key, error = self._crashed[trial.cell]
+        metric = self._metrics.get(trial.task, ACCURACY.name)
+        text = f"not run: trial {key} {error}"
+        return TrialResult("quarantined", None, error=text, cause={"crashed": key}, metric=metric)

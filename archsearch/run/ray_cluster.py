@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -148,16 +148,18 @@ def check_nodes(
     describe: Callable[..., dict[str, str]],
     arguments: tuple[Any, ...],
     own: Mapping[str, str],
+    nodes: Sequence[Mapping[str, Any]],
     gpu_share: float = 0.0,
 ) -> None:
-    """Compares every machine with this one before work starts.
+    """Compares the machines that will compute with this one before work starts.
 
     Args:
         ray: The module.
         describe: Returns what the evaluator says of the place where it is called.
         arguments: Of `describe`.
         own: What it returns here.
-        gpu_share: Of a GPU, that is needed to call it; a machine without one gets no trials, and is not asked.
+        nodes: The machines; one without a processor or a GPU that is needed gets no trials and need not be asked.
+        gpu_share: Of a GPU, that is needed to call it.
 
     Raises:
         SearchStateError: Versions, engine or the tasks' data differ on a machine, or it does not answer.
@@ -167,12 +169,11 @@ def check_nodes(
         (_make_versions(), (), versions),
         (describe, arguments, own),
     )
-    nodes = [node for node in ray.nodes() if node["Alive"]]
     for function, values, expected in checks:
         remote = ray.remote(num_cpus=0, num_gpus=gpu_share, max_retries=0)(function)
         asked = [(node, remote.options(scheduling_strategy=_at(ray, node)).remote(*values)) for node in nodes]
         for node, reference in asked:
-            difference = _difference(ray, reference, expected)
+            difference = _difference(ray, reference, expected, gpu_share)
             if difference:
                 raise SearchStateError(
                     f"Ray node {name_of(node)}: {difference}. All machines must compute alike: give the node what is "
@@ -180,7 +181,7 @@ def check_nodes(
                 )
 
 
-def _difference(ray: Any, reference: Any, expected: Mapping[str, str]) -> str:
+def _difference(ray: Any, reference: Any, expected: Mapping[str, str], gpu_share: float) -> str:
     exceptions = ray.exceptions
     try:
         return differences(ray.get(reference, timeout=START_SECONDS), expected)
@@ -189,6 +190,9 @@ def _difference(ray: Any, reference: Any, expected: Mapping[str, str]) -> str:
         return str(cause) if isinstance(cause, ArchSearchError) else f"nothing can be computed there ({_last(error)})"
     except (exceptions.NodeDiedError, exceptions.TaskUnschedulableError):
         return ""  # it has gone; should it come back, it is compared before its first trial
+    except exceptions.GetTimeoutError:
+        taken = "its GPUs are taken by other jobs, or it" if gpu_share else "it"
+        return f"no answer within {START_SECONDS:.0f} s: {taken} is cut off"
     except exceptions.RayError as error:
         return f"it does not answer ({_last(error)})"
 
@@ -231,7 +235,8 @@ class Places:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self._notes: dict[Any, str] = {}
+        self._notes: dict[Any, str] = {}  # of tasks of which it is not known whether they have begun
+        self._places: dict[Any, str] = {}
         self._due = 0.0
 
     def new_note(self) -> str:
@@ -242,28 +247,32 @@ class Places:
         """Remembers under which name the worker of a task will leave its note."""
         self._notes[reference] = note
 
-    def on_lost_machines(self, in_flight: Mapping[Any, object], machines: "Machines") -> list[tuple[Any, str]]:
-        """Returns those of the tasks in flight whose machine is dead, each with the machine's name.
+    def forget(self, reference: Any) -> None:
+        """Drops a task that is over."""
+        self._notes.pop(reference, None)
+        self._places.pop(reference, None)
 
-        When a machine has just died, those that no machine has begun are among them, without a name: Ray may have asked
-        the dead one to take them, and would wait for its answer. No later task is offered to it.
-        """
-        self._notes = {reference: note for reference, note in self._notes.items() if reference in in_flight}
-        if time.monotonic() < self._due:
+    def newly_begun(self, *, at_once: bool = False) -> list[Any]:
+        """Returns the tasks that were found to have begun since the last call; it looks now and then, or at once."""
+        if time.monotonic() < self._due and not at_once:
             return []
         self._due = time.monotonic() + SECONDS_BETWEEN_LOOKS
-        dead = {node["NodeID"]: name_of(node) for node in self._ray.nodes() if not node["Alive"]}
-        has_news = not machines.lost.issuperset(dead)
-        machines.lost.update(dead)
-        if not dead:
-            return []
         read = self._ray.experimental.internal_kv._internal_kv_get
-        places = {reference: (read(note) or b"").decode() for reference, note in self._notes.items()}
-        return [
-            (reference, dead.get(place, ""))
-            for reference, place in places.items()
-            if place in dead or (has_news and not place)
-        ]
+        begun = {reference: place.decode() for reference, note in self._notes.items() if (place := read(note))}
+        self._places |= begun
+        self._notes = {reference: note for reference, note in self._notes.items() if reference not in begun}
+        return list(begun)
+
+    def on(self, dead: Mapping[str, str], *, or_nowhere: bool) -> list[tuple[Any, str]]:
+        """Returns the tasks on some machines, each with the machine's name.
+
+        Args:
+            dead: Names of the machines, by their ids.
+            or_nowhere: Whether those that no machine has begun are among them, without a name: when a machine has just
+                died, Ray may have asked it to take them, and would wait for its answer.
+        """
+        found = [(reference, dead[place]) for reference, place in self._places.items() if place in dead]
+        return found + [(reference, "") for reference in self._notes if or_nowhere]
 
 
 class Machines:
@@ -277,12 +286,13 @@ class Machines:
 
     def __init__(self, ray: Any, most: int | None, workers_per_gpu: int | None = None) -> None:
         self.refused: dict[str, str] = {}
-        self.lost: set[str] = set()
         self._ray = ray
         self._most = most
         self._workers_per_gpu = workers_per_gpu
         self._num_slots = 0
-        self._due = 0.0
+        self._due = self._losses_due = 0.0
+        self._dead_before = frozenset(node["NodeID"] for node in ray.nodes() if not node["Alive"])  # Ray lists them on
+        self._lost: dict[str, str] = {}
 
     @property
     def num_slots(self) -> int:
@@ -292,6 +302,23 @@ class Machines:
             usable = [node for node in self._ray.nodes() if node["Alive"] and node["NodeID"] not in self.refused]
             self._num_slots = sum(self._slots_of(node["Resources"]) for node in usable)
         return self._num_slots if self._most is None else min(self._most, self._num_slots)
+
+    def usable(self) -> list[Mapping[str, Any]]:
+        """Returns the machines that are there now and have room for a worker."""
+        return [node for node in self._ray.nodes() if node["Alive"] and self._slots_of(node["Resources"])]
+
+    def look_for_losses(self) -> tuple[Mapping[str, str], bool]:
+        """Returns the names of the machines that died since we joined, by their ids, and whether one of them is news.
+
+        No later task is offered to them. It does not always look.
+        """
+        if time.monotonic() < self._losses_due:
+            return self._lost, False
+        self._losses_due = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        num_before = len(self._lost)
+        dead = {node["NodeID"]: name_of(node) for node in self._ray.nodes() if not node["Alive"]}
+        self._lost |= {node_id: name for node_id, name in dead.items() if node_id not in self._dead_before}
+        return self._lost, len(self._lost) > num_before
 
     def _slots_of(self, resources: Mapping[str, float]) -> int:
         processors = int(resources.get("CPU", 0))
@@ -317,5 +344,5 @@ class Machines:
 
     def options(self) -> dict[str, Any]:
         """Returns what keeps a trial away from the refused machines, and from those that are lost."""
-        shunned = sorted(self.lost.union(self.refused))
+        shunned = sorted({*self._lost, *self.refused})
         return {"label_selector": {"ray.io/node-id": f"!in({','.join(shunned)})"}} if shunned else {}

@@ -4,8 +4,10 @@ import logging
 import os
 import re
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from archsearch.errors import ArchSearchError, SearchStateError
@@ -14,7 +16,7 @@ from archsearch.run.ray_cluster import Machines, Places, check_nodes, difference
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.supervisor import Supervisor, longest_seconds
 from archsearch.run.trial_worker import here
-from archsearch.run.unit import Finished, Results, TrialEvaluator, Unit, name_of
+from archsearch.run.unit import Finished, Results, TrialEvaluator, Unit, metric_name, name_of
 from archsearch.trials.trial import Status, TrialResult
 
 MAX_LOSSES = 5
@@ -58,8 +60,10 @@ class RayExecutor:
         self._ray = ray = load_ray(is_private=is_private)
         self._folder = RayFolder() if is_private else None
         self._in_flight: dict[Any, Unit] = {}
+        self._begun_at: dict[Any, float] = {}
         self._overdue_at: dict[Any, float] = {}
-        self._losses: Counter[Unit] = Counter()
+        self._losses: defaultdict[Unit, list[float]] = defaultdict(list)  # the seconds that each has cost
+        self._metric_of = partial(metric_name, evaluator)
         self._has_raylet = True
         try:
             if execution.address is not None:
@@ -72,7 +76,8 @@ class RayExecutor:
             self._limits = execution.limits
             self._own = here(evaluator)
             if not is_private:
-                check_nodes(ray, _describe, (self._evaluator, self._limits), self._own, execution.gpu_share)
+                arguments = self._evaluator, self._limits
+                check_nodes(ray, _describe, arguments, self._own, self._machines.usable(), execution.gpu_share)
         except BaseException:
             self.close()
             raise
@@ -91,10 +96,25 @@ class RayExecutor:
         note = self._places.new_note() if self._folder is None else ""  # a private Ray has one machine
         reference = task.remote(self._evaluator, self._limits, self._own, unit, note)
         self._in_flight[reference] = unit
-        self._places.expect(reference, note)
-        longest = longest_seconds(self._limits, len(unit))
+        if note:
+            self._places.expect(reference, note)
+        else:
+            self._note_begin(reference)
+
+    def _note_begin(self, reference: Any) -> None:
+        """Starts the clock of a task; on a cluster that has other work a task may wait for hours before it begins."""
+        now = time.monotonic()
+        self._begun_at[reference] = now
+        longest = longest_seconds(self._limits, len(self._in_flight[reference]))
         if longest is not None:
-            self._overdue_at[reference] = time.monotonic() + longest
+            self._overdue_at[reference] = now + longest
+
+    def _forget(self, reference: Any) -> Unit:
+        """Drops a task from those in flight and returns its unit."""
+        self._overdue_at.pop(reference, None)
+        self._begun_at.pop(reference, None)
+        self._places.forget(reference)
+        return self._in_flight.pop(reference)
 
     def wait(self, timeout_seconds: float) -> list[Finished]:
         """Returns the units finished, as soon as there is one, or none after the time.
@@ -111,26 +131,22 @@ class RayExecutor:
         ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout_seconds)
         if not ready:
             self._cancel_overdue()
-        finished = self._give_up_silent() if self._folder is None else []
-        ready = [reference for reference in ready if reference in self._in_flight]
+        finished = []
         for reference in ready:
-            unit = self._in_flight[reference]
-            results = self._results_of(reference, unit)
-            del self._in_flight[reference]  # only now: an interrupt before this leaves it to `collect`
-            self._overdue_at.pop(reference, None)
+            results = self._results_of(reference, self._in_flight[reference])
+            unit = self._forget(reference)  # only now: an interrupt before this leaves it to `collect`
             if results is not None:
                 finished.append((unit, results))
             else:
                 self.submit(unit)
-        return finished
+        return finished + (self._give_up_silent() if self._folder is None else [])
 
     def collect(self) -> list[Finished]:
         """Returns the units that have finished by now."""
         references = list(self._in_flight)
         ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0) if references else ([], [])
-        units = [self._in_flight.pop(reference) for reference in ready]
-        answered = [(unit, self._results_of(reference, unit)) for reference, unit in zip(ready, units, strict=True)]
-        return [(unit, results) for unit, results in answered if results is not None]
+        answered = [(self._results_of(reference, self._in_flight[reference]), reference) for reference in ready]
+        return [(self._forget(reference), results) for results, reference in answered if results is not None]
 
     def close(self) -> None:
         """Ends the workers; of a Ray that others started, only what it does for us.
@@ -153,11 +169,15 @@ class RayExecutor:
             The units for which that was once too often.
         """
         finished = []
-        for reference, node in self._places.on_lost_machines(self._in_flight, self._machines):
-            unit = self._in_flight.pop(reference)
-            self._overdue_at.pop(reference, None)
+        dead, has_news = self._machines.look_for_losses()
+        for reference in self._places.newly_begun(at_once=has_news):
+            self._note_begin(reference)
+        for reference, node in self._places.on(dead, or_nowhere=has_news):
+            seconds = self._seconds_of(reference)
+            unit = self._forget(reference)
             self._ray.cancel(reference)
-            results = self._after_loss(unit, "node_lost", RuntimeError(f"{node} fell silent")) if node else None
+            silent = RuntimeError(f"{node} fell silent")
+            results = self._after_loss(unit, "node_lost", silent, seconds) if node else None
             if results is not None:
                 finished.append((unit, results))
             else:
@@ -195,9 +215,9 @@ class RayExecutor:
         except exceptions.LocalRayletDiedError as error:
             raise self._without_raylet() from error
         except (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.TaskUnschedulableError) as error:
-            return self._after_loss(unit, "node_lost", error)
+            return self._after_loss(unit, "node_lost", error, self._seconds_of(reference))
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.TaskCancelledError) as error:
-            return self._after_loss(unit, "worker_lost", error)
+            return self._after_loss(unit, "worker_lost", error, self._seconds_of(reference))
         notes = answer["notes"]
         if "refused" in answer:
             notes = [self._machines.refuse(answer["node"], answer["refused"])]
@@ -207,9 +227,14 @@ class RayExecutor:
             return None
         return tuple(map(TrialResult.from_record, answer["records"]))
 
-    def _after_loss(self, unit: Unit, status: Status, error: Exception) -> Results | None:
-        self._losses[unit] += 1
-        num_losses = self._losses[unit]
+    def _seconds_of(self, reference: Any) -> float:
+        """Returns for how long a task has been computed, 0 where its begin was not seen."""
+        now = time.monotonic()
+        return now - self._begun_at.get(reference, now)
+
+    def _after_loss(self, unit: Unit, status: Status, error: Exception, seconds: float) -> Results | None:
+        self._losses[unit].append(seconds)
+        num_losses = len(self._losses[unit])
         text = " ".join(str(error).split())[:500]
         what = "machine" if status == "node_lost" else "worker"
         if num_losses < MAX_LOSSES:
@@ -219,7 +244,8 @@ class RayExecutor:
         error_text = f"{MAX_LOSSES} workers were lost under this trial, the last one with its {what}: {text}"
         node = _NODE.search(text)
         cause: dict[str, str | float] = {"losses": num_losses, **({"node": node[1]} if node else {})}
-        return (TrialResult(status, None, error=error_text, cause=cause),) * len(unit)
+        result = TrialResult(status, None, seconds=sum(self._losses[unit]) / len(unit), error=error_text, cause=cause)
+        return tuple(replace(result, metric=self._metric_of(trial.task)) for trial in unit)
 
 
 _supervisor: tuple[str, Supervisor] | None = None
@@ -247,9 +273,13 @@ def _computed(evaluator: TrialEvaluator, limits: Limits, own: Mapping[str, str],
         import ray
 
         return {"refused": refused, "node": ray.get_runtime_context().get_node_id(), "notes": []}
-    supervisor.begin(unit)
-    while (results := supervisor.poll(WATCH_SECONDS)) is None:
-        pass
+    try:
+        supervisor.begin(unit)
+        while (results := supervisor.poll(WATCH_SECONDS)) is None:
+            pass
+    except BaseException:  # as when the task is cancelled: what trains now must not answer for the next unit
+        supervisor.close()
+        raise
     return {"records": [result.to_record() for result in results], "notes": supervisor.take_notes()}
 
 

@@ -14,8 +14,9 @@ from archsearch.run.unit import Finished, Unit
 from archsearch.search.plan import SearchPlan
 from archsearch.trials.trial import RECORDED_IN, Status, Trial, TrialResult
 
-# Of the key alone; what a limit, a crash or a lost worker left behind would come out otherwise elsewhere.
-DETERMINED: frozenset[Status] = frozenset({"ok", "diverged", "failed"})
+# Of the key alone; what a limit, a crash or a lost worker left behind would come out otherwise elsewhere, and what an
+# exception did may come of a full disk or of a bug that is mended by now: it fails again at once if it does not.
+DETERMINED: frozenset[Status] = frozenset({"ok", "diverged"})
 
 
 @dataclass(frozen=True)

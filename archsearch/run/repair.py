@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from archsearch.run.salvage import Salvaged, salvage
 from archsearch.run.whole_files import sync_folder
 
 _BESIDE = ("-wal", "-shm", "-journal")
-_FACTS_NEEDED = ("plan", "tasks", "list_size")
+_FACTS_NEEDED = ("plan", "tasks", "list_size", "penalty")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Repair:
         num_trials_lost: Trials that are missing, as the numbers of the others tell, or the steps that consumed them.
         num_steps: Steps kept; all before them and all trials that they consumed are whole.
         num_steps_dropped: Steps that could be read but stand after something that is lost.
-        facts_lost: What the journal says of the run itself and could not be read.
+        facts_lost: What the journal should say of the run itself and does not; also of one that is whole otherwise.
     """
 
     kept_as: Path | None
@@ -69,8 +70,9 @@ def _account_if_whole(path: Path) -> Repair | None:
     try:
         with closing(Journal.open(path, read_only=True)) as journal:
             journal.check()
+            facts_lost = _lost(journal.facts())
             num_steps = sum(1 for _ in journal.step_records())
-            return Repair(None, sum(1 for _ in journal.trials()), num_steps)
+            return Repair(None, sum(1 for _ in journal.trials()), num_steps, facts_lost=facts_lost)
     except NewerJournalError:
         raise
     except (FileFormatError, SearchStateError):  # what SQLite cannot open may still be read page by page
@@ -110,8 +112,12 @@ def _rebuild(path: Path, found: Salvaged) -> Repair:
         len(steps),
         num_trials_lost=_count_lost(found),
         num_steps_dropped=len(found.steps) - len(steps),
-        facts_lost=tuple(name for name in _FACTS_NEEDED if name not in found.facts),
+        facts_lost=_lost(found.facts),
     )
+
+
+def _lost(facts: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name in _FACTS_NEEDED if name not in facts)
 
 
 def _whole_prefix(found: Salvaged) -> dict[int, str]:

@@ -1,5 +1,6 @@
 """One sitting at a run: opens the journal, drives the search, keeps the views up to date, stops cleanly."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 from archsearch.errors import ArchSearchError
 from archsearch.run.driver import Observer, drive
+from archsearch.run.estimate import short_lookahead
 from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor, SerialExecutor
 from archsearch.run.folder import RunFolder
@@ -23,6 +25,8 @@ from archsearch.run.watched_executor import WatchedExecutor
 from archsearch.search.evolution import Evolution
 from archsearch.search.knowledge import Knowledge
 from archsearch.search.plan import SearchPlan
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def run_search(
         evaluator: What trains.
         execution: How trials are computed; a number stands for so many workers without limits.
         observer: Is told what happens.
-        begin: Called once the folder is ours alone, before anything else.
+        begin: Called once the folder is ours alone and the plan is known to be the run's, before the first trial.
         leave: Called before a second signal ends the process at once.
 
     Raises:
@@ -77,11 +81,11 @@ def run_search(
     if isinstance(execution, int):
         execution = Execution(workers=execution)
     with folder.locked():
-        begin()
         exists = folder.journal_path.is_file()
         journal = Journal.open(folder.journal_path) if exists else Journal.create(folder.journal_path)
         try:
             note_identity(journal, plan)
+            begin()
             return _drive(plan, folder, journal, evaluator, execution, observer, leave)
         except KeyboardInterrupt as error:
             raise Stopped(f"{folder.path}: stopped; every finished trial is kept.") from error
@@ -109,6 +113,8 @@ def _drive(
         executor = make_executor(evaluator, execution)
         interrupts.take()  # in case Ray has taken one for itself all the same
         try:
+            if execution.workers is None and (text := short_lookahead(plan.lookahead, executor.num_slots)):
+                _logger.warning("%s", text)
             # in this process a trial cannot be waited for and watched at once: there a signal ends it
             with nullcontext() if isinstance(executor, SerialExecutor) else interrupts.noted():
                 answering = RecordedExecutor(executor, execution.recorded)

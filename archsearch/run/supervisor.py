@@ -3,11 +3,11 @@
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from archsearch.errors import SearchStateError
 from archsearch.run.execution import Limits
-from archsearch.run.trial_process import Death, TrialProcess
-from archsearch.run.unit import Results, TrialEvaluator, Unit, name_of
+from archsearch.run.trial_process import Death, TrialProcess, did_not_start
+from archsearch.run.unit import Results, TrialEvaluator, Unit, metric_name, name_of
 from archsearch.trials.trial import Status, TrialResult
 
 OVERRUN_SECONDS = 5.0
@@ -28,6 +28,37 @@ def longest_seconds(limits: Limits, num_trials: int = 1) -> float | None:
     together = START_SECONDS + num_trials * limits.seconds + OVERRUN_SECONDS
     apart = START_SECONDS + limits.seconds + OVERRUN_SECONDS if num_trials > 1 else 0.0
     return (1 + MAX_CRASHES_ALONE + MAX_LOSSES) * (together + num_trials * apart)
+
+
+@dataclass
+class _Attempt:
+    """What has befallen trials that are run together, or one of them by itself, until they have their results.
+
+    Attributes:
+        part: The trials, a unit or one of its trials.
+        is_alone: Whether nothing else has run in the process.
+        num_losses: Processes that were ended from outside under it.
+        num_crashes_alone: Processes in which it ran alone and which ended by themselves.
+        since: When it was handed to the present process, or when that was ready, by the monotonic clock.
+        has_begun: Whether that process was ready.
+        lost_seconds: Time that it took in processes that have ended.
+    """
+
+    part: Unit
+    is_alone: bool = False
+    num_losses: int = 0
+    num_crashes_alone: int = 0
+    since: float = 0.0
+    has_begun: bool = False
+    lost_seconds: float = 0.0
+
+    def begin(self) -> None:
+        """Begins anew, in another process or for the first time."""
+        self.has_begun, self.since = False, time.monotonic()
+
+    def lose(self) -> None:
+        """Adds up what the present process has taken, which ends."""
+        self.lost_seconds += time.monotonic() - self.since
 
 
 class Supervisor:
@@ -58,27 +89,21 @@ class Supervisor:
         self._limits = limits
         self._process: TrialProcess | None = None
         self._unit: Unit = ()
-        self._part: Unit = ()
+        self._attempt: _Attempt | None = None
         self._left: deque[Unit] = deque()
         self._results: dict[str, TrialResult] = {}
-        self._since = 0.0
-        self._has_begun = False
-        self._is_alone = False
-        self._num_losses = 0
-        self._num_crashes_alone = 0
 
     def begin(self, unit: Unit) -> None:
-        """Starts a unit; the one before must have ended."""
+        """Starts a unit; the one before must have ended, or been dropped by `close`."""
+        assert self._attempt is None  # results have no key: those of the unit before would be taken for this one's
         self._unit, self._results = unit, {}
         self._left.clear()
         self._begin_part(unit)
 
     def _begin_part(self, part: Unit) -> None:
         """Starts a unit, or one trial of it."""
-        self._part = part
-        self._is_alone = False
-        self._num_losses = self._num_crashes_alone = 0
-        self._start()
+        self._attempt = _Attempt(part)
+        self._start(self._attempt)
 
     def environment(self) -> Mapping[str, str]:
         """Returns what the evaluator says of the place, starting a process if there is none.
@@ -91,10 +116,10 @@ class Supervisor:
             if answer is None:
                 assert self._process is not None  # it is ready
                 return self._process.environment or {}
-            self.close()
+            self._end_process()
             if not answer.is_from_outside:
                 break
-        raise _did_not_start(str(answer))
+        raise did_not_start(str(answer))
 
     def _await_start(self) -> Death | None:
         self._process = self._process or TrialProcess(self._evaluator)
@@ -102,7 +127,7 @@ class Supervisor:
         while self._process.environment is None:
             left = give_up - time.monotonic()
             if left < 0:
-                raise _did_not_start(f"not within {START_SECONDS:.0f} s")
+                raise did_not_start(f"not within {START_SECONDS:.0f} s")
             answer = self._process.receive(left)
             if answer is not None:
                 assert isinstance(answer, Death)  # nothing was asked of it
@@ -115,15 +140,16 @@ class Supervisor:
         Raises:
             ArchSearchError: The trial was asked for wrongly, or nothing can be computed here.
         """
-        assert self._part  # begin comes first
         until = time.monotonic() + timeout_seconds
         while True:
+            attempt = self._attempt
+            assert attempt is not None  # begin comes first
             left = until - time.monotonic()
-            ended = self._look(max(0.0, min(left, SECONDS_BETWEEN_LOOKS)))
+            ended = self._look(attempt, max(0.0, min(left, SECONDS_BETWEEN_LOOKS)))
             if ended is not None:
-                if self._is_alone:
-                    self.close()  # a process in which this trial ran shall not be blamed on the next one
-                results = self._settle(ended)
+                if attempt.is_alone:
+                    self._end_process()  # a process in which this trial ran shall not be blamed on the next one
+                results = self._settle(attempt.part, ended)
                 if results is not None:
                     return results
             if left <= 0:
@@ -135,107 +161,111 @@ class Supervisor:
         return notes
 
     def close(self) -> None:
-        """Ends the process and drops the trial in it."""
+        """Ends the process and drops the unit in it."""
+        self._attempt = None
+        self._end_process()
+
+    def _end_process(self) -> None:
         if self._process is not None:
             self._process.end()
             self._process = None
 
-    def _settle(self, ended: Results | TrialResult) -> Results | None:
+    def _settle(self, part: Unit, ended: Results | TrialResult) -> Results | None:
         """Takes what the trials at work came to, a verdict for all of them or their results; goes on with what is left.
 
         Returns:
             The results of the whole unit, None as long as some are missing.
         """
         if isinstance(ended, tuple):
-            self._results |= {trial.key: result for trial, result in zip(self._part, ended, strict=True)}
-        elif len(self._part) == 1:
-            self._results[self._part[0].key] = ended
+            self._results |= {trial.key: result for trial, result in zip(part, ended, strict=True)}
+        elif len(part) == 1:
+            self._results[part[0].key] = ended
         else:
-            self._note(f"{ended.error}; each is run by itself")
-            self._left.extend((trial,) for trial in self._part)
+            self._note(part, f"{ended.error}; each is run by itself")
+            self._left.extend((trial,) for trial in part)
         if self._left:
             self._begin_part(self._left.popleft())
             return None
-        self._part = ()
+        self._attempt = None
         return tuple(self._results[trial.key] for trial in self._unit)
 
-    def _look(self, timeout_seconds: float) -> Results | TrialResult | None:
+    def _look(self, attempt: _Attempt, timeout_seconds: float) -> Results | TrialResult | None:
         """Returns results, or a verdict that stands for them."""
         assert self._process is not None  # there is one from begin to close
         answer = self._process.receive(timeout_seconds)
         if isinstance(answer, tuple):
             return answer
         if answer is not None:
-            return self._after(answer)
+            return self._after(attempt, answer)
         now = time.monotonic()
         if self._process.environment is None:
-            if now - self._since > START_SECONDS:
-                raise _did_not_start(f"not within {START_SECONDS:.0f} s")
+            if now - attempt.since > START_SECONDS:
+                raise did_not_start(f"not within {START_SECONDS:.0f} s")
             return None
-        if not self._has_begun:
-            self._has_begun, self._since = True, now
-        return self._beyond_limits(now - self._since)
+        if not attempt.has_begun:
+            attempt.has_begun, attempt.since = True, now
+        return self._beyond_limits(attempt, now - attempt.since)
 
-    def _beyond_limits(self, seconds: float) -> TrialResult | None:
+    def _beyond_limits(self, attempt: _Attempt, seconds: float) -> TrialResult | None:
         assert self._process is not None  # the caller has looked
         limits = self._limits
-        if limits.seconds is not None and seconds > limits.seconds * len(self._part) + OVERRUN_SECONDS:
-            self.close()
+        if limits.seconds is not None and seconds > limits.seconds * len(attempt.part) + OVERRUN_SECONDS:
+            attempt.lose()
+            self._end_process()
             error = f"the trial took longer than its limit of {limits.seconds:g} s and had to be ended by force"
-            return self._result("time_limit", error, seconds, {"limit_seconds": limits.seconds})
+            return self._verdict(attempt, "time_limit", error, {"limit_seconds": limits.seconds})
         if limits.megabytes is None or self._process.megabytes() <= limits.megabytes:
             return None
-        shared = not self._is_alone and self._process.num_answered > 0
-        self.close()
+        shared = not attempt.is_alone and self._process.num_answered > 0
+        attempt.lose()
+        self._end_process()
         if shared:
-            self._note("its process, in which others ran before, grew beyond the memory limit; it is run alone")
-            self._start_alone()
+            what = "its process, in which others ran before, grew beyond the memory limit; it is run alone"
+            self._note(attempt.part, what)
+            self._start_alone(attempt)
             return None
         error = f"the process that trained grew beyond the limit of {limits.megabytes} MB"
-        return self._result("memory_limit", error, seconds, {"limit_megabytes": limits.megabytes})
+        return self._verdict(attempt, "memory_limit", error, {"limit_megabytes": limits.megabytes})
 
-    def _after(self, death: Death) -> TrialResult | None:
+    def _after(self, attempt: _Attempt, death: Death) -> TrialResult | None:
         """Decides what follows the end of a process under the trial."""
         assert self._process is not None  # it has just ended
         was_ready = self._process.environment is not None
-        self.close()
+        if was_ready:
+            attempt.lose()
+        self._end_process()
         if death.is_from_outside:
-            self._num_losses += 1
-            if self._num_losses < MAX_LOSSES:
-                self._note(f"its process was ended by {death}; it is run again")
-                self._start_alone() if self._is_alone else self._start()
+            attempt.num_losses += 1
+            if attempt.num_losses < MAX_LOSSES:
+                self._note(attempt.part, f"its process was ended by {death}; it is run again")
+                self._start(attempt)
                 return None
             error = f"{MAX_LOSSES} processes were ended from outside under this trial, the last by {death}"
-            return self._result("worker_lost", error, 0.0, death.cause)
+            return self._verdict(attempt, "worker_lost", error, death.cause)
         if not was_ready:
-            raise _did_not_start(str(death))
-        self._num_crashes_alone += self._is_alone
-        if self._num_crashes_alone < MAX_CRASHES_ALONE:
-            self._note(f"its process crashed, {death}; it is run alone")
-            self._start_alone()
+            raise did_not_start(str(death))
+        attempt.num_crashes_alone += attempt.is_alone
+        if attempt.num_crashes_alone < MAX_CRASHES_ALONE:
+            self._note(attempt.part, f"its process crashed, {death}; it is run alone")
+            self._start_alone(attempt)
             return None
         error = f"crashed {MAX_CRASHES_ALONE} times alone in a process, by {death}"
-        return self._result("crashed", error, 0.0, death.cause)
+        return self._verdict(attempt, "crashed", error, death.cause)
 
-    def _start_alone(self) -> None:
-        self._is_alone = True
-        self.close()
-        self._start()
+    def _start_alone(self, attempt: _Attempt) -> None:
+        attempt.is_alone = True
+        self._end_process()
+        self._start(attempt)
 
-    def _start(self) -> None:
+    def _start(self, attempt: _Attempt) -> None:
         self._process = self._process or TrialProcess(self._evaluator)
-        self._process.begin(self._part)
-        self._has_begun, self._since = False, time.monotonic()
+        self._process.begin(attempt.part)
+        attempt.begin()
 
-    def _note(self, text: str) -> None:
-        self._notes.append(f"{name_of(self._part)}: {text}.")
+    def _note(self, part: Unit, text: str) -> None:
+        self._notes.append(f"{name_of(part)}: {text}.")
 
-    def _result(self, status: Status, error: str, seconds: float, cause: Mapping[str, str | float]) -> TrialResult:
-        return TrialResult(status, None, seconds=seconds, error=error, cause=cause)
-
-
-def _did_not_start(reason: str) -> SearchStateError:
-    return SearchStateError(
-        f"the process that trains did not start ({reason}). With ARCHSEARCH_DEBUG=1 the same command shows what it "
-        f"says. Look at the memory and at the number of processes allowed here."
-    )
+    def _verdict(self, attempt: _Attempt, status: Status, error: str, cause: Mapping[str, str | float]) -> TrialResult:
+        """Returns what stands for a result that there is none of; its seconds are those of all processes."""
+        metric = metric_name(self._evaluator, attempt.part[0].task)
+        return TrialResult(status, None, seconds=attempt.lost_seconds, error=error, cause=cause, metric=metric)

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, SearchStateError
 from archsearch.run.trial_worker import ERROR, READY
 from archsearch.run.unit import Results, TrialEvaluator, Unit
 from archsearch.trials.trial import TrialResult
@@ -72,6 +72,7 @@ class TrialProcess:
 
     Raises:
         ConfigError: The evaluator cannot be pickled.
+        SearchStateError: The system does not start it.
     """
 
     def __init__(self, evaluator: TrialEvaluator) -> None:
@@ -79,20 +80,27 @@ class TrialProcess:
         self.num_answered = 0
         pickled = _pickled(evaluator)
         ours, theirs = socket.socketpair()
-        search_path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "archsearch.run.trial_worker", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=(theirs.fileno(),),
-                process_group=0,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=None if os.environ.get("ARCHSEARCH_DEBUG") == "1" else subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": search_path},
-            )
+            try:
+                self._process = self._started(theirs.fileno())
+            except OSError as error:  # too many processes, or too little memory for one more
+                ours.close()
+                raise did_not_start(str(error)) from error
         self._connection = Connection(ours.detach())
         with suppress(OSError):  # it has ended: `receive` says how
             self._connection.send_bytes(pickled)
+
+    def _started(self, descriptor: int) -> subprocess.Popen[bytes]:
+        search_path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "archsearch.run.trial_worker", str(descriptor), str(os.getpid())],
+            pass_fds=(descriptor,),
+            process_group=0,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if os.environ.get("ARCHSEARCH_DEBUG") == "1" else subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD, "PYTHONPATH": search_path},
+        )
 
     @property
     def pid(self) -> int:
@@ -143,6 +151,14 @@ class TrialProcess:
             return Death(self._process.wait(SECONDS_TO_END))
         self._process.kill()  # it lives on, deaf and dumb
         return Death(self._process.wait())
+
+
+def did_not_start(reason: str) -> SearchStateError:
+    """Returns the error that there is no process that trains."""
+    return SearchStateError(
+        f"the process that trains did not start ({reason}). With ARCHSEARCH_DEBUG=1 the same command shows what it "
+        f"says. Look at the memory and at the number of processes allowed here."
+    )
 
 
 def _pickled(evaluator: TrialEvaluator) -> memoryview:

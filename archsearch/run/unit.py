@@ -1,8 +1,10 @@
 """What is handed to a worker at once: one trial, or several that train together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from archsearch.trials.metric import ACCURACY
+from archsearch.trials.task import Task
 from archsearch.trials.trial import Trial, TrialResult
 
 Unit = tuple[Trial, ...]
@@ -17,7 +19,8 @@ class TrialEvaluator(Protocol):
     """Trains a trial; a cell's own failure comes back as a status.
 
     One that also trains several at once has two methods more: `group` takes trials and returns them in units,
-    `evaluate_together` takes a unit and returns its results.
+    `evaluate_together` takes a unit and returns its results. One that has `tasks`, by name, tells by them what each
+    measures.
     """
 
     def evaluate(self, trial: Trial) -> TrialResult:
@@ -41,6 +44,15 @@ def evaluate_unit(evaluator: TrialEvaluator, unit: Unit) -> Results:
         return (evaluator.evaluate(unit[0]),)
     together = getattr(evaluator, "evaluate_together", None)
     return tuple(map(evaluator.evaluate, unit)) if together is None else tuple(together(unit))
+
+
+def metric_name(evaluator: TrialEvaluator, task: str) -> str:
+    """Returns what a task measures, for results that do not come from the evaluator; accuracy where it does not tell.
+
+    An evaluator tells it by its `tasks`, by name.
+    """
+    tasks: Mapping[str, Task] = getattr(evaluator, "tasks", {})
+    return tasks[task].metric.name if task in tasks else ACCURACY.name
 
 
 def pairs(finished: Sequence[Finished]) -> list[tuple[Trial, TrialResult]]:

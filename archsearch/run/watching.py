@@ -18,7 +18,7 @@ class Watcher:
     Args:
         folder: The run's folder.
         num_candidates: Candidates of the whole search.
-        num_workers: Its workers; None where it is not known.
+        num_workers: Its workers; None where it is not known, as with `workers=auto`.
     """
 
     def __init__(self, folder: RunFolder, num_candidates: int, num_workers: int | None) -> None:
@@ -46,7 +46,7 @@ class Watcher:
         if not self._folder.journal_path.is_file():
             return None
         try:
-            run = self.run = load_run(self._folder.path)
+            run = self.run = load_run(self._folder.path, curves=False)
         except FileFormatError:  # once may be: it was read in the moment in which the search opened or closed it
             self._num_failed_reads += 1
             if self._num_failed_reads >= MAX_FAILED_READS:
@@ -80,7 +80,7 @@ class Watcher:
         )
 
     def _trials_per_hour(self, run: Run, now: float) -> float | None:
-        """Returns the pace since the first look; before it is seen, what the trials' own times make likely."""
+        """Returns the pace since the first look; before it is seen, what times and number of workers make likely."""
         num_trials = len(run.journaled_trials)
         if self._first is None:
             self._first = now, num_trials, sum(outcome.kind == "propose" for outcome in run.outcomes)
@@ -88,7 +88,7 @@ class Watcher:
         if num_trials > trials_then and now > since:
             return 3600 * (num_trials - trials_then) / (now - since)
         seconds = sum(trial.result.seconds for trial in run.journaled_trials)
-        return 3600 * num_trials * max(1, self._num_workers or 1) / seconds if seconds else None
+        return 3600 * num_trials * self._num_workers / seconds if seconds and self._num_workers else None
 
     def _seconds_left(self, run: Run, now: float, num_proposed: int) -> float | None:
         """Returns a guess from the candidates done since the first look, else from the trials that each has taken."""
@@ -99,6 +99,6 @@ class Watcher:
         if num_proposed > proposed_then and now > since:
             return left * (now - since) / (num_proposed - proposed_then)
         later = [entry.result.seconds for outcome in run.outcomes[1:] for entry in outcome.examined]
-        if not num_proposed:
+        if not num_proposed or not self._num_workers:
             return None
-        return left * sum(later) / num_proposed / max(1, self._num_workers or 1)
+        return left * sum(later) / num_proposed / self._num_workers

@@ -163,14 +163,19 @@ def training_diverges(place: Place) -> str:
 @fault(
     "all-trials-raise",
     "all trainings of found cells raise the same exception",
-    "the run stops with it after max_equal_failures, exit 1, and says what to do; everything is kept",
+    "the run stops with it after max_equal_failures, exit 1, and says what to do; everything is kept; with the bug "
+    "mended, resume goes on to the end",
 )
 def all_trials_raise(place: Place) -> str:
     words = ("max_equal_failures=5", "budget.candidates=12")
     faults = {"memorization/*": "raise_error"}
     ended = place.search(*words, base=TRAINED, simulated=False, faults=faults).ends_with(1)
     ended.says("last 5 trials all failed", "a matrix of")
-    return f"exit 1 with {len(kept_keys(place.run))} trials kept: {' '.join(ended.text.split())[-200:]}"
+    num_kept = len(kept_keys(place.run))
+    place.resume(simulated=False).ends_with(0)
+    candidates = read_summary(place.run)["candidates"]
+    expect(candidates == 12, f"it ended with {candidates} candidates")
+    return f"exit 1 with {num_kept} trials kept: {' '.join(ended.text.split())[-200:]}; resumed, exit 0"
 
 
 @fault(

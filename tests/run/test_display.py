@@ -48,6 +48,14 @@ def test_a_plain_line_tells_pace_workers_and_time_left(monkeypatch):
     )
 
 
+def test_of_a_cluster_a_plain_line_tells_how_many_work():
+    stream = io.StringIO()
+    display = PlainDisplay(make_plan(), stream, num_workers=None)
+    display.trial_answered(None, TrialResult("ok", 0.5), recorded=True)
+    display.refresh(17, 0)
+    assert stream.getvalue().endswith("trials 1 (1 from the journal), 17 at work\n")
+
+
 def test_lines_come_every_quarter_minute_and_after_days_every_five_minutes(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])

@@ -50,6 +50,14 @@ def test_workers_share_the_time():
     assert "about" in str(alone)
 
 
+def test_processors_of_a_cluster_are_not_those_of_this_machine():
+    alone, cluster = (estimate_cost(make_plan(), SECONDS, workers) for workers in (1, None))
+    assert cluster.seconds == alone.seconds
+    assert "on this machine" in str(alone)
+    assert "of one processor of the cluster" in str(cluster)
+    assert "of one processor of the cluster" in str(estimate_study("ablation", {"first": 1}, {}, SECONDS, None))
+
+
 def test_a_study_costs_what_is_not_kept():
     cost = estimate_study("confirmation", {"first": 10, "second": 20}, {"second": 5}, SECONDS, 2)
     assert (cost.num_trials, cost.num_recorded, cost.seconds) == (30, 5, (10 * 10 + 15 * 10) / 2)

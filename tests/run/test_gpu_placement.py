@@ -56,6 +56,12 @@ def test_slots_are_workers_for_whom_there_is_a_gpu(most, workers_per_gpu, slots)
     assert Machines(ray, most, workers_per_gpu).num_slots == slots
 
 
+@pytest.mark.parametrize(("workers_per_gpu", "usable"), [(None, ["0", "1"]), (1, ["0"])])
+def test_machines_without_room_for_a_worker_are_not_asked_whether_they_can_compute(workers_per_gpu, usable):
+    ray = Nodes({"CPU": 8.0, "GPU": 3.0}, {"CPU": 4.0}, {"CPU": 0.0, "GPU": 1.0}, {"memory": 1.0})
+    assert [node["NodeID"] for node in Machines(ray, None, workers_per_gpu).usable()] == usable
+
+
 @pytest.fixture
 def kept_supervisor(monkeypatch):
     """Sees to it that no supervisor is left behind."""

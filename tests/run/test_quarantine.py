@@ -1,7 +1,7 @@
 """A cell that crashed is not tried again, whatever ended first and however often the run was stopped."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from shared_runs import run, run_with_stops, views
@@ -22,6 +22,14 @@ class CrashingEvaluator(SimulatedEvaluator):
         result = super().evaluate(trial)
         crashes = uniform("crashes", trial.cell) < 0.4 and uniform("now", trial.key) < 0.3
         return TrialResult("crashed", None, error="crashed") if crashes and trial.task != "memorization" else result
+
+
+class MeasuringEvaluator(CrashingEvaluator):
+    """Measures something else on one of the tasks."""
+
+    def evaluate(self, trial):
+        result = super().evaluate(trial)
+        return replace(result, metric="mse") if trial.task == "second" else result
 
 
 @dataclass
@@ -66,6 +74,13 @@ def test_later_trials_of_a_crashed_cell_are_answered_without_being_run(tmp_path)
         assert trial["error"] == f"not run: trial {crashed['key'].min()} crashed" or len(crashed) > 1
         assert crashed["step"].min() <= trial["step"]
     assert load_run(path).summary()["statuses"]["quarantined"] == len(quarantined)
+
+
+def test_a_trial_that_was_not_run_says_what_its_task_measures(tmp_path):
+    trials = load_run(run(tmp_path, "run", PLAN, MeasuringEvaluator())).trials()
+    quarantined = trials[trials["status"] == "quarantined"]
+    assert set(zip(quarantined["task"], quarantined["metric"], strict=True)) >= {("second", "mse")}
+    assert (quarantined["metric"] == quarantined["task"].map({"first": "accuracy", "second": "mse"})).all()
 
 
 @pytest.mark.parametrize(("seed", "num_slots"), [(0, 2), (1, 4), (2, 16)])

@@ -69,6 +69,30 @@ def test_whatever_ray_raises_when_it_does_not_start_is_told_with_the_way_out():
         ray_cluster.start_private(fake, 1, Path("unused"))
 
 
+@pytest.mark.parametrize(
+    ("gpu_share", "said"), [(1.0, "its GPUs are taken by other jobs, or it is cut off"), (0.0, ": it is")]
+)
+def test_a_machine_that_does_not_answer_in_time_is_refused_with_what_may_be_the_cause(gpu_share, said):
+    class GetTimeoutError(Exception):
+        pass
+
+    def get(_reference, timeout):
+        raise GetTimeoutError(timeout)
+
+    others = dict.fromkeys(("RayTaskError", "NodeDiedError", "TaskUnschedulableError", "RayError"), ArithmeticError)
+    remote = SimpleNamespace(options=lambda **_options: SimpleNamespace(remote=lambda *_values: "reference"))
+    scheduling = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda *_arguments, **_options: None)
+    fake = SimpleNamespace(
+        get=get,
+        exceptions=SimpleNamespace(GetTimeoutError=GetTimeoutError, **others),
+        remote=lambda **_options: lambda _function: remote,
+        util=SimpleNamespace(scheduling_strategies=scheduling),
+    )
+    node = {"NodeID": "1", "NodeManagerHostname": "machine-2", "NodeManagerAddress": "10.0.0.2"}
+    with pytest.raises(SearchStateError, match=rf"machine-2 \(10\.0\.0\.2\): no answer within 180 s.*{said}"):
+        ray_cluster.check_nodes(fake, dict, (), {}, [node], gpu_share)
+
+
 @dataclass(frozen=True)
 class Picky(FaultyEvaluator):
     """Has another engine on the machines whose raylets a file names."""

@@ -3,25 +3,27 @@
 import os
 import signal
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from shared_faults import FaultyEvaluator
 from shared_runs import run, views
-from shared_simulation import SilentObserver, make_small_plan, simulate
+from shared_simulation import SilentObserver, answer, make_small_plan, simulate
 
 from archsearch.errors import ConfigError, SearchStateError
-from archsearch.run import ray_executor, ray_folder
+from archsearch.run import ray_cluster, ray_executor, ray_folder
 from archsearch.run.execution import Execution, Limits
 from archsearch.run.folder import RunFolder
 from archsearch.run.ray_executor import MAX_LOSSES, RayExecutor
 from archsearch.run.ray_folder import RayFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import run_search
+from archsearch.run.supervisor import Supervisor
 
 TASK = replace(make_small_plan().tasks[0], num_settings=2, num_baseline_settings=6)
 PLAN = make_small_plan(tasks=(TASK,))
@@ -143,11 +145,111 @@ def test_folders_of_ray_that_nobody_owns_any_more_are_removed(tmp_path, monkeypa
 )
 def test_lost_workers_are_given_up_in_the_end_with_what_was_lost(caplog, status, text, cause):
     executor = RayExecutor.__new__(RayExecutor)  # without Ray
-    executor._losses = Counter()
+    executor._losses = defaultdict(list)
+    executor._metric_of = {"memorization": "accuracy", "first": "mse"}.get
     unit = (simulate(PLAN).trials[0],)
-    *before, given_up = [executor._after_loss(unit, status, RuntimeError(text)) for _ in range(MAX_LOSSES)]
+    seconds = range(1, MAX_LOSSES + 1)
+    *before, given_up = [executor._after_loss(unit, status, RuntimeError(text), each) for each in seconds]
     assert before == [None] * (MAX_LOSSES - 1)
     assert len(caplog.records) == MAX_LOSSES - 1
     (result,) = given_up
     assert (result.status, result.value) == (status, None)
     assert result.cause == {"losses": MAX_LOSSES, **cause}
+    assert (result.seconds, result.metric) == (sum(seconds), "mse")
+
+
+class FakeRay:
+    """Stands for Ray's module joined to a cluster, on which tasks begin when a test says so and never end."""
+
+    def __init__(self):
+        self.alive = {"gone": False, "head": True, "other": True}
+        self.begun: dict[str, str] = {}
+        self.submitted: list[str] = []
+        self.cancelled: list[str] = []
+        self.init = self.shutdown = lambda **_options: None
+        self._private = SimpleNamespace(utils=SimpleNamespace(set_sigterm_handler=None))
+        table = SimpleNamespace(_internal_kv_get=lambda note: self.begun.get(note, "").encode() or None)
+        self.experimental = SimpleNamespace(internal_kv=table)
+
+    def nodes(self):
+        common = {"NodeManagerHostname": "host", "NodeManagerAddress": "10.0.0.1", "Resources": {"CPU": 2.0}}
+        return [{"NodeID": name, "Alive": alive, **common} for name, alive in self.alive.items()]
+
+    def put(self, value):
+        return value
+
+    def remote(self, **_options):
+        return lambda _function: self
+
+    def options(self, **_options):
+        return SimpleNamespace(remote=self._submit)
+
+    def _submit(self, *arguments):
+        self.submitted.append(arguments[-1])  # a task is known by its note
+        return arguments[-1]
+
+    def wait(self, references, **_options):
+        return [], references
+
+    def cancel(self, reference, **_options):
+        self.cancelled.append(reference)
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """An executor that has joined a cluster, and the module that stands for Ray's."""
+    ray = FakeRay()
+    monkeypatch.setattr(ray_executor, "load_ray", lambda **_options: ray)
+    monkeypatch.setattr(ray_executor, "check_nodes", lambda *_arguments: None)
+    monkeypatch.setattr(ray_cluster, "SECONDS_BETWEEN_LOOKS", 0.0)
+    return RayExecutor(FaultyEvaluator(), Execution(None, Limits(60), address="auto")), ray
+
+
+def test_machines_that_were_dead_before_us_are_no_news(joined):
+    executor, ray = joined
+    for trial in simulate(PLAN).trials[:3]:
+        executor.submit((trial,))
+    ray.begun[ray.submitted[0]] = "head"
+    executor.wait(0.0)
+    assert ray.cancelled == []
+    ray.alive["other"] = False
+    executor.wait(0.0)
+    executor.wait(0.0)
+    assert ray.cancelled == ray.submitted[1:3], "Ray may have asked the dead machine to take them"
+    ray.begun[ray.submitted[3]], ray.alive["head"] = "head", False
+    executor.wait(0.0)
+    assert sorted(ray.cancelled) == sorted(ray.submitted[:5])
+
+
+def test_a_task_that_waits_for_other_jobs_of_the_cluster_is_not_overdue(joined, monkeypatch):
+    monkeypatch.setattr(ray_executor, "longest_seconds", lambda _limits, _num_trials: 0.0)
+    executor, ray = joined
+    executor.submit((simulate(PLAN).trials[0],))
+    executor.wait(0.0)
+    executor.wait(0.0)
+    assert ray.cancelled == []
+    ray.begun[ray.submitted[0]] = "head"
+    executor.wait(0.0)
+    executor.wait(0.0)
+    assert ray.cancelled == ray.submitted
+
+
+def test_a_unit_that_is_cancelled_does_not_answer_for_the_next_one(monkeypatch):
+    monkeypatch.setattr(ray_executor, "_supervisor", None)
+    first, second = simulate(PLAN).trials[:2]
+    evaluator = FaultyEvaluator(seconds=0.2)
+    poll = Supervisor.poll
+
+    def cancelled(supervisor, _seconds):
+        poll(supervisor, 0.0)
+        raise KeyboardInterrupt  # as Ray's `cancel` does
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Supervisor, "poll", cancelled)
+        with pytest.raises(KeyboardInterrupt):
+            ray_executor._computed(evaluator, Limits(), {}, (first,))
+    try:
+        computed = ray_executor._computed(evaluator, Limits(), {}, (second,))
+    finally:
+        ray_executor._supervisor[1].close()
+    assert computed["records"] == [answer(second).to_record()]

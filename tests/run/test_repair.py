@@ -2,6 +2,8 @@
 
 import random
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -100,6 +102,22 @@ def test_a_search_never_goes_on_from_a_damaged_journal(folder):
         run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
     repair = repair_journal(folder)
     assert repair.num_trials_lost == 1
+
+
+@pytest.mark.parametrize("name", ["plan", "plan parts", "tasks", "list_size", "penalty", "made_by"])
+def test_a_damaged_fact_is_repaired_and_written_again(whole, folder, name):
+    with closing(sqlite3.connect(folder.journal_path)) as connection, connection:
+        connection.execute("UPDATE about SET value = value || ' ' WHERE name = ?", (name,))
+    repair = repair_journal(folder)
+    assert repair.kept_as is not None
+    assert repair.facts_lost == ((name,) if name in {"plan", "tasks", "list_size", "penalty"} else ())
+    assert repair_journal(folder).facts_lost == repair.facts_lost, "whole, but for what is lost"
+    evaluator = SimulatedEvaluator()
+    run_search(SMALL_PLAN, folder, evaluator, 0, SilentObserver())
+    assert evaluator.keys == []
+    assert repair_journal(folder).facts_lost == ()
+    assert views(folder.path) == views(whole.path)
+    assert load_run(folder.path).leaderboard().equals(load_run(whole.path).leaderboard())
 
 
 def test_a_whole_journal_is_left_alone(folder):

@@ -4,7 +4,7 @@ import pytest
 
 from archsearch.errors import SearchStateError
 from archsearch.run.driver import RepeatedFailure
-from archsearch.search.outcome import Examined, StepOutcome
+from archsearch.search.outcome import Examined
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Status, TrialResult
 
@@ -16,7 +16,7 @@ def see(failures: RepeatedFailure, *entries: tuple[str, Status, str]) -> None:
         Examined(f"key-{index}", cell, "task", SETTING, TrialResult(status, None, error=error), 100)
         for index, (cell, status, error) in enumerate(entries)
     )
-    failures.see(StepOutcome(1, "propose", (), "task", examined))
+    failures.see(examined)
 
 
 @pytest.mark.parametrize("status", ["failed", "crashed"])
@@ -33,6 +33,11 @@ def test_one_cell_that_always_fails_is_no_bug():
     see(failures, *[("a", "failed", "too large")] * 20)
     see(failures, ("b", "ok", ""))
     see(failures, *[("c", "failed", "too large")] * 20)
+
+
+def test_without_a_limit_nothing_stops_the_run():
+    failures = RepeatedFailure(limit=None)
+    see(failures, *[(cell, "failed", "same") for cell in "abcdefghijklmnopqrstuvwxyz"])
 
 
 @pytest.mark.parametrize("status", ["ok", "diverged", "time_limit", "memory_limit", "worker_lost", "quarantined"])

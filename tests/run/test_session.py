@@ -17,6 +17,8 @@ from shared_simulation import TRANSFORMATIONS, KillingEvaluator, SilentObserver,
 from archsearch.errors import ConfigError, SearchStateError
 from archsearch.mutation.mutate import mutate
 from archsearch.mutation.swap_elementwise import SwapElementwise
+from archsearch.run.execution import Execution
+from archsearch.run.executor import SerialExecutor
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import Stopped, run_search
@@ -67,11 +69,12 @@ def test_extending_a_run_computes_only_what_is_new(tmp_path):
 
 def test_a_run_continued_with_another_plan_stops_before_the_first_trial(tmp_path):
     run(tmp_path, "run", make_plan(num_candidates=10))
-    evaluator = SimulatedEvaluator()
-    for other in (make_plan(num_candidates=10, gate=0.8), make_plan(num_candidates=10, root_seed=2)):
+    evaluator, begun = SimulatedEvaluator(), []
+    for other in (make_plan(num_candidates=20, gate=0.8), make_plan(num_candidates=10, root_seed=2)):
         with pytest.raises(SearchStateError, match="expected the plan it was started with"):
-            run(tmp_path, "run", other, evaluator)
+            run_search(other, RunFolder(tmp_path / "run"), evaluator, 0, SilentObserver(), lambda: begun.append(True))
     assert evaluator.keys == []
+    assert begun == [], "what is kept of the run, as the number of its candidates, was to be changed"
 
 
 def test_killed_at_random_moments_then_resumed(tmp_path):
@@ -164,6 +167,38 @@ def test_the_same_failure_again_and_again_stops_the_run(tmp_path):
         run(tmp_path, "run", make_plan(), BrokenEvaluator())
 
 
+class FullDiskEvaluator(SimulatedEvaluator):
+    """Fails every trial that is not a founder's."""
+
+    def evaluate(self, trial):
+        result = super().evaluate(trial)
+        return (
+            result if trial.cell in FOUNDERS else TrialResult("failed", None, error="OSError: No space left on device")
+        )
+
+
+def test_a_run_that_failures_stopped_goes_on_once_their_cause_is_gone(tmp_path):
+    for sitting in range(2):  # the second one is stopped by failures of its own
+        evaluator = FullDiskEvaluator()
+        with pytest.raises(SearchStateError, match="the last 20 trials all failed with the same error"):
+            run(tmp_path, "run", make_plan(), evaluator)
+        assert len(evaluator.keys) >= 20, f"sitting {sitting}"
+    path = run(tmp_path, "run", make_plan())
+    assert load_run(path).summary()["candidates"] == 40
+    assert load_run(path).summary()["statuses"]["failed"] >= 40
+
+
+def test_failures_of_another_run_are_trained_again(tmp_path):
+    with pytest.raises(SearchStateError, match="the last 20 trials"):
+        run(tmp_path, "broken", make_plan(), FullDiskEvaluator())
+    whole, evaluator = run(tmp_path, "whole", make_plan()), SimulatedEvaluator()
+    path = tmp_path / "new"
+    folder = RunFolder.create(tmp_path, "new", "test")
+    run_search(make_plan(), folder, evaluator, Execution(recorded=(tmp_path / "broken",)), SilentObserver())
+    assert views(path) == views(whole)
+    assert len(evaluator.keys) == len(load_run(whole).trials()) - 144, "the founders' trials alone are copied"
+
+
 class DivergingEvaluator(SimulatedEvaluator):
     """Lets every trial diverge that is not a founder's."""
 
@@ -236,6 +271,19 @@ def test_sigterm_stops_a_run_with_workers_and_keeps_its_trials(tmp_path):
     evaluator = SimulatedEvaluator()
     run_search(make_plan(), RunFolder(tmp_path), evaluator, 0, SilentObserver())
     assert not keys & set(evaluator.keys)
+
+
+class Cluster(SerialExecutor):
+    """Has more workers than a search with its lookahead keeps busy."""
+
+    num_slots = 30
+
+
+@pytest.mark.parametrize(("workers", "is_said"), [(None, True), (30, False)])
+def test_workers_of_a_cluster_are_counted_when_it_is_joined(tmp_path, monkeypatch, caplog, workers, is_said):
+    monkeypatch.setattr("archsearch.run.session.make_executor", lambda evaluator, _execution: Cluster(evaluator))
+    run(tmp_path, "run", make_plan(num_candidates=1), workers=Execution(workers, address="auto"))
+    assert ("lookahead=4 is less than twice the 30 workers" in caplog.text) == is_said
 
 
 class UselessEvaluator:

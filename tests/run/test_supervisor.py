@@ -10,16 +10,18 @@ import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from shared_faults import MARK, FaultyEvaluator, await_no_process, marked_processes
+from shared_faults import LATE_SECONDS, MARK, FaultyEvaluator, await_no_process, marked_processes
 from shared_simulation import answer, make_plan
 
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, SearchStateError
 from archsearch.run import supervisor as module
 from archsearch.run.execution import Limits
 from archsearch.run.supervisor import Supervisor
 from archsearch.search.evolution import Evolution
+from archsearch.trials.metric import MSE
 from archsearch.trials.trial import TrialResult
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -76,6 +78,7 @@ def test_each_way_to_go_wrong_is_a_status_with_its_cause_and_the_slot_works_agai
     result = compute(supervisor)
     assert (result.status, result.value, result.cause) == (status, None, cause)
     assert result.error
+    assert result.seconds > 0
     assert num_runs(tmp_path) == runs
     assert TrialResult.from_record(result.to_record()).cause == cause
     assert compute(supervisor, OTHER) == answer(OTHER)
@@ -91,6 +94,23 @@ def test_a_hang_ends_within_seconds_of_its_limit(supervise):
     begin = time.monotonic()
     assert compute(hanging).status == "time_limit"
     assert 1.0 < time.monotonic() - begin < 1.0 + 0.5 + 3.0 + started
+
+
+def test_a_verdict_counts_the_seconds_of_all_runs_and_names_the_tasks_metric(supervise):
+    supervisor = supervise("killed_late", Limits())
+    object.__setattr__(supervisor._evaluator, "tasks", {FIRST.task: SimpleNamespace(metric=MSE)})
+    result = compute(supervisor)
+    assert (result.status, result.metric) == ("worker_lost", "mse")
+    assert result.seconds >= module.MAX_LOSSES * LATE_SECONDS
+
+
+def test_a_unit_is_dropped_before_the_next_one_begins(supervise):
+    supervisor = supervise("hang_in_python", Limits())
+    supervisor.begin((FIRST,))
+    with pytest.raises(AssertionError):
+        supervisor.begin((OTHER,))
+    supervisor.close()
+    assert compute(supervisor, OTHER) == answer(OTHER)
 
 
 @pytest.mark.parametrize("fault", ["segfault_once", "killed_once"])
@@ -153,6 +173,15 @@ def test_an_evaluator_that_cannot_work_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, Path(__file__).stem, sys.modules[__name__])
     with closing(Supervisor(Refusing(), LIMITS)) as supervisor, pytest.raises(ConfigError, match="no engine here"):
         supervisor.environment()
+
+
+def test_a_process_that_the_system_does_not_start_is_an_error_with_the_way_out(monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(SearchStateError, match=r"did not start \(.*temporarily unavailable\).*number of processes"):
+        Supervisor(FaultyEvaluator(), LIMITS).begin((FIRST,))
 
 
 def test_an_evaluator_that_cannot_travel_is_refused():

@@ -2,21 +2,27 @@
 
 import logging
 import os
+import random
+import resource
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from shared_runs import SMALL_PLAN
-from shared_simulation import SilentObserver, SimulatedEvaluator
+from shared_simulation import SilentObserver, SimulatedEvaluator, answer, make_plan
 
 from archsearch.errors import SearchStateError
-from archsearch.run import live_views
+from archsearch.run import live_views, session
+from archsearch.run.execution import Execution
 from archsearch.run.folder import RunFolder
 from archsearch.run.journal import Journal
 from archsearch.run.reading import load_run, restore_views
 from archsearch.run.session import Stopped, run_search
 from archsearch.run.view_files import VIEWS, ViewFiles
+from archsearch.run.views import to_csv
 from archsearch.run.whole_files import write_atomically
 
 
@@ -60,6 +66,115 @@ def test_a_stopped_run_shows_the_trials_that_no_step_has_consumed(tmp_path, afte
         run_search(SMALL_PLAN, folder, SimulatedEvaluator(after), 0, SilentObserver())
     assert (folder.path / "trials.csv").read_bytes().count(b"\n") == 1 + after
     assert by_reading(folder, tmp_path) == files(folder)
+
+
+class Scrambled:
+    """Ends units in a random order, eight at once, and stops the search by a signal after some of them."""
+
+    num_slots = 8
+
+    def __init__(self, stop_after, seed):
+        self._units, self._num_ended, self._stop_after, self._rng = [], 0, stop_after, random.Random(seed)
+
+    def submit(self, unit):
+        self._units.append(unit)
+
+    def wait(self, _timeout_seconds):
+        if not self._units:
+            return []
+        self._num_ended += 1
+        if self._num_ended == self._stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return [self._ended(self._rng.randrange(len(self._units)))]
+
+    def _ended(self, index):
+        unit = self._units.pop(index)
+        return unit, tuple(map(answer, unit))
+
+    def collect(self):
+        return [self._ended(0)] if self._units else []
+
+    def close(self):
+        self._units.clear()
+
+
+LONG_PLAN = make_plan(num_candidates=30)
+
+
+def sit(folder, monkeypatch, stop_after, seed, grace_seconds):
+    """Runs or continues a search; returns whether it came to its end."""
+    monkeypatch.setattr(session, "make_executor", lambda *_arguments: Scrambled(stop_after, seed))
+    execution = Execution(grace_seconds=grace_seconds)
+    try:
+        run_search(LONG_PLAN, folder, SimulatedEvaluator(), execution, SilentObserver())
+    except Stopped:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("stop_after", "grace_seconds"), [(147, 60), (183, 60), (201, 0), (201, 60), (255, 60)])
+def test_views_of_a_stopped_run_show_what_its_journal_holds(tmp_path, monkeypatch, stop_after, grace_seconds):
+    folder = RunFolder.create(tmp_path, "run", "test")
+    assert not sit(folder, monkeypatch, stop_after, stop_after, grace_seconds)
+    assert by_reading(folder, tmp_path) == files(folder)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_trial_is_shown_twice_after_stops(tmp_path, monkeypatch, seed):
+    monkeypatch.setattr(live_views, "SECONDS_BETWEEN_VIEWS", -1.0)
+    monkeypatch.setattr(live_views, "SHARE_OF_TIME_FOR_VIEWS", 1e9)
+    shown = []
+    write = ViewFiles.replace
+
+    def noting(self, contents):
+        write(self, contents)
+        shown.append(pd.read_csv(folder.path / "trials.csv")["key"])
+
+    monkeypatch.setattr(ViewFiles, "replace", noting)
+    folder = RunFolder.create(tmp_path, "run", "test")
+    for stop_after in (160 + 7 * seed, 60, None):
+        sit(folder, monkeypatch, stop_after, seed, 60)
+    assert not any(keys.duplicated().any() for keys in shown)
+    assert list(map(len, shown)) == sorted(map(len, shown))
+    assert by_reading(folder, tmp_path) == files(folder)
+
+
+def test_what_an_interrupt_let_reach_the_journal_alone_is_shown(tmp_path, monkeypatch):
+    """The signal comes while a commit holds it back, so that nobody hears of what was committed."""
+    folder = RunFolder.create(tmp_path, "run", "test")
+    add = Journal.add_trials
+
+    def interrupted(journal, finished):
+        add(journal, finished)
+        if finished and journal.num_trials() == 90:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Journal, "add_trials", interrupted)
+    with pytest.raises(Stopped):
+        run_search(SMALL_PLAN, folder, SimulatedEvaluator(), 0, SilentObserver())
+    assert (folder.path / "trials.csv").read_bytes().count(b"\n") == 1 + 90
+    assert by_reading(folder, tmp_path) == files(folder)
+
+
+def test_a_table_on_a_disk_that_was_full_for_a_while_has_no_row_twice(tmp_path):
+    rows = [pd.Series({"key": f"trial {number} " + 50 * "x"}) for number in range(90)]
+    spool = live_views.Spool(RunFolder(tmp_path), lambda some: pd.DataFrame(some, columns=["key"]))
+    for row in rows[:30]:
+        spool.add(row)
+    assert b"".join(spool.pieces()).count(b"\n") == 31
+    for row in rows[30:]:
+        spool.add(row)
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        for _ in range(3):
+            with pytest.raises(OSError, match="too large"):
+                list(spool.pieces())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    text = b"".join(spool.pieces()).decode()
+    assert text == to_csv(pd.DataFrame(rows))
+    spool.close()
 
 
 @pytest.mark.parametrize("name", VIEWS)

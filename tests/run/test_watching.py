@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -78,6 +79,33 @@ def test_the_pace_is_that_since_the_first_look(tmp_path, monkeypatch):
     assert state.num_trials == 300
     assert state.trials_per_hour == pytest.approx(50 / 100 * 3600)
     assert state.seconds_left > 100
+
+
+class Lasting(SimulatedEvaluator):
+    """Lets every trial take 36 s by its own account."""
+
+    def evaluate(self, trial):
+        return replace(super().evaluate(trial), seconds=36.0)
+
+
+@pytest.mark.parametrize(("num_workers", "pace"), [(2, 200), (None, None)])
+def test_before_a_pace_is_seen_it_is_guessed_only_of_a_known_number_of_workers(tmp_path, num_workers, pace):
+    folder = RunFolder.create(tmp_path, "run", "test")
+    with pytest.raises(Stopped):
+        run_search(make_plan(), folder, Lasting(250), 0, SilentObserver())
+    state = Watcher(folder, 40, num_workers).look()
+    assert state.trials_per_hour == pace
+    assert (state.seconds_left is None) == (pace is None)
+
+
+def test_a_look_reads_no_curves(tmp_path, monkeypatch):
+    curves = []
+    load = watching.load_run
+    monkeypatch.setattr(watching, "load_run", lambda path, **options: curves.append(options) or load(path, **options))
+    folder = RunFolder.create(tmp_path, "run", "test")
+    run_search(make_plan(num_candidates=1), folder, SimulatedEvaluator(), 0, SilentObserver())
+    Watcher(folder, 1, 1).look()
+    assert curves == [{"curves": False}]
 
 
 def test_one_failed_look_is_forgiven_and_a_damaged_journal_is_not(tmp_path):
