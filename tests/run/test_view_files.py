@@ -119,19 +119,25 @@ def test_views_of_a_stopped_run_show_what_its_journal_holds(tmp_path, monkeypatc
     assert by_reading(folder, tmp_path) == files(folder)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_no_trial_is_shown_twice_after_stops(tmp_path, monkeypatch, seed):
+def note_each_view(monkeypatch, look):
+    """Lets views be written after every step; returns a list that gets what `look` returns after each time."""
     monkeypatch.setattr(live_views, "SECONDS_BETWEEN_VIEWS", -1.0)
     monkeypatch.setattr(live_views, "SHARE_OF_TIME_FOR_VIEWS", 1e9)
-    shown = []
+    seen = []
     write = ViewFiles.replace
 
     def noting(self, contents):
         write(self, contents)
-        shown.append(pd.read_csv(folder.path / "trials.csv")["key"])
+        seen.append(look())
 
     monkeypatch.setattr(ViewFiles, "replace", noting)
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_trial_is_shown_twice_after_stops(tmp_path, monkeypatch, seed):
     folder = RunFolder.create(tmp_path, "run", "test")
+    shown = note_each_view(monkeypatch, lambda: pd.read_csv(folder.path / "trials.csv")["key"])
     for stop_after in (160 + 7 * seed, 60, None):
         sit(folder, monkeypatch, stop_after, seed, 60)
     assert not any(keys.duplicated().any() for keys in shown)
@@ -263,17 +269,12 @@ def test_a_cell_file_of_another_layout_is_right(folder):
 
 def test_a_resume_never_shows_less_than_was_shown(folder, monkeypatch):
     """While a search goes again through what the journal holds, the views know more than it does."""
-    monkeypatch.setattr(live_views, "SECONDS_BETWEEN_VIEWS", -1.0)
-    monkeypatch.setattr(live_views, "SHARE_OF_TIME_FOR_VIEWS", 1e9)
-    num_lines = []
-    write = ViewFiles.replace
 
-    def noting(self, contents):
-        write(self, contents)
-        num_lines.append((folder.path / "trials.csv").read_bytes().count(b"\n"))
+    def count_lines():
+        return (folder.path / "trials.csv").read_bytes().count(b"\n")
 
-    before = (folder.path / "trials.csv").read_bytes().count(b"\n")
-    monkeypatch.setattr(ViewFiles, "replace", noting)
+    before = count_lines()
+    num_lines = note_each_view(monkeypatch, count_lines)
     resume(folder, num_candidates=12)
     assert min(num_lines) >= before
     assert len(num_lines) > 1
