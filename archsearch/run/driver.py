@@ -2,15 +2,14 @@
 
 import heapq
 import logging
-import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
-from archsearch.errors import ArchSearchError, SearchStateError
+from archsearch.errors import ArchSearchError
 from archsearch.run.environments import Environments
 from archsearch.run.execution import Execution
 from archsearch.run.executor import Executor
@@ -19,6 +18,7 @@ from archsearch.run.journal import Journal, JournalWriteError
 from archsearch.run.keeping import Keeper
 from archsearch.run.other_lengths import from_other_lengths
 from archsearch.run.quarantine import Quarantine
+from archsearch.run.repeated_failure import RepeatedFailure
 from archsearch.run.unit import Finished, GroupTrials, Unit, one_by_one, pairs
 from archsearch.search.evolution import Evolution
 from archsearch.search.outcome import Examined, StepOutcome
@@ -26,7 +26,6 @@ from archsearch.trials.trial import RECORDED_IN, Trial, TrialResult
 
 POLL_SECONDS = 0.5
 _logger = logging.getLogger(__name__)
-_NUMBERS = re.compile(r"\d+")  # the same error in cells of different sizes has other numbers in it
 
 
 class Observer(Protocol):
@@ -40,42 +39,6 @@ class Observer(Protocol):
 
     def refresh(self, num_in_flight: int, num_waiting: int) -> None:
         """Time has passed."""
-
-
-class RepeatedFailure:
-    """Stops a run in which trial after trial fails with the same error: that is a bug, no property of cells.
-
-    A cell that fails alike with all its settings is none: the trials must be of more than one cell. Divergence, limits
-    and lost workers never count.
-
-    Args:
-        limit: Trials in a row, in the order of consumption; None for no limit.
-    """
-
-    def __init__(self, limit: int | None = 20) -> None:
-        self._limit = limit
-        self._error = ""
-        self._count = 0
-        self._cells: set[str] = set()
-
-    def see(self, entries: Iterable[Examined]) -> None:
-        """Counts trials of consumed steps.
-
-        Raises:
-            SearchStateError: The last `limit` trials all failed with the same error, as did those of another cell.
-        """
-        for entry in entries:
-            failed = entry.result.status in {"failed", "crashed"}
-            error = _NUMBERS.sub("#", entry.result.error) if failed else ""
-            if not failed or error != self._error:
-                self._error, self._count, self._cells = error, 0, set()
-            self._count += failed
-            self._cells.add(entry.cell)
-            if self._limit is not None and self._count >= self._limit and len(self._cells) > 1:
-                raise SearchStateError(
-                    f"the last {self._limit} trials all failed with the same error, so this is a bug rather than a "
-                    f"property of the cells: {entry.result.error}"
-                )
 
 
 def drive(
@@ -117,7 +80,8 @@ def drive(
         keeper.add_steps(consumed)
         for outcome in consumed:
             observer.step_consumed(outcome, evolution)
-            failures.see(answers.take_computed(outcome))  # a bug that is mended leaves what it did in the journal
+            for entry in answers.take_computed(outcome):  # a bug that is mended leaves what it did in the journal
+                failures.see(entry.cell, entry.result)
         if consumed:
             checkpoint()
 

@@ -3,20 +3,13 @@
 import pytest
 
 from archsearch.errors import SearchStateError
-from archsearch.run.driver import RepeatedFailure
-from archsearch.search.outcome import Examined
-from archsearch.trials.setting import Setting
+from archsearch.run.repeated_failure import RepeatedFailure
 from archsearch.trials.trial import Status, TrialResult
-
-SETTING = Setting(1.0, 0.5, 5.0, 1, 1000)
 
 
 def see(failures: RepeatedFailure, *entries: tuple[str, Status, str]) -> None:
-    examined = tuple(
-        Examined(f"key-{index}", cell, "task", SETTING, TrialResult(status, None, error=error), 100)
-        for index, (cell, status, error) in enumerate(entries)
-    )
-    failures.see(examined)
+    for cell, status, error in entries:
+        failures.see(cell, TrialResult(status, None, error=error))
 
 
 @pytest.mark.parametrize("status", ["failed", "crashed"])
