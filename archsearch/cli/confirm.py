@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -58,7 +59,8 @@ def run(words: list[str]) -> int:
         confirmation.write(found.folder)
         print_confirmation(confirmation, found)
 
-    evaluator = HeldOutEvaluator(planned.evaluator, CONFIRMING_REPLICATE)
+    # nothing here goes on from a shorter training, and the cache is the search's
+    evaluator = HeldOutEvaluator(replace(planned.evaluator, checkpoints=None), CONFIRMING_REPLICATE)
     return sit(path, evaluator, planned.execution, ["confirm", *words], study)
 
 
@@ -93,8 +95,9 @@ def print_confirmation(confirmation: Confirmation, found: Run) -> None:
     print(
         f"ratios to the {plan.baseline.title} on test data, {plan.num_seeds} seeds, with intervals that hold for all "
         f"{plan.num_finalists} finalists at once,\neach task by itself, with {100 * plan.confidence:g}% confidence; "
-        f"fitness: the least of the true ratios; ms: one training step of a layer of {REFERENCE_SIZE} units.\n"
-        f"* nothing else here is as fit and as small (parameters) or as fast (ms).\n"
+        f"fitness: the least of the true ratios, where all cells have as many parameters.\n"
+        f"parameters and ms (a training step): of one layer of {REFERENCE_SIZE} units. "
+        f"* nothing else is both as fit and, there, as small or as fast.\n"
     )
     print("\n".join(confirmation.sentences()))
     print(f"\nConfirmation: {found.folder.confirmation_path}, and .json beside it with every value")

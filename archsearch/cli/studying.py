@@ -27,12 +27,12 @@ def plan_of_run(run: Run, root: Section) -> PlannedSearch:
     """Returns the search that a run is of, with the workers that the settings name.
 
     Raises:
-        SearchStateError: A task is no longer the one that the run was on.
+        SearchStateError: A task, the recipe or the baseline is no longer the one that the run was made with.
         ConfigError: The run's configuration cannot be made real.
     """
     values: Mapping[str, Any] = from_yaml(run.folder.read_config(), run.folder.config_path)
     planned = plan_search({**values, **({"workers": root.values["workers"]} if "workers" in root else {})})
-    keys = list(run.trials()["key"])
+    keys, recipe = list(run.trials()["key"]), planned.plan.recipe.digest
     for task in planned.plan.tasks:
         of_task = [key for key in keys if f"/{task.name}-" in key]
         if of_task and not any(f"/{task.name}-{task.digest}/" in key for key in of_task):
@@ -40,6 +40,17 @@ def plan_of_run(run: Run, root: Section) -> PlannedSearch:
                 f"{run.path}, task '{task.name}': its settings, its data or its code changed since the search. "
                 f"Restore them: the cells were found on another task."
             )
+        if of_task and not any(f"/recipe-{recipe}/" in key for key in of_task):
+            raise SearchStateError(
+                f"{run.path}: the recipe, or how archsearch trains by it, changed since the search. Restore it, or the "
+                f"version that the journal names: the cells were found by another training."
+            )
+    baseline = planned.plan.baseline
+    if keys and not any(key.startswith(f"{baseline.graph.digest}/") for key in keys):
+        raise SearchStateError(
+            f"{run.path}: the search trained no {baseline.graph.digest}, which the baseline '{baseline.name}' is now. "
+            f"Restore the founders, or the version that the journal names."
+        )
     return planned
 
 

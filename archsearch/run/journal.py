@@ -1,4 +1,7 @@
-"""The journal: a run's only truth, two append-only tables in one SQLite file. docs/journal.md describes it."""
+"""The journal: a run's only truth, two tables in one SQLite file. docs/journal.md describes it.
+
+A search only ever adds rows. A study also replaces those of trainings that failed and were repeated.
+"""
 
 import json
 import sqlite3
@@ -20,7 +23,15 @@ from archsearch.run.journal_file import (
     open_to_write,
     transaction,
 )
-from archsearch.run.journal_schema import INSERT_FACT, INSERT_STEP, INSERT_TRIAL, TRIAL_COLUMNS, checksum, split_result
+from archsearch.run.journal_schema import (
+    INSERT_FACT,
+    INSERT_STEP,
+    INSERT_TRIAL,
+    REPLACE_TRIAL,
+    TRIAL_COLUMNS,
+    checksum,
+    split_result,
+)
 from archsearch.run.shared_memory import guarded
 from archsearch.search.outcome import StepOutcome
 from archsearch.trials.lengths import key_around_steps
@@ -152,8 +163,15 @@ class Journal:
             SearchStateError: A key is taken.
             FileFormatError: The file is damaged.
         """
+        self._write_trials(INSERT_TRIAL, finished)
+
+    def replace_trials(self, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
+        """Keeps finished trials as `add_trials` does, each in the place of an older result if there is one."""
+        self._write_trials(REPLACE_TRIAL, finished)
+
+    def _write_trials(self, statement: str, finished: Sequence[tuple[Trial, TrialResult]]) -> None:
         rows = [_trial_row(trial, result) for trial, result in finished]
-        self._write(INSERT_TRIAL, rows, ", ".join(f"trial {row[0]}" for row in rows[:3]))
+        self._write(statement, rows, ", ".join(f"trial {row[0]}" for row in rows[:3]))
 
     def add_step(self, outcome: StepOutcome) -> None:
         """Keeps what a step decided; see `add_steps`."""

@@ -32,6 +32,7 @@ INSERT_TRIAL = (
     "INSERT INTO trials (key, cell, task, setting, replicate, max_steps, result, curve, checksum) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+REPLACE_TRIAL = INSERT_TRIAL.replace("INSERT", "INSERT OR REPLACE")
 INSERT_NUMBERED_TRIAL = INSERT_TRIAL.replace("(key", "(number, key").replace("(?", "(?, ?")
 INSERT_FACT = "INSERT OR REPLACE INTO about (name, value, checksum) VALUES (?, ?, ?)"
 INSERT_STEP = "INSERT INTO steps (number, record, checksum) VALUES (?, ?, ?)"

@@ -124,6 +124,7 @@ class Confirmed:
         plan: What was trained.
         chosen: The settings chosen.
         values: By cell and task, the quality on test data for each seed; None where training failed.
+        causes: By cell and task, why seeds have no value that can be compared, for all that have none.
         metrics: What each task measures.
         seconds: Spent on each cell.
     """
@@ -131,6 +132,7 @@ class Confirmed:
     plan: ConfirmationPlan
     chosen: Mapping[Place, Setting]
     values: Mapping[str, Mapping[str, tuple[float | None, ...]]]
+    causes: Mapping[str, Mapping[str, tuple[str, ...]]]
     seconds: Mapping[str, float]
     metrics: Mapping[str, Metric]
 
@@ -162,15 +164,26 @@ def confirm(plan: ConfirmationPlan, sitting: Sitting) -> Confirmed:
     seconds = dict.fromkeys((contestant.cell for contestant in plan.contestants), 0.0)
     for trial in (*plan.tuning_trials(), *confirming.values()):
         seconds[trial.cell] += (tuned.get(trial.key) or confirmed[trial.key]).seconds
-    values = {
-        contestant.cell: {
-            task.name: tuple(found.get((contestant.cell, task.name, seed)) for seed in range(plan.num_seeds))
-            for task in plan.search.tasks
-        }
-        for contestant in plan.contestants
-    }
+    values: dict[str, dict[str, tuple[float | None, ...]]] = {}
+    causes: dict[str, dict[str, tuple[str, ...]]] = {}
+    for contestant in plan.contestants:
+        for task in plan.search.tasks:
+            places = [(contestant.cell, task.name, seed) for seed in range(plan.num_seeds)]
+            values.setdefault(contestant.cell, {})[task.name] = tuple(found.get(place) for place in places)
+            causes.setdefault(contestant.cell, {})[task.name] = tuple(
+                _cause(confirmed[confirming[place].key]) if place in confirming else "no setting worked"
+                for place in places
+                if not found.get(place)
+            )
     metrics = {trial.task: METRICS[tuned[trial.key].metric] for trial in plan.tuning_trials()}
-    return Confirmed(plan, chosen, values, seconds, metrics)
+    return Confirmed(plan, chosen, values, causes, seconds, metrics)
+
+
+def _cause(result: TrialResult) -> str:
+    """Returns why a training has nothing that can be compared."""
+    if result.test_value is not None:
+        return f"a test value of {result.test_value:g}"  # has no logarithm
+    return result.status if result.value is None else "no finite prediction on test data"
 
 
 def _check_baseline(plan: ConfirmationPlan, results: Results, chosen: Mapping[Place, Setting]) -> None:

@@ -110,11 +110,15 @@ class Confirmation:
             "parameters": count_parameters(structure, REFERENCE_SIZE, REFERENCE_SIZE),
             "multiply_adds": count_multiply_adds(structure, REFERENCE_SIZE, REFERENCE_SIZE),
             "nodes": len(contestant.graph.nodes),
-            "sentence": sentence_of(contestant.title, judgement, plan) if judgement else "",
+            "sentence": self._sentence(contestant, judgement) if judgement else "",
             "equations": contestant.graph.equations(),
             "step_milliseconds": _rounded(self.step_milliseconds[cell]),
             "training_seconds": _rounded(self.confirmed.seconds[cell]),
         }
+
+    def _sentence(self, contestant: Contestant, judgement: Judgement) -> str:
+        plan, causes = self.confirmed.plan, self.confirmed.causes
+        return sentence_of(contestant.title, judgement, plan, causes[contestant.cell], causes[plan.baseline.cell])
 
 
 def judge_all(confirmed: Confirmed, step_milliseconds: Mapping[str, float | None], engine: str) -> Confirmation:

@@ -1,5 +1,7 @@
 """Trials of a study: kept in a journal of its own, computed by workers, interrupted and gone on with like a search.
 
+A training that failed is trained again when the study is gone on with: the cause may have been the machine, and a study
+has a few trainings for each cell, all of which its verdict needs. What diverged stays so, and so does what met a limit.
 The search's journal is never written to.
 """
 
@@ -17,9 +19,13 @@ from archsearch.run.executor import Executor
 from archsearch.run.folder import RunFolder
 from archsearch.run.interrupts import Interrupts
 from archsearch.run.journal import Journal
+from archsearch.run.repeated_failure import RepeatedFailure
 from archsearch.run.session import Stopped, make_executor
 from archsearch.run.unit import TrialEvaluator, Unit, grouping_of, pairs
-from archsearch.trials.trial import Trial, TrialResult
+from archsearch.trials.trial import Status, Trial, TrialResult
+
+# what ends the same way when it is tried again on the same terms
+SETTLED: frozenset[Status] = frozenset({"ok", "diverged", "time_limit", "memory_limit"})
 
 
 class StudyObserver(Protocol):
@@ -36,7 +42,7 @@ class StudyObserver(Protocol):
 
 
 def recorded_results(path: Path, trials: Iterable[Trial]) -> dict[str, TrialResult]:
-    """Returns the results that a study's folder holds, by key.
+    """Returns the results that a study's folder holds, by key, but for those that are to be tried again.
 
     Raises:
         FileFormatError: The journal is damaged.
@@ -69,6 +75,7 @@ class Sitting:
         self._execution = execution
         self._observer = observer
         self._interrupts = Interrupts()
+        self._failures = RepeatedFailure(execution.max_equal_failures)
         self._executor: Executor | None = None
 
     def results(self, what: str, trials: Sequence[Trial]) -> Mapping[str, TrialResult]:
@@ -81,7 +88,7 @@ class Sitting:
             trials: Each key once.
 
         Raises:
-            SearchStateError: Ray does not start, or the disk does not take a result.
+            SearchStateError: Ray does not start, the disk does not take a result, or trial after trial fails alike.
             ConfigError: A trial was planned with another task than the evaluator has.
             KeyboardInterrupt: From the keyboard or a signal; every finished trial is kept by then.
         """
@@ -116,15 +123,17 @@ class Sitting:
             num_in_flight -= len(finished)
             computed = [(trial, result) for trial, result in pairs(finished) if trial.key not in results]
             with self._interrupts.held_back():
-                self._journal.add_trials(computed)
+                self._journal.replace_trials(computed)
             for trial, result in computed:
                 results[trial.key] = result
                 self._observer.trial_finished(trial, result)
+            for trial, result in computed:
+                self._failures.see(trial.cell, result)
 
     def _keep_finished(self) -> None:
         for trial, result in pairs(self._executor.collect()) if self._executor else []:
-            if self._journal.result(trial.key) is None:
-                self._journal.add_trial(trial, result)
+            if not _recorded(self._journal, [trial]):
+                self._journal.replace_trials([(trial, result)])
 
     def close(self) -> None:
         """Ends the workers, if they were started."""
@@ -174,4 +183,4 @@ def open_sitting(
 
 def _recorded(journal: Journal, trials: Iterable[Trial]) -> dict[str, TrialResult]:
     found = ((trial.key, journal.result(trial.key)) for trial in trials)
-    return {key: result for key, result in found if result is not None}
+    return {key: result for key, result in found if result is not None and result.status in SETTLED}

@@ -15,7 +15,7 @@ from shared_simulation import SilentObserver, SimulatedEvaluator, make_plan
 from archsearch.cli import tables
 from archsearch.cli.compare import print_comparison
 from archsearch.cli.tables import leaderboard_table, print_leaderboard
-from archsearch.graph.catalog import load_cell
+from archsearch.graph.catalog import load_cell, zoo_cell
 from archsearch.run.folder import RunFolder
 from archsearch.run.reading import load_run
 from archsearch.run.session import run_search
@@ -172,6 +172,20 @@ def test_confirm_refuses_another_task_than_the_searchs(archsearch, copied_run):
     outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
     assert outcome.code == 2
     assert "changed since the search" in outcome.err
+
+
+def test_confirm_refuses_another_recipe_or_baseline_than_the_searchs(archsearch, copied_run, monkeypatch):
+    text = (copied_run / "config.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    values["founders"] = [{"name": "mut1", "equations": zoo_cell("mut1").equations()}, *values["founders"]]
+    (copied_run / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
+    assert "which the baseline 'mut1' is now" in outcome.err
+    (copied_run / "config.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr("archsearch.trials.trial.TRAINER_VERSION", "another")
+    outcome = archsearch("confirm", f"run={copied_run}", *SMALL)
+    assert (outcome.code, "the recipe, or how archsearch trains by it, changed" in outcome.err) == (2, True)
+    assert not (copied_run / "confirm").exists()
 
 
 def test_ablate_in_a_run(archsearch, copied_run):

@@ -124,10 +124,10 @@ def test_the_sentence_of_a_worse_cell_has_the_ratio_of_the_task_that_it_names(ru
     noise, level = (0.80, 0.97, 0.93, 0.99, 0.86), (0.951, 0.949, 0.95, 0.952, 0.948)
     judgement = judge({"words": noise, "xml": level}, dict.fromkeys(("words", "xml"), (1.0,) * 5), 0.95)
     assert (judgement.verdict, judgement.fitness.estimate) == ("worse", judgement.ratios["words"].estimate)
-    sentence = sentence_of("c_1", judgement, confirmation_plan(run))
+    sentence = sentence_of("c_1", judgement, confirmation_plan(run), {}, {})
     assert sentence == "c_1 is worse than the gru on xml: ratio 0.950 (0.948 to 0.952)."
     alone = judge({"xml": level}, {"xml": (1.0,) * 5}, 0.95)
-    sentence = sentence_of("c_1", alone, confirmation_plan(run))
+    sentence = sentence_of("c_1", alone, confirmation_plan(run), {}, {})
     assert sentence == "c_1 is worse than the gru: fitness 0.950 (0.948 to 0.952)."
 
 
@@ -140,7 +140,7 @@ def test_failures_are_told_and_come_last(run, tmp_path):
     confirmation, _ = confirmed(run, tmp_path, failing)
     last = confirmation.frame().iloc[-1]
     assert (last["cell"], last["verdict"]) == (finalist, "not_comparable")
-    assert "1 of 3 on second" in last["sentence"]
+    assert f"1 of 3 on second ({finalist}: 1 diverged)." in last["sentence"]
     assert pd.isna(last["fitness"])
     assert not last["on_parameters_front"]
     assert last["ratio_first"] > 0
@@ -154,6 +154,7 @@ def test_a_tuning_without_any_result_leaves_its_seed_empty(run, tmp_path):
 
     confirmation, evaluator = confirmed(run, tmp_path, failing)
     assert confirmation.confirmed.values[finalist]["first"][0] is None
+    assert confirmation.confirmed.causes[finalist]["first"] == ("no setting worked",)
     assert not [t for t in evaluator.trials if (t.cell, t.replicate) == (finalist, CONFIRMING_REPLICATE)]
 
 

@@ -15,7 +15,9 @@ from archsearch.run.session import Stopped
 from archsearch.search.evolution import Evolution
 from archsearch.studies.confirm import confirm
 from archsearch.studies.confirmation import judge_all
-from archsearch.studies.sitting import open_sitting, recorded_results
+from archsearch.studies.replicates import CONFIRMING_REPLICATE, TUNING_REPLICATE
+from archsearch.studies.sitting import SETTLED, open_sitting, recorded_results
+from archsearch.trials.trial import TrialResult
 
 
 def frame(run, path, evaluator):
@@ -65,6 +67,52 @@ def test_a_finished_study_trains_nothing(tmp_path):
     assert again.trials == []
     plan = confirmation_plan(run)
     assert len(recorded_results(tmp_path / "study", plan.tuning_trials())) == len(plan.tuning_trials())
+
+
+class EndingEvaluator(StudyEvaluator):
+    """Ends trials as it is told, and all others with the noisy value."""
+
+    def __init__(self, ending):
+        super().__init__(noisy)
+        self.ending = ending
+
+    def evaluate(self, trial):
+        result = super().evaluate(trial)
+        status = self.ending(trial)
+        return TrialResult(status, None, error=f"{status} for a test") if status else result
+
+
+def test_what_failed_is_tried_again_by_the_same_command_and_what_would_end_alike_is_not(tmp_path):
+    run = simulated_run(tmp_path / "run")
+    baseline, *others = (contestant.cell for contestant in confirmation_plan(run).contestants)
+    failed = ("failed", "crashed", "out_of_memory", "worker_lost", "node_lost")
+    ends = {
+        (baseline, "first", CONFIRMING_REPLICATE): failed[0],
+        **{(cell, "first", TUNING_REPLICATE): status for cell, status in zip(others, failed[1:], strict=False)},
+        **{(others[0], "second", TUNING_REPLICATE + number): status for number, status in enumerate(SETTLED - {"ok"})},
+    }
+    broken = EndingEvaluator(lambda trial: ends.get((trial.cell, trial.task, trial.replicate)))
+    found = frame(run, tmp_path / "study", broken)
+    assert set(found["verdict"]) == {"baseline", "not_comparable"}
+    assert found["sentence"].str.contains("1 of 3 on first (gru: 1 failed)", regex=False).any()
+    again = StudyEvaluator(noisy)
+    mended = frame(run, tmp_path / "study", again)
+    repeated = {(trial.cell, trial.task, trial.replicate) for trial in again.trials}
+    assert {place for place, status in ends.items() if status in failed} <= repeated
+    assert not repeated & {place for place, status in ends.items() if status in SETTLED}
+    assert (mended["verdict"] == "not_comparable").sum() == 1
+    idle = StudyEvaluator(noisy)
+    assert frame(run, tmp_path / "study", idle).equals(mended)
+    assert idle.trials == []
+
+
+def test_a_machine_on_which_every_training_fails_alike_ends_the_study(tmp_path):
+    run = simulated_run(tmp_path / "run")
+    broken = EndingEvaluator(lambda _: "failed")
+    with pytest.raises(SearchStateError, match="the last 20 trials all failed with the same error"):
+        frame(run, tmp_path / "study", broken)
+    assert len(broken.trials) == 20
+    frame(run, tmp_path / "study", StudyEvaluator(noisy))
 
 
 def test_the_journal_of_the_search_stays_as_it_is(tmp_path):
