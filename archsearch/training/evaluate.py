@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +15,7 @@ from archsearch.training.environment import describe_environment, versions
 from archsearch.training.evaluate_population import POPULATION_ENGINES, PopulationEvaluator, Trained, device_of
 from archsearch.training.failures import WITHOUT_VALUE, cause_of, classify
 from archsearch.training.grouping import Group, Populations, group_trials, width_of
-from archsearch.training.measurement import measure
+from archsearch.training.measurement import measure_means, metric_value
 from archsearch.training.minibatch import held_out_minibatches
 from archsearch.training.model import SequenceModel, build_model
 from archsearch.training.stops import Deadline, DivergedError
@@ -34,8 +35,8 @@ class Evaluation:
     Attributes:
         result: The same as `Evaluator.evaluate` returns.
         model: With the weights of its best validation; None if there was none.
-        test_value: The task's metric on test data, of that model; None without one, or if a prediction is not finite.
-        test_values: All metrics that its loss has, by name, the task's own included.
+        test_value: The task's metric on test data, of that model; None without one, or if it is not finite there.
+        test_values: All metrics that its loss has, by name, the task's own included; those that are finite.
     """
 
     result: TrialResult
@@ -258,6 +259,15 @@ class HeldOutEvaluator:
     evaluator: Evaluator
     first_replicate: int
 
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """By name."""
+        return self.evaluator.tasks
+
+    def describe(self) -> dict[str, str]:
+        """See `Evaluator`."""
+        return self.evaluator.describe()
+
     def group(self, trials: Sequence[Trial]) -> list[Group]:
         """See `Evaluator`; trials with a test value are in groups of their own."""
         parts = [
@@ -291,11 +301,18 @@ class HeldOutEvaluator:
 
 
 def _test_values(model: SequenceModel, task: Task, recipe: Recipe) -> dict[str, float]:
-    """Returns metrics on test data by name; none if a prediction is not finite, the cell's own failure."""
+    """Returns metrics on test data by name; none if a prediction is not finite, the cell's own failure.
+
+    A metric that is beyond all bounds is left out, and no other.
+    """
     metrics = metrics_of(task.interface.loss)
     with flush_denormals():
         try:
-            values = measure(model, held_out_minibatches(task, "test", recipe), metrics, Deadline())
+            means = measure_means(model, held_out_minibatches(task, "test", recipe), metrics, Deadline())
         except DivergedError:
             return {}
-    return {metric.name: value for metric, value in zip(metrics, values, strict=True)}
+    values: dict[str, float] = {}
+    for metric, mean in zip(metrics, means, strict=True):
+        with suppress(DivergedError):
+            values[metric.name] = metric_value(metric, mean)
+    return values

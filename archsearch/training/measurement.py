@@ -13,11 +13,10 @@ from archsearch.training.model import SequenceModel, State
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.trials.metric import ACCURACY, BITS, MAE, MSE, PERPLEXITY, Loss, Metric
 
-MAX_NATS = 700.0  # e to this power is still a number
+MAX_NATS = 690.0  # e to this power can still be kept in a result
 NOT_FINITE = "a prediction on held-out data is not finite"
 
 
-@torch.inference_mode()
 def measure(
     model: SequenceModel, minibatches: Iterable[Minibatch], metrics: Sequence[Metric], deadline: Deadline
 ) -> tuple[float, ...]:
@@ -25,6 +24,21 @@ def measure(
 
     Raises:
         DivergedError: The model's predictions are not finite, or their loss is beyond all bounds.
+        TimeLimitError: The deadline has passed.
+        ConfigError: No position is scored, so that there is nothing to measure.
+    """
+    means = measure_means(model, minibatches, metrics, deadline)
+    return tuple(metric_value(metric, mean) for metric, mean in zip(metrics, means, strict=True))
+
+
+@torch.inference_mode()
+def measure_means(
+    model: SequenceModel, minibatches: Iterable[Minibatch], metrics: Sequence[Metric], deadline: Deadline
+) -> tuple[float, ...]:
+    """Returns what the metrics' sums are per scored position, from which `metric_value` makes their values.
+
+    Raises:
+        DivergedError: The model's predictions are not finite.
         TimeLimitError: The deadline has passed.
         ConfigError: No position is scored, so that there is nothing to measure.
     """
@@ -48,7 +62,7 @@ def measure(
                 sums[number] += _sum_over_positions(metric, model.interface.loss, predictions, minibatch.targets)
     model.train(was_training)
     check_scored(num_scored)
-    return tuple(metric_value(metric, total / num_scored) for metric, total in zip(metrics, sums, strict=True))
+    return tuple(total / num_scored for total in sums)
 
 
 def check_scored(num_scored: int) -> None:

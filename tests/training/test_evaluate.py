@@ -9,22 +9,25 @@ from dataclasses import replace
 
 import pytest
 import torch
+from shared_populations import RaggedTask
 
 from archsearch.compiler.native.build import CompilerLostError
 from archsearch.errors import ConfigError, EngineError
 from archsearch.graph.catalog import zoo_cell
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.run.trial_worker import here
+from archsearch.run.unit import metric_name
 from archsearch.tasks.memorization import Memorization
 from archsearch.training import trainer as trainer_module
 from archsearch.training.evaluate import Evaluator, HeldOutEvaluator
-from archsearch.training.measurement import measure
+from archsearch.training.measurement import MAX_NATS, measure, measure_means, metric_value
 from archsearch.training.minibatch import Minibatch
 from archsearch.training.model import SequenceModel
 from archsearch.training.stops import Deadline, DivergedError
 from archsearch.training.trainer import Trainer
 from archsearch.training.trial_seeds import data_seed, weights_seed
 from archsearch.trials.interface import Interface
-from archsearch.trials.metric import ACCURACY
+from archsearch.trials.metric import ACCURACY, MAE, NLL, PERPLEXITY
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Recipe, TrialResult
 
@@ -83,14 +86,38 @@ def test_a_prediction_that_is_not_finite_on_test_data_is_the_cells_failure(
     def measure_validation_only(*arguments):
         if splits[-1] == "test":
             raise DivergedError("a prediction on held-out data is not finite")
-        return measure(*arguments)
+        return measure_means(*arguments)
 
     original = type(recall_task).held_out
     monkeypatch.setattr(type(recall_task), "held_out", held_out)
-    monkeypatch.setattr("archsearch.training.evaluate.measure", measure_validation_only)
+    monkeypatch.setattr("archsearch.training.evaluate.measure_means", measure_validation_only)
     evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
     assert evaluation.result.status == "ok"
     assert evaluation.test_value is None
+
+
+def test_a_perplexity_beyond_all_bounds_on_test_data_takes_no_other_metric_with_it(
+    evaluator, recall_task, make_trial, monkeypatch
+):
+    def overflowing(*arguments):
+        return tuple(800.0 if metric in (NLL, PERPLEXITY) else 0.5 for metric in arguments[2])
+
+    monkeypatch.setattr("archsearch.training.evaluate.measure_means", overflowing)
+    evaluation = evaluator.evaluate_keeping_model(make_trial(recall_task))
+    assert evaluation.test_value == 0.5
+    assert set(evaluation.test_values) == {"accuracy", "nll", "bits"}
+
+
+def test_every_metric_that_is_within_its_bounds_can_be_kept():
+    value = metric_value(PERPLEXITY, MAX_NATS)
+    assert TrialResult.from_record(TrialResult("ok", value).to_record()).value == value
+
+
+def test_an_evaluator_of_test_data_says_what_the_other_says(evaluator, recall_task):
+    held_out = HeldOutEvaluator(evaluator, first_replicate=5)
+    errors = Evaluator({"numbers": RaggedTask("numbers", loss="squared_error", measured=MAE)})
+    assert metric_name(HeldOutEvaluator(errors, first_replicate=5), "numbers") == MAE.name
+    assert here(held_out) == here(evaluator) != {}
 
 
 def test_an_evaluator_says_what_other_machines_must_have_in_common(evaluator, recall_task, monkeypatch):
