@@ -28,6 +28,10 @@ class SummedLoss(ABC):
     def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Returns the `[N, K]` gradient of the loss, in closed form."""
 
+    def of_zeros(self, _targets: Tensor) -> Tensor | None:
+        """Returns the `[N]` losses of zeros, where targets have a scale of their own; None where a guess has one."""
+        return None
+
 
 class CrossEntropy(SummedLoss):
     """Of `[N]` classes, under the softmax of the predictions."""
@@ -78,6 +82,10 @@ class SquaredError(SummedLoss):
     def gradient(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `SummedLoss`."""
         return predictions - targets
+
+    def of_zeros(self, targets: Tensor) -> Tensor:
+        """See `SummedLoss`."""
+        return targets.square().sum(dim=-1) / 2
 
 
 LOSSES: Mapping[metric.Loss, SummedLoss] = {

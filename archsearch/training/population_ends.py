@@ -131,6 +131,11 @@ class Readouts:
         self._d_bias.copy_(gradient.sum(dim=1))
         return summed(self._loss.each(predictions.flatten(0, 1), targets.flatten(0, 2)), scored)
 
+    def loss_of_zeros(self, targets: Tensor, scored: Tensor) -> Tensor | None:
+        """Returns what `loss` would of predictions that are zero; None where targets have no scale of their own."""
+        each = self._loss.of_zeros(targets.flatten(0, 2))
+        return None if each is None else summed(each, scored)
+
 
 def summed(each: Tensor, scored: Tensor) -> Tensor:
     """Returns `[P]` sums, float64, of `[P * T * B]` numbers at the scored ones of `[P, T, B]` positions."""

@@ -74,17 +74,23 @@ class PopulationStep:
         layers.backward()
         model.input.collect(inputs, layers.d_inputs)
         model.weights.mask_gradients()
-        has_usable_loss = self._record_loss(loss, scored.flatten(1).sum(dim=1))
+        of_zeros = model.readout.loss_of_zeros(targets, scored)
+        has_usable_loss = self._record_loss(loss, scored.flatten(1).sum(dim=1), of_zeros)
         self._descend(has_usable_loss)
 
-    def _record_loss(self, loss: Tensor, num_scored: Tensor) -> Tensor:
-        """Adds up `[P]` losses of `[P]` positions and returns `[P]`, whether a member goes on with its loss."""
+    def _record_loss(self, loss: Tensor, num_scored: Tensor, of_zeros: Tensor | None) -> Tensor:
+        """Adds up `[P]` losses of `[P]` positions and returns `[P]`, whether a member goes on with its loss.
+
+        Zeros have the losses `of_zeros`, where targets have a scale of their own: beside rare events, too, it is theirs
+        that a loss is measured by.
+        """
         records = self._records
         trains = records.is_active & (records.stop_step == 0)
         each, blind = loss / num_scored.clamp(min=1), records.blind_loss
         first = torch.where(each == 0, 1.0, each)  # of the first step: small weights know nothing
         blind.copy_(torch.where(blind.isnan() & (num_scored > 0), first, blind))
-        bound = MAX_LOSS_FACTOR * torch.where(blind.isnan(), 1.0, blind) * num_scored
+        usual = torch.where(blind.isnan(), 1.0, blind) * num_scored
+        bound = MAX_LOSS_FACTOR * (usual if of_zeros is None else torch.maximum(usual, of_zeros))
         is_usable = trains & (loss <= bound)  # not for NaN either
         records.loss_sum.add_(torch.where(is_usable, loss, 0.0))
         records.num_scored.add_(torch.where(is_usable, num_scored, 0))

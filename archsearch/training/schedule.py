@@ -53,7 +53,10 @@ def _plateau(initial: float, qualities: Sequence[float], recipe: Recipe) -> floa
 
 
 def _decay(initial: float, num_epochs: int, recipe: Recipe) -> float | None:
-    """R31, for evaluations on Penn Treebank: constant first, then lowered at the beginning of each epoch."""
+    """R31, for evaluations on Penn Treebank: constant first, then lowered at the beginning of each epoch.
+
+    The first epoch has the initial rate in any case.
+    """
     if num_epochs >= recipe.max_epochs:
         return None
-    return float(initial * recipe.decay ** max(0, num_epochs - recipe.constant_epochs + 1))
+    return float(initial * recipe.decay ** max(0, num_epochs - max(1, recipe.constant_epochs) + 1))

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from archsearch.training.flat_parameters import FlatParameters
 from archsearch.training.gradient_step import AutogradStep, GradientStep
+from archsearch.training.losses import LOSSES
 from archsearch.training.measurement import measure
-from archsearch.training.minibatch import held_out_minibatches
+from archsearch.training.minibatch import Minibatch, held_out_minibatches
 from archsearch.training.model import SequenceModel
 from archsearch.training.native_step import NativeStep, can_step_natively
 from archsearch.training.recorded_data import training_minibatches
@@ -149,7 +150,7 @@ class Trainer:
         minibatch = next(self._training)
         self.steps += 1
         loss, state = self._gradient_step.differentiate(minibatch, None if minibatch.starts else self._state)
-        self._record_loss(loss, len(minibatch.targets))
+        self._record_loss(loss, minibatch)
         self._state = state
         norm = self._gradient_step.descend(self.learning_rate, self._setting.max_gradient_norm)
         if not math.isfinite(norm):
@@ -224,10 +225,18 @@ class Trainer:
         if self.best_weights is not None:
             self._parameters.values.copy_(self.best_weights)
 
-    def _record_loss(self, loss: float, num_scored: int) -> None:
+    def _record_loss(self, loss: float, minibatch: Minibatch) -> None:
+        num_scored = len(minibatch.targets)
         if self._blind_loss is None and num_scored:
             self._blind_loss = loss / num_scored or 1.0  # of the first step: small weights know nothing
-        if not loss <= MAX_LOSS_FACTOR * (self._blind_loss or 1.0) * num_scored:  # not for NaN either
+        blind = (self._blind_loss or 1.0) * num_scored
+        # not for NaN either; beside rare events, too, the scale of what is asked for is what a loss is measured by
+        if not loss <= MAX_LOSS_FACTOR * blind and not loss <= MAX_LOSS_FACTOR * self._loss_of_zeros(minibatch):
             raise DivergedError(f"step {self.steps}: the loss per scored position is {loss / max(num_scored, 1):g}")
         self._loss_sum += loss
         self._num_scored += num_scored
+
+    def _loss_of_zeros(self, minibatch: Minibatch) -> float:
+        """Returns the loss of predicting zeros, where targets have a scale of their own; 0 elsewhere."""
+        each = LOSSES[self.model.interface.loss].of_zeros(minibatch.targets)
+        return 0.0 if each is None else float(each.sum())

@@ -1,7 +1,8 @@
 """Populations against the trainer of one model, member by member, in float64."""
 
 import random
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.padding import stays_small_without_weights
 from archsearch.training.population import Member, PopulationTrainer
 from archsearch.training.stops import Deadline, TimeLimitError
-from archsearch.trials.metric import ACCURACY, BITS, MAE, MSE, NLL, PERPLEXITY
+from archsearch.trials.metric import ACCURACY, BITS, MAE, MSE, NLL, PERPLEXITY, Loss, Metric
 from archsearch.trials.setting import Setting
+from archsearch.trials.task import Batch
 
 TASK = RecallTask("recall", delay=2, scored_share=0.6, starts_every=3)
 NUM_RANDOM = 100
@@ -105,6 +107,29 @@ def test_ends_losses_metrics_and_batches_of_all_sizes(loss, metric, input_size, 
     compare(zoo_cell("gru"), task, RECIPE, members, 10, place=replace(CPU, step_multiple=step_multiple))
 
 
+@dataclass(frozen=True)
+class RareEventsTask(RaggedTask):
+    """Asks for numbers of about 0.001, and now and then for one of about 1,000."""
+
+    input_size: int = 3
+    loss: Loss = "squared_error"
+    measured: Metric = MSE
+
+    def training(self, seed: int, batch_size: int, unroll: int) -> Iterator[Batch]:
+        for number, batch in enumerate(super().training(seed, batch_size, unroll), start=1):
+            yield replace(batch, targets=batch.targets * (1e3 if number % 4 == 0 else 1e-3))
+
+
+def test_rare_events_are_no_divergence_and_a_loss_far_beyond_them_is():
+    members = [
+        replace(member, setting=replace(member.setting, learning_rate=rate))
+        for member, rate in zip(draw_members(random.Random(8), 3, (5,)), (1e-4, 1e-3, 1e12), strict=True)
+    ]
+    together = compare(zoo_cell("gru"), RareEventsTask("rare", scored_share=0.7), RECIPE, members, 10)
+    assert [bool(outcome.error) for outcome in together] == [False, False, True]
+    assert [outcome.steps for outcome in together][:2] == [10, 10]
+
+
 def test_streams_of_other_lengths_side_by_side():
     """Each sequence is whole, so a shorter one may be filled up to the length of its neighbour's."""
     task = RaggedTask("ragged", max_length=6)
@@ -174,22 +199,12 @@ def test_numbers_that_are_none_stay_with_their_member(monkeypatch):
 
 def test_predictions_that_are_not_finite_end_a_member_at_its_validation():
     members = draw_members(random.Random(11), 3, (5,), num_streams=1)
-    task = replace(TASK, epoch=1)
-    trainer = PopulationTrainer(zoo_cell("gru"), task, RECIPE, members, 5, CPU)
-    step = trainer._step_for
-
-    def overflow_after_the_step(chunk):
-        taken = step(chunk)
-        trainer._model.weights.values[0, -3:] = float("inf")
-        return taken
-
-    trainer._step_for = overflow_after_the_step
-    trainer.run(2)
-    assert trainer.reports[0].error in (
-        "a prediction on held-out data is not finite",
-        "step 1: the loss per scored position is nan",
-    )
-    assert [len(report.curve) for report in trainer.reports] == [0, 2, 2]
+    trainer = PopulationTrainer(zoo_cell("gru"), replace(TASK, epoch=1), RECIPE, members, 5, CPU)
+    assert trainer.take_steps(1) == 1
+    trainer._model.weights.values[0, -3:] = float("inf")
+    trainer.validate()
+    assert trainer.reports[0].error == "a prediction on held-out data is not finite"
+    assert [len(report.curve) for report in trainer.reports] == [0, 1, 1]
 
 
 def test_a_limit_hits_all_members_that_still_train():
