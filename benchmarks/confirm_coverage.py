@@ -2,8 +2,10 @@
 
     python benchmarks/confirm_coverage.py [--simulations 2000] [--csv FILE]
 
-Three tables: (1) one interval of 95 % alone, by four methods; (2) `judge` as `confirm` uses it, for all finalists at
-once; (3) a search among cells that are all equal, whose best are then confirmed: how often a winner is announced.
+Four tables: (1) one interval of 95 % alone, by four methods; (2) `judge` as `confirm` uses it, for all finalists at
+once; (3) a search among cells that are all equal, whose best are then confirmed: how often a winner is announced; (4) a
+cell that truly is better: how often `confirm top=… seeds=… settings=6` says so, where settings are worth what they were
+worth to six cells of the study (`results/study/table_1`, 16 settings; 12 on Penn Treebank).
 
 Noise is normal, of worse shapes, or real: `replicate_values.json` holds the values on test data of a confirmation
 (`archsearch confirm run=results/quickstart-1 top=3 seeds=12`, of the quickstart search with seed 1), which are drawn
@@ -20,7 +22,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from tables import CsvFile, table
 
+from archsearch.graph.catalog import zoo_cell
+from archsearch.run.reading import load_run
 from archsearch.studies.verdicts import judge
+from archsearch.trials.setting import Setting
 
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -35,6 +40,12 @@ CONFIDENCE = 0.95
 NUM_RESAMPLES = 1999
 ANNOUNCED = ("by the search", "by confirm", "if settings were drawn once", "if tuned once")
 TUNED_ONCE = 2
+GAINS = (0.0, 0.02, 0.03, 0.05, 0.08, 0.12)
+"""By how much a cell is better on every task."""
+STUDY = Path(__file__).parents[1] / "results" / "study" / "table_1"
+CLOSE_CELLS = ("mut1", "mut2", "mut3", "lstm_b", "lstm_o")
+NUM_SETTINGS = 6
+LEAST_VALUE = 1e-3
 
 
 def _collapsing(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -227,6 +238,69 @@ def announcements_among_equals(
     return num_seeming / num_simulations, again, fixed, once
 
 
+def study_worths() -> dict[str, tuple[Array, Array]]:
+    """Returns, by task, the log values that the settings of Table 1 had: `[S]` the GRU's, `[C, S]` five others'.
+
+    Of a training that failed, a value that no tuning chooses.
+    """
+    run = load_run(STUDY)
+    digests = [zoo_cell(name).digest for name in ("gru", *CLOSE_CELLS)]
+    values: dict[str, dict[tuple[str, Setting], float]] = {task: {} for task in run.tasks}
+    for trial in run.journaled_trials:
+        values[trial.task][trial.cell, trial.setting] = trial.result.value or LEAST_VALUE
+    worths = {}
+    for task, found in values.items():
+        settings = sorted({setting for _, setting in found})
+        logs = np.log([[found[digest, setting] for setting in settings] for digest in digests])
+        worths[task] = logs[0], logs[1:]
+    return worths
+
+
+def tuned_log_ratios(rng: np.random.Generator, worths: tuple[Array, Array], shape: tuple[int, int]) -> Array:
+    """Returns log ratios of a cell to the GRU, `[simulations, seeds]`, each after a tuning with 6 settings.
+
+    The cell of a simulation is one of the others, made as good as the GRU: its mean over all draws of settings is 0.
+    """
+    gru, others = worths
+    which = rng.integers(0, len(others), shape[0])
+    logs = np.stack([gru[None].repeat(shape[0], 0), others[which]])[:, :, None].repeat(shape[1], 2)
+    drawn = rng.random(logs.shape[1:]).argsort(axis=-1)[None, ..., :NUM_SETTINGS]
+    worth = np.take_along_axis(logs, drawn.repeat(2, 0), axis=-1)
+    choices = (worth + SPREAD * rng.normal(size=worth.shape)).argmax(axis=-1)
+    chosen = np.take_along_axis(worth, choices[..., None], axis=-1)[..., 0]
+    ratios = chosen[1] - chosen[0]
+    means = np.array([ratios[which == cell].mean() for cell in range(len(others))])
+    return np.asarray(ratios - means[which][:, None] + SPREAD * np.sqrt(2) * rng.normal(size=shape))
+
+
+def findings_of_a_better_cell(
+    worths: Mapping[str, tuple[Array, Array]], num_seeds: int, num_finalists: int, num_simulations: int
+) -> tuple[list[float], list[float]]:
+    """Simulates confirmations of a cell that is better on every task, each by one of `GAINS`.
+
+    Args:
+        worths: By task; see `study_worths`.
+        num_seeds: Pairs.
+        num_finalists: That share the error; the others are not simulated.
+        num_simulations: How many.
+
+    Returns:
+        The share of confirmations that called the cell better, by gain; and, by task, the median distance of a ratio's
+        lower limit from its estimate, in logarithms.
+    """
+    rng = np.random.Generator(np.random.PCG64(4))
+    logs = [tuned_log_ratios(rng, of_task, (num_simulations, num_seeds)) for of_task in worths.values()]
+    num_found, widths = [0] * len(GAINS), []
+    for simulation in np.exp(np.stack(logs, axis=1)):
+        for number, gain in enumerate(GAINS):
+            judged = judge(
+                _by_task((1 + gain) * simulation), _by_task(np.ones_like(simulation)), CONFIDENCE, num_finalists
+            )
+            num_found[number] += judged.verdict == "better"
+        widths.append([np.log(ratio.estimate / ratio.low) for ratio in judged.ratios.values()])
+    return [num / num_simulations for num in num_found], list(np.median(widths, axis=0))
+
+
 def _by_task(values: Array) -> dict[str, list[float]]:
     return {str(task): list(of_task) for task, of_task in enumerate(values)}
 
@@ -283,14 +357,31 @@ def print_announcements(csv: CsvFile, num: int) -> None:
     print(table(("noise", "tasks", "seeds", *ANNOUNCED), rows))
 
 
+def print_findings(csv: CsvFile, num: int) -> None:
+    """Prints table (4)."""
+    worths = study_worths()
+    print(f"\n(4) a cell better on each of {', '.join(worths)}: called better in % of cases\n")
+    rows: list[list[object]] = []
+    for num_finalists, num_seeds in ((5, 5), (3, 12), (3, 24), (2, 32), (1, 24), (1, 48)):
+        shares, widths = findings_of_a_better_cell(worths, num_seeds, num_finalists, num)
+        half_widths = " / ".join(f"{100 * width:.1f}" for width in widths)
+        rows.append([num_finalists, num_seeds, half_widths, *(f"{100 * share:.1f}" for share in shares)])
+        sizes = {"noise": "study", "seeds": num_seeds, "finalists": num_finalists, "tasks": len(worths)}
+        for gain, share in zip(GAINS, shares, strict=True):
+            csv.add({"table": 4, **sizes, "what": f"{gain:g}", "share": share})
+        for task, width in zip(worths, widths, strict=True):
+            csv.add({"table": 4, **sizes, "what": f"half width, {task}", "share": width})
+    print(table(("finalists", "seeds", "half widths, %", *(f"{100 * gain:g} %" for gain in GAINS)), rows))
+
+
 def main() -> None:
-    """Prints the three tables."""
+    """Prints the four tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=2000)
     parser.add_argument("--csv", type=Path, default=Path("confirm_coverage.csv"))
     arguments = parser.parse_args()
     with CsvFile(arguments.csv, ("table", "noise", "seeds", "tasks", "finalists", "what", "share")) as csv:
-        for print_table in (print_methods, print_judgements, print_announcements):
+        for print_table in (print_methods, print_judgements, print_announcements, print_findings):
             print_table(csv, arguments.simulations)
 
 

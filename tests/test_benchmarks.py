@@ -108,10 +108,10 @@ def test_precision_compares_on_three_tasks(tmp_path):
     assert any(float(row["difference"]) != 0 for row in rows)  # both precisions did run
 
 
-def test_confirm_coverage_prints_its_three_tables(tmp_path):
+def test_confirm_coverage_prints_its_four_tables(tmp_path):
     printed, rows = run("confirm_coverage.py", tmp_path, "--simulations", "10")
-    assert all(f"({number})" in printed for number in (1, 2, 3))
-    assert {row["table"] for row in rows} == {"1", "2", "3"}
+    assert all(f"({number})" in printed for number in (1, 2, 3, 4))
+    assert {row["table"] for row in rows} == {"1", "2", "3", "4"}
     assert {row["what"] for row in rows if row["table"] == "1"} == {"Student", "percentile", "BCa", "bootstrap-t"}
     assert all(0 <= float(row["share"]) <= 1 for row in rows)
 

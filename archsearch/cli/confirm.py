@@ -72,7 +72,7 @@ def _plan(root: Section, found: Run, planned: PlannedSearch) -> ConfirmationPlan
         SearchStateError: The run has found nothing yet.
     """
     num_seeds = check_seeds(root.integer("seeds", 1))
-    contestants = choose_contestants(found, planned.plan.baseline, root.integer("top", 1))
+    contestants = choose_contestants(found, planned.plan.baseline, root.integer("top", 1), root.texts("beside"))
     return ConfirmationPlan(planned.plan, contestants, root.integer("settings", 1), num_seeds, read_confidence(root))
 
 

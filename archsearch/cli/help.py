@@ -54,6 +54,7 @@ COMMANDS = {
         (
             "archsearch confirm run=results/quickstart-1",
             "archsearch confirm run=results/quickstart-1 top=3 seeds=10 settings=12 workers=4",
+            "archsearch confirm run=results/quickstart-1 top=1 seeds=40 'beside=[lstm_torch]'",
         ),
     ),
     "ablate": Command(

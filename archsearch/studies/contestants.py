@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archsearch.errors import SearchStateError
-from archsearch.graph.catalog import zoo_cell
+from archsearch.graph.catalog import cell_name, load_cell, zoo_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.reading import Run
 from archsearch.search.plan import Founder
 
-BASELINES = ("gru", "lstm", "lstm_b", "tanh")
+WELL_KNOWN = ("gru", "lstm", "lstm_b", "tanh")
+"""Never finalists, though founders may be."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Contestant:
         return self.name or self.cell
 
 
-def choose_contestants(run: Run, baseline: Founder, top: int) -> tuple[Contestant, ...]:
+def choose_contestants(
+    run: Run, baseline: Founder, top: int, beside: Sequence[str] = WELL_KNOWN
+) -> tuple[Contestant, ...]:
     """Returns the run's baseline, which all others are compared with, the other known cells, then the finalists.
 
     Finalists are the best cells of the leaderboard that are none of the known ones. Each cell comes once.
@@ -46,17 +49,20 @@ def choose_contestants(run: Run, baseline: Founder, top: int) -> tuple[Contestan
         run: The search.
         baseline: The cell that the search compared with.
         top: Finalists; fewer if the leaderboard has no more.
+        beside: Known cells, as `load_cell` takes them.
 
     Raises:
         SearchStateError: The leaderboard has no found cell.
+        ConfigError: There is no such cell as one of `beside`.
     """
     ranks = {digest: rank for rank, (_, digest) in enumerate(run.knowledge.listed, start=1)}
-    known = [(baseline.graph, baseline.name), *((zoo_cell(name).canonical(), name) for name in BASELINES)]
+    known = [(baseline.graph, baseline.name), *((load_cell(ref).canonical(), cell_name(ref)) for ref in beside)]
     contestants: dict[str, Contestant] = {}
     for graph, name in known:
         digest = graph.digest
         contestants.setdefault(digest, Contestant(digest, graph, name, "baseline", ranks.get(digest)))
-    found = [digest for digest in ranks if digest not in contestants][:top]
+    none_found = {*contestants, *(zoo_cell(name).digest for name in WELL_KNOWN)}
+    found = [digest for digest in ranks if digest not in none_found][:top]
     if not found:
         raise SearchStateError(
             f"{run.path}: expected a cell on the leaderboard besides {names_of(list(contestants.values()))}, got none. "

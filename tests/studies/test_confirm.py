@@ -46,6 +46,18 @@ def test_contestants_are_the_baseline_the_known_cells_and_the_best_found(run):
     assert confirmation_plan(run, top=2).num_finalists == 2
 
 
+def test_other_cells_are_trained_beside_them_if_they_are_named(run, tmp_path):
+    (tmp_path / "mine.eq").write_text("h' = tanh(linear(x, h)) * 0.5", encoding="utf-8")
+    contestants = choose_contestants(run, PLAN.baseline, 2, ["lstm_torch", str(tmp_path / "mine.eq")])
+    assert [contestant.name for contestant in contestants[:3]] == ["gru", "lstm_torch", "mine"]
+    assert [contestant.role for contestant in contestants] == ["baseline"] * 3 + ["finalist"] * 2
+    alone = choose_contestants(run, PLAN.baseline, 100, [])
+    assert [contestant.name for contestant in alone[:1]] == ["gru"]
+    known = {zoo_cell(name).digest for name in ("gru", "lstm", "lstm_b", "tanh")}
+    assert len(alone) > 3
+    assert known.isdisjoint(contestant.cell for contestant in alone[1:])
+
+
 def test_the_runs_own_baseline_is_compared_with(run):
     mut1 = Founder("mut1", zoo_cell("mut1").canonical())
     contestants = choose_contestants(run, mut1, 1)
