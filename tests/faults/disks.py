@@ -104,7 +104,7 @@ def disk_full_for_good(place: Place) -> str:
 def disk_full_at_the_start(place: Place) -> str:
     _fill(_small_disk(place, megabytes=1))
     words = (*SMALL_SEARCH, *WATCHED, f"results_dir={place.run}", "name=first")
-    ended = place.command("search", *words).end()
+    ended = place.command("search", *words).end().at_once()
     expect(ended.code in {1, 2}, f"exit code {ended.code}: {ended.text[-500:]}")
     ended.says(place.run, "space")
     return f"exit {ended.code}: {' '.join(ended.text.split())[-120:]}"
@@ -211,7 +211,7 @@ def read_only_shared_memory(place: Place) -> str:
 def shared_memory_lost_in_a_commit(place: Place) -> str:
     sitting = place.simulate_until(8, seconds=0.02)
     os.truncate(place.run / "archsearch.db-shm", 0)
-    ended = sitting.ends_with(1)
+    ended = sitting.ends_with(1).at_once()
     ended.says(place.run, "SIGBUS", "resume the run")
     kept = len(kept_keys(place.run))
     place.simulate_to_the_same_end()

@@ -17,7 +17,7 @@ def second_driver(place: Place) -> str:
     sitting = place.search(seconds=0.3)
     place.await_kept(sitting, 2)
     with place.held(sitting):
-        ended = place.resume().ends_with(2)
+        ended = place.resume().ends_with(2).at_once()
         ended.says(place.run, f"pid {sitting.pid} on", "since")
     sitting.ends_with(0)
     place.expect_same_end("command")
@@ -34,7 +34,7 @@ def lock_removed(place: Place) -> str:
     place.await_kept(sitting, 2)
     with place.held(sitting):
         (place.run / "archsearch.lock").unlink()
-        place.resume().ends_with(2).says(place.run, "is working on this run")
+        place.resume().ends_with(2).at_once().says(place.run, "is working on this run")
     sitting.ends_with(0)
     place.expect_same_end("command")
     return "exit 2; the first: exit 0, all tables equal"

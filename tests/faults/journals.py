@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from shared_simulation import make_plan
-
 from faults.place import Place
 from faults.promises import expect, fault
 from faults.tables import difference, journal_problem, kept_keys
@@ -156,9 +154,6 @@ def journals_of_old_versions(place: Place) -> str:
         shutil.copytree(source, run)
         with closing(sqlite3.connect(run / "archsearch.db")) as connection:
             ((version,),) = connection.execute("SELECT value FROM about WHERE name = 'schema'")
-        # the plan of that time, described as plans are today
-        identity = make_plan(**changes).identity
-        _rewrite(run / "archsearch.db", "UPDATE about SET value = ? WHERE name = 'plan'", identity)
         kept, begun = kept_keys(run), len(place.begun)
         place.simulate(plan="whole", changes=changes, run=str(run)).ends_with(0)
         again = kept.intersection(place.begun[begun:])

@@ -14,6 +14,9 @@ from faults.promises import BrokenPromiseError, expect
 PATIENCE_SECONDS = 240.0
 """How long anything may take on a machine that has much else to do."""
 
+AT_ONCE_SECONDS = 60.0
+"""How long what happens at once may take there: a process has to start first."""
+
 SECONDS_BETWEEN_LOOKS = 0.01
 
 
@@ -30,6 +33,15 @@ class Ended:
     code: int
     text: str
     seconds: float
+
+    def at_once(self) -> "Ended":
+        """Checks that it did not wait for anything: a process takes some seconds to start on a busy machine, no more.
+
+        Raises:
+            BrokenPromiseError: It did.
+        """
+        expect(self.seconds < AT_ONCE_SECONDS, f"it took {self.seconds:.1f} s")
+        return self
 
     def says(self, *parts: object) -> "Ended":
         """Checks that each part is in what it said.

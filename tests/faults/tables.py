@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ArchSearchError
+from archsearch.graph.catalog import load_cell
 from archsearch.run.journal import Journal
 
 TABLES = ("leaderboard.csv", "trials.csv", "candidates.csv")
@@ -76,7 +78,18 @@ def candidate(path: Path, number: int = 1) -> str:
 
 def torn_views(path: Path) -> list[str]:
     """Returns the views of a run that are there but not whole."""
-    return [name for name in TABLES if (path / name).exists() and not _is_whole_table(path / name)]
+    tables = [name for name in TABLES if (path / name).exists() and not _is_whole_table(path / name)]
+    summaries = [name for name in ("summary.json",) if (path / name).exists() and not _is_whole(read_summary, path)]
+    cells = [f"cells/{file.name}" for file in sorted(path.glob("cells/c_*")) if not _is_whole(load_cell, file)]
+    return tables + summaries + cells
+
+
+def _is_whole(read: Callable[[Path], object], path: Path) -> bool:
+    try:
+        read(path)
+    except (ValueError, ArchSearchError):
+        return False
+    return True
 
 
 def _is_whole_table(path: Path) -> bool:

@@ -55,7 +55,7 @@ def configuration_of_aliases(place: Place) -> str:
     shutil.copytree(place.whole("command"), place.run)
     for text in (ALIASES, "task: " + "[" * 100_000, "task: {}\n" + "#" * 2_000_000):
         (place.run / "config.yaml").write_text(text)
-        place.resume().ends_with(2).says("config.yaml")
+        place.resume().ends_with(2).at_once().says("config.yaml")
     return "three times exit 2"
 
 

@@ -89,7 +89,6 @@ def test_a_writer_that_is_killed_half_way_leaves_the_old_version(folder, monkeyp
 @pytest.mark.parametrize("fixture", STOPPED, ids=lambda path: path.name)
 def test_a_stopped_search_goes_on_from_it(fixture, tmp_path):
     folder = RunFolder(shutil.copytree(fixture, tmp_path / "run"))
-    note_plan_of_today(folder)
     num_kept = len(load_run(folder.path).trials())
     evaluator = SimulatedEvaluator()
     run_search(PLAN, folder, evaluator, 0, SilentObserver())
@@ -98,13 +97,6 @@ def test_a_stopped_search_goes_on_from_it(fixture, tmp_path):
     for name in ("leaderboard.csv", "trials.csv", "candidates.csv", "summary.json"):
         assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert len(evaluator.keys) == len(load_run(whole.path).trials()) - num_kept
-
-
-def note_plan_of_today(folder):
-    """Stands in for a plan that is described with other fields today; what the journal holds is compared anyway."""
-    journal = Journal.open(folder.journal_path)
-    journal.note("plan", PLAN.identity)
-    journal.close()
 
 
 def test_repair_reads_every_version(folder):
