@@ -14,7 +14,7 @@ help:
 	@echo 'make test     sets up and runs all checks: style, types, import rules, tests'
 	@echo 'make docs     installs archsearch anew, elsewhere, and follows the pages about own data and tasks; three minutes'
 	@echo 'make faults   stops and breaks real searches in all ways we know, compares what they come to; takes 7 to 20 minutes'
-	@echo 'make bench    measures the engines and whole training steps on this machine; takes half an hour'
+	@echo 'make bench    measures the engines and whole training steps on this machine; takes some 20 minutes'
 	@echo 'make bench-gpu  the same on a GPU: populations of settings against cuDNN one after another; five minutes'
 	@echo 'make clean    removes the virtual environment and all caches; results stay'
 	@echo

@@ -378,7 +378,7 @@ def main() -> None:
     """Prints the four tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=2000)
-    parser.add_argument("--csv", type=Path, default=Path("confirm_coverage.csv"))
+    parser.add_argument("--csv", type=Path, default=Path("bench-confirm.csv"))
     arguments = parser.parse_args()
     with CsvFile(arguments.csv, ("table", "noise", "seeds", "tasks", "finalists", "what", "share")) as csv:
         for print_table in (print_methods, print_judgements, print_announcements, print_findings):

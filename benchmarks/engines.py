@@ -53,7 +53,7 @@ COLUMNS = (
 
 _EXAMPLES = f"""\
 examples:
-  python benchmarks/engines.py                                  everything: about a quarter of an hour
+  python benchmarks/engines.py                                  everything: some 20 minutes, with JAX if it is there
   python benchmarks/engines.py --quick                          three cells, five mutants, H = 64: about half a minute
   python benchmarks/engines.py --sizes 64 128 --mutants 10
   python benchmarks/engines.py --cells gru my_cell.eq --mutants 0 --csv gru.csv

@@ -27,7 +27,7 @@ from archsearch.training.grouping import Populations, group_trials
 from archsearch.trials.setting import Setting
 from archsearch.trials.trial import Precision, Trial
 
-COLUMNS = ("cell", "contender", "models", "precision", "H", "steps_per_second", "milliseconds", "rounds", "error")
+COLUMNS = ("cell", "contender", "models", "precision", "steps_per_second", "milliseconds", "rounds", "error")
 NUM_SETTINGS = 20
 MAX_ERROR = 1e-5  # of outputs and gradients in float32, in units of their norm
 TARGET = 10.0
@@ -73,7 +73,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the mutants and settings (default: 0)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (default: 5)")
     parser.add_argument("--parts", nargs="+", choices=("equality", "population", "settings"), default=None)
-    parser.add_argument("--csv", type=Path, default=Path("gpu.csv"), help="(default: gpu.csv)")
+    parser.add_argument("--csv", type=Path, default=Path("bench-gpu.csv"), help="(default: %(default)s)")
     options = parser.parse_args(arguments)
     options.parts = options.parts or ["equality", "population", "settings"]
     return options
@@ -236,29 +236,40 @@ def _measure_settings(options: argparse.Namespace, file: CsvFile) -> None:
         Trial("c", cell, "xml", task.digest, planned.plan.recipe, setting, 0, 1000, options.seed)
         for setting in settings
     ]
-    rows: list[list[object]] = []
+    ways: dict[str, list[Steps]] = {}
     for padding in (1.0, 1.25, 3.0):
         groups = group_trials(trials, {"xml": task}, Populations(padding=padding), 32, 8)
-        total = 0.0
-        for group in groups:
-            steps = population(cell, _case([trial.setting for trial in group]))
-            _seconds(steps)
-            total += statistics.median(_seconds(steps) for _ in range(options.rounds))
-        rows.append([f"populations, padding {padding:g}", len(groups), NUM_SETTINGS / len(groups), 1000 * total])
-        file.add({"cell": "gru", "contender": rows[-1][0], "models": NUM_SETTINGS, "milliseconds": 1000 * total})
-    for as_graph in (False, True):
-        total = 0.0
-        for setting in settings:
-            one = _case([setting])
-            steps = OneAfterAnother(
-                lambda width, layers: nn.GRU(width, width, layers), load_cell("gru_torch"), one, as_graph=as_graph
+        ways[f"populations, padding {padding:g}"] = [
+            population(cell, _case([trial.setting for trial in group])) for group in groups
+        ]
+    for name, as_graph in (("cudnn", False), ("cudnn_graph", True)):
+        ways[f"settings: {name}"] = [
+            OneAfterAnother(
+                lambda width, layers: nn.GRU(width, width, layers),
+                load_cell("gru_torch"),
+                _case([setting]),
+                as_graph=as_graph,
             )
-            _seconds(steps, 0.05)
-            total += _seconds(steps, 0.1)
-        name = "cudnn_graph" if as_graph else "cudnn"
-        rows.append([f"{name}, one after another", NUM_SETTINGS, 1.0, 1000 * total])
+            for setting in settings
+        ]
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(options.rounds + 1):
+        for name, parts in ways.items():
+            total = sum(_seconds(steps, 0.1) for steps in parts)
+            if number:  # the first round warms up
+                seconds[name].append(total)
+    rows: list[list[object]] = []
+    for name, parts in ways.items():
+        milliseconds = 1000 * statistics.median(seconds[name])
+        rows.append([name, len(parts), NUM_SETTINGS / len(parts), milliseconds])
         file.add(
-            {"cell": "gru", "contender": f"settings: {name}", "models": NUM_SETTINGS, "milliseconds": 1000 * total}
+            {
+                "cell": "gru",
+                "contender": name,
+                "models": NUM_SETTINGS,
+                "milliseconds": milliseconds,
+                "rounds": options.rounds,
+            }
         )
     print(table(["how", "groups", "models in each", "milliseconds"], rows))
 

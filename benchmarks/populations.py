@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2, help="that train at once (default: 2)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the best counts (default: 3)")
-    parser.add_argument("--csv", type=Path, default=Path("results/populations.csv"), help="(default: %(default)s)")
+    parser.add_argument("--csv", type=Path, default=Path("bench-populations.csv"), help="(default: %(default)s)")
     options = parser.parse_args(arguments)
     with CsvFile(options.csv, COLUMNS) as file:
         if "speed" in options.parts:
