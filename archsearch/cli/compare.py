@@ -41,17 +41,19 @@ def run(words: list[str]) -> int:
     root = Section(compose_settings("compare", parse_words("compare", words)).values)
     confidence = read_confidence(root)
     sides = [[load_run(path) for path in _paths(root.text(key))] for key in ("run", "other")]
-    _check_comparable([each for side in sides for each in side])
+    compared = [each for side in sides for each in side]
+    _check_comparable(compared)
     for key, side in zip(("run", "other"), sides, strict=True):
         _check_one_strategy(key, side)
     csv = _target(root, "csv", ".csv")
     out = _target(root, "out", ".png")
-    baseline = shared_baseline([each for side in sides for each in side])
+    baseline = shared_baseline(_runs_of_baselines(root, compared))
     first, second = (
         Side(name, tuple(progress_of(each, baseline, _goes_on_from_checkpoints(each)) for each in side))
         for name, side in zip(_names(root, sides), sides, strict=True)
     )
-    print_comparison(first, second, compare(first, second, confidence), confidence)
+    of_which = "baselines of the runs named" if "baselines" in root else "all runs' baselines"
+    print_comparison(first, second, compare(first, second, confidence), confidence, of_which)
     if csv is not None:
         write_atomically(csv, to_csv(comparison_frame(first, second)))
         print(f"Wrote {csv}")
@@ -59,6 +61,21 @@ def run(words: list[str]) -> int:
         plot_comparison(first, second, BUDGETS, out)
         print(f"Wrote {out}")
     return 0
+
+
+def _runs_of_baselines(root: Section, compared: Sequence[Run]) -> Sequence[Run]:
+    """Returns the runs whose baselines are divided by: those that are named, else those that are compared.
+
+    Raises:
+        ConfigError: One is about something else than the runs that are compared.
+        SearchStateError: One has no baseline yet.
+    """
+    if "baselines" not in root:
+        return compared
+    named = [load_run(path) for path in _paths(root.text("baselines"))]
+    known = {each.path.resolve() for each in compared}
+    _check_comparable([*compared, *(each for each in named if each.path.resolve() not in known)])
+    return named
 
 
 def _paths(text: str) -> list[str]:
@@ -158,7 +175,13 @@ def _what_must_agree(each: Run) -> dict[str, Any]:
     return {"task": tasks, "recipe": values.get("recipe"), "baseline": founders[0].get("equations")}
 
 
-def print_comparison(first: Side, second: Side, comparisons: Sequence[Comparison], confidence: float) -> None:
+def print_comparison(
+    first: Side,
+    second: Side,
+    comparisons: Sequence[Comparison],
+    confidence: float,
+    of_which: str = "all runs' baselines",
+) -> None:
     """Prints the table, where its intervals come from, and which side found the fitter cell."""
     console = Console(markup=False)
     if not console.is_terminal:
@@ -182,8 +205,8 @@ def print_comparison(first: Side, second: Side, comparisons: Sequence[Comparison
             table.add_row(comparison.budget.replace("_", " "), f"{comparison.end:,.0f}", NOTHING_COMMON)
     console.print(table, end="")
     print(
-        "best fitness of a found cell, 0 before there is one; by ratios to the mean of all runs' baselines; at what "
-        "the cheapest run spent.\n"
+        f"best fitness of a found cell, 0 before there is one; by ratios to the mean of {of_which}; at what the "
+        "cheapest run spent.\n"
         f"{_where_from(first, second, confidence)}"
     )
     if not all(comparison.rows for comparison in comparisons):

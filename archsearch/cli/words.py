@@ -15,12 +15,24 @@ from archsearch.errors import ConfigError
 # Text, whatever it looks like: a run may be called 007, a folder null-results. `null` alone still means none.
 TEXT_KEYS = frozenset(
     {
-        *("cell", "checkpoint_cache", "csv", "input", "name", "other", "out", "prompt", "recorded", "results_dir"),
+        *(
+            "baselines",
+            "cell",
+            "checkpoint_cache",
+            "csv",
+            "input",
+            "name",
+            "other",
+            "out",
+            "prompt",
+            "recorded",
+            "results_dir",
+        ),
         *("run", "save", "tensorboard"),
     }
 )
 # Lists, for which the brackets may be left out.
-LIST_KEYS = frozenset({"format", "founders", "model", "names", "rejections", "task", "tasks"})
+LIST_KEYS = frozenset({"beside", "format", "founders", "model", "names", "rejections", "task", "tasks"})
 
 MAX_DEPTH = 10
 

@@ -282,6 +282,19 @@ def test_where_intervals_come_from_is_said_of_each_kind(capsys):
         assert ("Student's t" in said, "drawing" in said) == (has_t, has_drawn)
 
 
+def test_several_comparisons_have_one_baseline_if_it_is_named(archsearch, tiny_run, second_run):
+    words = ("compare", f"run={tiny_run}", f"other={second_run}")
+    both = archsearch(*words)
+    named = archsearch(*words, f"baselines=[{tiny_run},{second_run}]")
+    assert "the mean of baselines of the runs named" in named.out
+    assert named.out.splitlines()[:8] == both.out.splitlines()[:8]
+    own = archsearch(*words, f"baselines={second_run}")
+    knowledge = load_run(second_run).knowledge
+    best = max(fitness for fitness, digest in knowledge.listed if digest not in knowledge.founders)
+    assert f"{best:.4f} (" in own.out  # as the run itself has it, since it is divided by the run's own baseline
+    assert f"{best:.4f} (" not in both.out
+
+
 def test_compare_refuses_runs_on_other_tasks_and_says_the_differences(archsearch, tiny_run, second_run, tmp_path):
     other = Path(shutil.copytree(second_run, tmp_path / "other"))
     values = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
