@@ -75,6 +75,7 @@ class Labelled(SequenceSetTask):
             ConfigError: A field has a value that cannot work.
         """
         self.check_choice("unit", UNITS)
+        self.check_flag("per_step")
         for field in ("max_length", "max_megabytes"):
             self.check_integer(field, 1)
         if self.epoch is not None:

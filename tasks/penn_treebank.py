@@ -88,6 +88,7 @@ class PennTreebank(Task):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
+        self.check_flag("download")
         if self.epoch is not None:
             self.check_integer("epoch", 1, 1_000_000_000)
         self.check_choice("measures", ("accuracy", "perplexity"))

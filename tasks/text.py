@@ -79,6 +79,7 @@ class Text(Task):
             ConfigError: A field has a value that cannot work.
         """
         self.check_choice("unit", UNITS)
+        self.check_flag("lower_case")
         if self.measures is not None:
             self.check_choice("measures", ("bits", "perplexity", "nll", "accuracy"))
         for field in ("validation_share", "test_share"):

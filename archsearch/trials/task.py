@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigError
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY, Metric
+from archsearch.trials.truths import truth_of
 
 TASK_NAME_RULE = "the name of a task has at most 64 letters, digits and underscores, and begins with no digit"
 _TASK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -142,6 +143,21 @@ class Task(abc.ABC):
             raise ConfigError(
                 f"task {self.name}, {field}: expected one of {', '.join(options)}, got {getattr(self, field)!r}."
             )
+
+    def check_flag(self, field: str) -> None:
+        """Checks a field in `__post_init__`; words such as `no`, which are true as texts, become what they say.
+
+        Raises:
+            ConfigError: It is neither a boolean nor such a word.
+        """
+        value = getattr(self, field)
+        truth = truth_of(value)
+        if truth is None:
+            raise ConfigError(
+                f"task {self.name}, {field}: expected yes or no, got {_shown(value)}. "
+                f"Set task.{self.name}.{field} to one of them."
+            )
+        object.__setattr__(self, field, truth)
 
     def check_share(self, field: str) -> None:
         """Checks a field in `__post_init__`.

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 
 import archsearch.tasks.memorization as memorization_module
 import archsearch.trials.streams as streams_module
+from archsearch.errors import ConfigError
 from archsearch.seeds import scalar_generator
 from archsearch.trials.metric import metrics_of
 from archsearch.trials.problems import split_of
@@ -117,6 +118,20 @@ def test_every_task_gives_the_same_data_again(any_task):
     assert same(take(copy.training(3, 4, 11), 4), take(any_task.training(3, 4, 11), 4))
     for split in ("validation", "test"):
         assert same(list(copy.held_out(split, 4, 11)), list(any_task.held_out(split, 4, 11)))
+
+
+def test_a_flag_is_what_is_typed_and_the_same_task_however_it_is_typed(any_task):
+    """Hydra hands `no` on as text, and a text is true."""
+    for field in (field.name for field in dataclasses.fields(any_task) if field.type in (bool, "bool")):
+        for is_set, words in ((False, ("no", "off", "false")), (True, ("yes", "on", "true"))):
+            plain = dataclasses.replace(any_task, **{field: is_set})
+            for word in words:
+                typed = dataclasses.replace(any_task, **{field: word})
+                assert getattr(typed, field) is is_set
+                assert typed.digest == plain.digest
+        for wrong in ("maybe", 1, None):
+            with pytest.raises(ConfigError, match=rf"task {any_task.name}, {field}: expected yes or no, got "):
+                dataclasses.replace(any_task, **{field: wrong})
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
