@@ -4,13 +4,13 @@ import dataclasses
 import itertools
 import pickle
 import random
-from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
+from shared_slow_ngrams import slow_ngram_accuracy
 
 import archsearch.tasks.memorization as memorization_module
 import archsearch.trials.streams as streams_module
@@ -265,34 +265,6 @@ def test_splits_have_no_problem_in_common(name):
     assert not seen["validation"] & seen["test"]
 
 
-def slow_ngram_accuracy(training: list[Batch], held_out: list[Batch]) -> float:
-    """The best of 1-, 2- and 3-gram, each backing off, one position after the other."""
-
-    def positions(batches):
-        read: list[list[int]] = []
-        for batch in batches:
-            if batch.starts:
-                read = [[] for _ in range(batch.inputs.shape[1])]
-            for t, b in np.ndindex(*batch.inputs.shape):
-                read[b] = [*read[b], int(batch.inputs[t, b])][-2:]
-                if batch.scored[t, b]:
-                    yield read[b], int(batch.targets[t, b])
-
-    followers = defaultdict(Counter)
-    for read, target in positions(training):
-        for length in range(len(read) + 1):
-            followers[tuple(read[len(read) - length :])][target] += 1
-    # the smallest number wins a tie
-    favourite = {context: min(found, key=lambda s: (-found[s], s)) for context, found in followers.items()}
-    hits, total = [0, 0, 0], 0
-    for read, target in positions(held_out):
-        total += 1
-        for longest in range(3):
-            contexts = [tuple(read[len(read) - n :]) for n in range(min(longest, len(read)), -1, -1)]
-            hits[longest] += favourite[next(c for c in contexts if c in favourite)] == target
-    return max(hits) / total
-
-
 def test_trivial_predictor_scores_at_the_stated_chance(task, monkeypatch):
     monkeypatch.setattr(streams_module, "CHANCE_BATCHES", 60)
     monkeypatch.setattr(memorization_module, "CHANCE_BATCHES", 60)
@@ -304,7 +276,7 @@ def test_trivial_predictor_scores_at_the_stated_chance(task, monkeypatch):
     elif task.name == "penn_treebank":
         training = take(task.training(0, 20, 1), task.epoch_steps(20, 1))
     else:
-        pytest.skip("measures bits; see test_text.py")
+        pytest.skip("measures bits; see test_chance.py")
     held_out = list(task.held_out("validation", 20, 35))
     assert task.chance() == pytest.approx(slow_ngram_accuracy(training, held_out), abs=1e-12)
 
