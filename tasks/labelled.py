@@ -259,8 +259,8 @@ def _csv_rows(
             rows.append(_row(task, file, place, steps, names if per_step else names[:1], per_step))
         return rows, notes
     check_columns(task, file, frame, (sequence, label), "sequence and label")
-    for number, (text, name) in enumerate(zip(frame[sequence], frame[label], strict=True)):
-        place = f"line {number + 2}"
+    for line, text, name in zip(frame.index, frame[sequence], frame[label], strict=True):
+        place = f"line {line}"
         if not isinstance(name, str):
             raise ConfigError(f"task {task}, {file.name}, {place}: expected a label in column {label!r}, got none.")
         steps = _units(text, unit) if isinstance(text, str) else []

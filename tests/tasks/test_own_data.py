@@ -101,6 +101,31 @@ def test_tables_that_cannot_be_used(fault, tmp_path):
         Series("series", path=write(tmp_path, "series.csv", content), **fields).digest  # noqa: B018
 
 
+def test_the_line_of_a_wrong_cell_is_that_of_the_file(tmp_path):
+    """Whatever stands above it: later rows, blank lines, cells of several lines."""
+    names, *lines = rows(200, lambda t: "n/v" if t == 7 else t % 3).splitlines()
+    remarks = [f'{line},"a ""remark""\nof two lines"' for line in lines]
+    for number, content in enumerate(
+        (
+            "\n".join([names, *reversed(lines)]),
+            "\n\n".join(["", names, "  ", *lines]),
+            "\n\n".join([f"{names},remark", *remarks]),
+        )
+    ):
+        (line,) = (line for line, text in enumerate(content.split("\n"), start=1) if "n/v" in text)
+        task = Series("series", path=write(tmp_path, f"{number}.csv", content), time="time", targets="wave", window=4)
+        with pytest.raises(ConfigError, match=f"got 'n/v' in line {line} and 0 more"):
+            task.digest  # noqa: B018
+    again = "\n".join([names, "", *lines, "", "7,1"])
+    with pytest.raises(ConfigError, match="got '7' again in line 204"):
+        Series("series", path=write(tmp_path, "again.csv", again), time="time", window=4).digest  # noqa: B018
+    no_label = "\n".join(["sequence,label", "", "ab,1", "", "ba,"])
+    with pytest.raises(ConfigError, match="line 5: expected a label in column 'label', got none"):
+        Labelled("labelled", path=write(tmp_path, "label.csv", no_label)).digest  # noqa: B018
+    with pytest.raises(ConfigError, match="line 4: expected a value in column 'who'"):
+        long_table(write(tmp_path, "long.csv", "walk,x,y,who\n\n\nw,1,2,\n")).digest  # noqa: B018
+
+
 def dated(way: str, count: int) -> str:
     dates = (datetime.date(2026, 1, 1) + datetime.timedelta(day) for day in range(count))
     return "time,wave\n" + "".join(f"{date.strftime(way)},{date.toordinal() % 7}\n" for date in dates)
@@ -372,6 +397,11 @@ LONG_FAULTS = {
         walks(lambda _w, _s, row: row.replace(",2,", ",n/v,")),
         {},
         "got 'n/v' in line 6 and 119 more",
+    ),
+    "one cell among numbers": (
+        walks(lambda walk, _s, row: row if walk else row.replace(",2,", ",n/a,")),
+        {"sequence": "y"},
+        "got 'n/a' in line 6 and 0 more. .* or, if all cells are symbols, write a letter before those that read as",
     ),
     "no value": (walks(lambda _w, _s, row: row.replace(",2,", ",,")), {}, "line 6: expected a value in column 'y'"),
     "labels that differ": (walks(), {"label": "way"}, "sequence 'w0': expected one label for all its rows, got 'down'"),
