@@ -16,6 +16,7 @@ from archsearch.trials.csv_table import check_columns, number_column, read_csv, 
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.problems import Split
+from archsearch.trials.scaling import scaled
 from archsearch.trials.task import Batch, HeldOut, Task
 from archsearch.trials.user_files import find_files, stamps
 
@@ -299,14 +300,14 @@ def _read(
     skipped = int(whole.argmax()) if whole.any() else len(whole)
     if skipped:
         notes.append(f"the first {skipped:,} rows are left out: some column has no value up to there")
-    numbers, observed = numbers[skipped:], observed[skipped:]
+    numbers = pd.DataFrame(numbers).ffill().to_numpy()[skipped:]
+    observed, lines = observed[skipped:], frame.index[skipped:]
     for number, column in enumerate(columns):
         num_missing = int((~observed[:, number]).sum())
         if num_missing:
             notes.append(
                 f"{num_missing:,} missing values of {column!r} are read as the last ones before; none is scored"
             )
-    numbers = pd.DataFrame(numbers).ffill().to_numpy()
     parts = _parts(task, file.name, len(numbers), gap, shares)
     learned = numbers[parts["training"].start : parts["training"].stop]
     means, scales = learned.mean(axis=0), learned.std(axis=0)
@@ -321,9 +322,14 @@ def _read(
             scales[number] = 1.0
     content = (repr(columns), numbers.tobytes(), observed.tobytes())
     digest = hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else p.encode() for p in content)).hexdigest()[:16]
-    scaled = ((numbers - means) / scales).astype(np.float32)
+    values = scaled(
+        numbers,
+        means,
+        scales,
+        lambda row, column: f"task {task}, {file.name}, line {lines[row]}, column {columns[column]!r}",
+    )
     of_targets: NDArray[np.bool_] = np.asarray(observed[:, : len(targets)].all(axis=1))
-    return Table(scaled, of_targets, targets, means, scales, parts, digest, tuple(notes))
+    return Table(values, of_targets, targets, means, scales, parts, digest, tuple(notes))
 
 
 def _parts(task: str, file: str, num_rows: int, gap: int, shares: tuple[float, float]) -> dict[Split, range]:

@@ -81,6 +81,11 @@ SERIES_FAULTS = {
     "no such time": (rows(200), {"time": "when"}, "which has time, wave; got 'when'"),
     "text among numbers": (rows(200, lambda t: "n/v" if t == 7 else t % 3), {}, "got 'n/v' in line 9 and 0 more"),
     "numbers too large to be squared": (rows(200, lambda t: "-1e308" if t == 7 else t), {}, "got '-1e308' in line 9"),
+    "a fill value in the last part": (
+        rows(200, lambda t: "-1e20" if t == 190 else t % 3),
+        {},
+        "line 192, column 'wave': expected a number within 1,000,000 standard deviations .*, got -1e\\+20",
+    ),
     "all missing": (rows(200, lambda _: ""), {}, "all cells are missing"),
     "constant": (rows(200, lambda _: 3), {}, "expected a target that changes, got 'wave', which is 3"),
     "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
@@ -186,6 +191,7 @@ def foreign_label() -> list[str]:
     return lines
 
 
+HELD_OUT = next(n for n in range(300) if split_of(json.dumps([[n / 7, 1e20]]).encode()) == "test")
 LABELLED_FAULTS = {
     "label in the test part only": (foreign_label(), "got 'rare' in the test part only"),
     "no object": ([*labelled_lines(), "[1, 2"], "line 301: expected an object with 'sequence' and 'label'"),
@@ -205,6 +211,18 @@ LABELLED_FAULTS = {
     "no number": (
         [json.dumps({"sequence": [[n / 7 if n else math.nan]], "label": n % 2}) for n in range(300)],
         "line 1: expected numbers up to 1e+100, got [nan]",
+    ),
+    "a whole number among numbers": (
+        [json.dumps({"sequence": [0.5, 1, n / 7 + 0.1], "label": n % 2}) for n in range(300)],
+        "expected 1 numbers at every step, got '1'. Whole numbers are read as symbols: write 1.0 for 1.",
+    ),
+    "a whole number before numbers": (
+        [json.dumps({"sequence": [1, n / 7 + 0.1], "label": n % 2}) for n in range(300)],
+        "expected symbols in every sequence, got numbers. Whole numbers are read as symbols: write 1.0 for 1",
+    ),
+    "a fill value": (
+        [json.dumps({"sequence": [[n / 7, 1e20 if n == HELD_OUT else 0.5]], "label": n % 2}) for n in range(300)],
+        f"data.jsonl, line {HELD_OUT + 1}, step 1, number 2: expected a number within 1,000,000 standard deviations of",
     ),
     "too few": (labelled_lines(2), "expected sequences for all three parts"),
 }
@@ -284,6 +302,13 @@ def test_missing_values_are_filled_from_the_past_and_never_scored(tmp_path):
     assert not table.observed[48]
     for batch in (batch for _, batch in zip(range(20), task.training(1, 8, 1), strict=False)):
         assert np.isfinite(batch.inputs).all()
+
+
+def test_a_gap_in_the_first_row_that_is_kept_is_filled_from_the_rows_left_out(tmp_path):
+    content = "a,b\n5,\n,1\n" + "".join(f"{t % 7},{t % 5}\n" for t in range(200))
+    table = Series("series", path=write(tmp_path, "series.csv", content), window=4)._table
+    assert (table.values[0] * table.scales + table.means).tolist() == pytest.approx([5, 1])
+    assert not table.observed[0]
 
 
 def test_forecasts_with_missing_values_do_not_count_and_some_must(tmp_path):
