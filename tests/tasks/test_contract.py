@@ -146,6 +146,26 @@ def test_problems_belong_to_one_split(name):
     assert sum(map(len, identities.values())) == len(set.union(*identities.values()))
 
 
+TOO_LARGE = {
+    "adding": {"length": 100_001},
+    "copy": {"num_symbols": 100_001, "delay": 100_001},
+    "counting": {"num_spikes": 50_001, "longest": 20_001},
+    "parity": {"min_length": 100_001, "max_length": 100_001},
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_sizes_that_would_fill_the_memory_are_refused_before_anything_is_drawn(name, monkeypatch):
+    task = build(name)
+    monkeypatch.delattr(type(task), "draw")
+    sizes = {"epoch": 1_000_000_001, "validation_problems": 10_000_001, "test_problems": 10_000_001}
+    for field, value in {**sizes, **TOO_LARGE[name]}.items():
+        with pytest.raises(
+            ConfigError, match=rf"^task {name}, {field}: expected an integer from \d+ to \d+, got {value}"
+        ):
+            dataclasses.replace(task, **{field: value})
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_blind_guess_scores_at_the_stated_chance(name):
     """The mean where numbers are asked for, one class where classes are."""
