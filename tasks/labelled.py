@@ -75,6 +75,8 @@ class Labelled(SequenceSetTask):
         """
         self.check_choice("unit", UNITS)
         self.check_flag("per_step")
+        for field in ("sequence", "label", *(["sequence_column"] if self.sequence_column is not None else [])):
+            self.check_name(field)
         for field in ("max_length", "max_megabytes"):
             self.check_integer(field, 1)
         if self.epoch is not None:

@@ -91,10 +91,13 @@ class Series(Task):
             self.check_integer("season", 1, self.window)
         for field in ("validation_share", "test_share"):
             self.check_share(field)
-        for field in ("targets", "inputs"):
+        if self.time is not None:
+            self.check_name("time")
+        for field, missing in (("targets", None), ("inputs", ())):
             names = getattr(self, field)
-            names = names.split(",") if isinstance(names, str) else names
-            object.__setattr__(self, field, None if names is None else tuple(str(name).strip() for name in names))
+            if isinstance(names, str | int | float):  # a name of digits comes as a number
+                names = str(names).split(",")
+            object.__setattr__(self, field, missing if names is None else tuple(str(name).strip() for name in names))
 
     @property
     def interface(self) -> Interface:

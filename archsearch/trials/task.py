@@ -159,6 +159,35 @@ class Task(abc.ABC):
             )
         object.__setattr__(self, field, truth)
 
+    def check_name(self, field: str) -> None:
+        """Checks a field in `__post_init__`; a name of digits, which comes as a number, becomes text again.
+
+        Raises:
+            ConfigError: It is no name, such as a column of a table has.
+        """
+        value = getattr(self, field)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value:
+            raise ConfigError(
+                f"task {self.name}, {field}: expected a name, got {_shown(value)}. "
+                f"Give it as text, task.{self.name}.{field}='\"…\"'."
+            )
+        object.__setattr__(self, field, value)
+
+    def check_folder(self, field: str) -> None:
+        """Checks a field in `__post_init__`, but not yet whether there is such a folder.
+
+        Raises:
+            ConfigError: It is given, and is no text.
+        """
+        value = getattr(self, field)
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(
+                f"task {self.name}, {field}: expected the text of a folder's path, got {_shown(value)}. "
+                f"Set task.{self.name}.{field} to the folder of the task's files."
+            )
+
     def check_share(self, field: str) -> None:
         """Checks a field in `__post_init__`.
 

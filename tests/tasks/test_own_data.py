@@ -61,10 +61,15 @@ def test_a_file_of_two_gigabytes_is_refused_before_it_is_read(tmp_path):
         Text("text", path=str(path)).digest  # noqa: B018
 
 
-@pytest.mark.parametrize("path", [None, "nowhere.txt"])
+@pytest.mark.parametrize("path", [None, 5, "nowhere.txt"])
 def test_no_file(path):
     with pytest.raises(ConfigError, match="expected a file or a folder"):
         Text("text", path=path).digest  # noqa: B018
+
+
+def test_the_home_folder_of_nobody():
+    with pytest.raises(ConfigError, match="task text, path: expected a path, got '~nobody-of-archsearch/a', and there"):
+        Text("text", path="~nobody-of-archsearch/a").digest  # noqa: B018
 
 
 def test_a_text_too_short_for_the_batches(tmp_path):
@@ -156,6 +161,21 @@ def test_days_and_months_are_told_apart_or_refused(tmp_path):
         )
         with pytest.raises(ConfigError, match=said):
             Series("series", path=write(tmp_path, "short.csv", content), time="time", window=4).digest  # noqa: B018
+
+
+def test_columns_may_have_names_of_digits(tmp_path):
+    """Typed, `task.series.time=0` is a number."""
+    path = write(tmp_path, "series.csv", rows(200).replace("time,wave", "0,1"))
+    series = Series("series", path=path, time=0, targets=1, inputs=None, window=4)
+    assert series.digest == Series("series", path=path, time="0", targets=["1"], window=4).digest
+    walk = write(tmp_path, "walks.csv", walks().replace("walk,x,y,who", "0,1,2,3"))
+    numbers = long_table(walk, sequence_column=0, sequence=1, label=3)
+    assert numbers.digest == long_table(walk, sequence_column="0", sequence="1", label="3").digest
+    for field in ("sequence", "label", "sequence_column"):
+        with pytest.raises(ConfigError, match=f"task labelled, {field}: expected a name, got "):
+            long_table(walk, **{field: True})
+    with pytest.raises(ConfigError, match=r"task series, time: expected a name, got \['a'\]"):
+        Series("series", path=path, time=["a"])
 
 
 def test_what_is_read_as_columns_is_said(tmp_path):
