@@ -72,7 +72,7 @@ class PennTreebank(Task):
     Attributes:
         path: Folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt.
         download: Whether missing files are fetched.
-        epoch: Training steps between two validations; the whole text if not given.
+        epoch: Training steps between two validations, at most once through the text, and so much if not given.
         measures: The metric: `accuracy` or `perplexity`.
     """
 

@@ -41,7 +41,8 @@ class Series(Task):
     deviation 1 by the rows of the training part alone; errors are given in these units.
 
     A missing cell is read as the last value before it; what is asked for is never filled in: a forecast of a missing
-    value is not scored. Rows before the first whole one are left out.
+    value is not scored. Rows before the first whole one are left out. A value a million standard deviations away from
+    the mean, as are those that some sensors write where they have none, is refused.
 
     Simple forecasts to compare with: persistence (the last value goes on) and, where `season` is given, the value one
     season before. The ceiling is not known.
@@ -53,7 +54,8 @@ class Series(Task):
         inputs: Further columns to read.
         window: Rows read.
         horizon: Rows forecast.
-        season: Rows after which the series repeats, if it does.
+        season: Rows after which the series repeats, if it does. It only chooses a simple forecast; yet with another one
+            it is another task, which knows nothing of the trials of this.
         measures: The metric: `mse` or `mae`.
         validation_share: Of the rows.
         test_share: Likewise.
@@ -223,7 +225,7 @@ class Series(Task):
         return Batch(table.values[rows], targets.reshape(*rows.shape, -1), scored, starts=True)
 
     def _error_of_repeating(self, season: int) -> float:
-        """Returns the metric, on the validation part, of the values `season` rows before those asked for."""
+        """Returns the metric, on the validation part, of the last values known a whole number of seasons before."""
         asked, steps = self._asked("validation"), np.arange(1, self.horizon + 1)
         return self._error(asked, self._table.values[asked - season * -(-steps // season)])
 
