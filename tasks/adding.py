@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsearch.trials.examples import Example
-from archsearch.trials.generated import GeneratedTask
+from archsearch.trials.generated import MAX_LENGTH, GeneratedTask
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import MSE, Metric
 
@@ -37,7 +37,7 @@ class Adding(GeneratedTask):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        self.check_integer("length", 2)
+        self.check_integer("length", 2, MAX_LENGTH)
         super().__post_init__()
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsearch.trials.examples import Example
-from archsearch.trials.generated import GeneratedTask
+from archsearch.trials.generated import MAX_LENGTH, GeneratedTask
 from archsearch.trials.interface import Interface
 
 BLANK, GO = "_", ":"
@@ -42,9 +42,9 @@ class Copy(GeneratedTask):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        self.check_integer("num_symbols", 1)
+        self.check_integer("num_symbols", 1, MAX_LENGTH)
         self.check_integer("num_letters", 2, 26)
-        self.check_integer("delay", 0)
+        self.check_integer("delay", 0, MAX_LENGTH)
         super().__post_init__()
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsearch.trials.examples import Example
-from archsearch.trials.generated import GeneratedTask
+from archsearch.trials.generated import MAX_LENGTH, GeneratedTask
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import MSE, Metric
 
@@ -37,8 +37,8 @@ class Counting(GeneratedTask):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        self.check_integer("num_spikes", 2)
-        self.check_integer("longest", 2)
+        self.check_integer("num_spikes", 2, MAX_LENGTH // 2)
+        self.check_integer("longest", 2, MAX_LENGTH // (self.num_spikes - 1))
         super().__post_init__()
 
     @property

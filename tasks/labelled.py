@@ -3,7 +3,6 @@
 import collections
 import functools
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from archsearch.errors import ConfigError
-from archsearch.trials.csv_table import MAX_NUMBER, check_columns, read_csv
+from archsearch.trials.csv_table import MAX_NUMBER
 from archsearch.trials.examples import Example, Numbers
 from archsearch.trials.interface import Interface
-from archsearch.trials.json_entries import json_entries, plain_step
-from archsearch.trials.long_table import sequences_of_rows
+from archsearch.trials.labelled_rows import LabelledRow, labelled_rows
 from archsearch.trials.problems import Split, split_of
+from archsearch.trials.scaling import scaled
 from archsearch.trials.sequence_sets import SequenceSetTask
 from archsearch.trials.text_units import UNITS, UNKNOWN
-from archsearch.trials.user_files import find_files, read_texts, stamps
+from archsearch.trials.user_files import find_files, stamps
 
 SPLITS: tuple[Split, ...] = ("training", "validation", "test")
 
@@ -75,6 +74,9 @@ class Labelled(SequenceSetTask):
             ConfigError: A field has a value that cannot work.
         """
         self.check_choice("unit", UNITS)
+        self.check_flag("per_step")
+        for field in ("sequence", "label", *(["sequence_column"] if self.sequence_column is not None else [])):
+            self.check_name(field)
         for field in ("max_length", "max_megabytes"):
             self.check_integer(field, 1)
         if self.epoch is not None:
@@ -168,20 +170,6 @@ class Content(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Row(NamedTuple):
-    """One sequence as it stands in a file: texts or lists of numbers, and one label or as many as steps."""
-
-    place: str
-    steps: list[Any]
-    labels: list[str]
-    has_label_per_step: bool
-
-    @property
-    def identity(self) -> bytes:
-        """What tells the split: the sequence without its label."""
-        return json.dumps(self.steps).encode()
-
-
 @functools.lru_cache(maxsize=2)
 def _read(
     task: str,
@@ -197,11 +185,7 @@ def _read(
     (file, *others) = files
     if others:
         raise ConfigError(f"task {task}, {file.parent}: expected one file, got {1 + len(others)}. Name one of them.")
-    rows, notes = (
-        _csv_rows(task, file, columns, unit, per_step, max_megabytes)
-        if file.suffix.lower() == ".csv"
-        else (_json_rows(task, file, columns, unit, max_megabytes), [])
-    )
+    rows, notes = labelled_rows(task, file, columns, unit, per_step, max_megabytes)
     kept = [row for row in rows if 0 < len(row.steps) <= max_length]
     for count, kind in (
         (sum(not row.steps for row in rows), "of length zero"),
@@ -234,82 +218,14 @@ def _read(
     return Content(symbols, input_size, labels, examples, digest, tuple(notes))
 
 
-def _count_contradicted(rows: Sequence[_Row]) -> int:
+def _count_contradicted(rows: Sequence[LabelledRow]) -> int:
     labels: dict[bytes, set[tuple[str, ...]]] = collections.defaultdict(set)
     for row in rows:
         labels[row.identity].add(tuple(row.labels))
     return sum(len(some) > 1 for some in labels.values())
 
 
-def _csv_rows(
-    task: str, file: Path, columns: tuple[str, str, str | None], unit: str, per_step: bool, max_megabytes: int
-) -> tuple[list[_Row], list[str]]:
-    frame, _, notes = read_csv(task, str(file), max_megabytes, has_words_for_missing=False)
-    sequence, label, sequence_column = columns
-    rows = []
-    if sequence_column is not None:
-        names_of = [name.strip() for name in sequence.split(",")]
-        for place, steps, names in sequences_of_rows(task, file, frame, sequence_column, names_of, label):
-            if not per_step and len(set(names)) > 1:
-                raise ConfigError(
-                    f"task {task}, {file.name}, {place}: expected one label for all its rows, got {names[0]!r} and "
-                    f"others. Set task.{task}.per_step=true if each step has its own."
-                )
-            rows.append(_row(task, file, place, steps, names if per_step else names[:1], per_step))
-        return rows, notes
-    check_columns(task, file, frame, (sequence, label), "sequence and label")
-    for number, (text, name) in enumerate(zip(frame[sequence], frame[label], strict=True)):
-        place = f"line {number + 2}"
-        if not isinstance(name, str):
-            raise ConfigError(f"task {task}, {file.name}, {place}: expected a label in column {label!r}, got none.")
-        steps = _units(text, unit) if isinstance(text, str) else []
-        names = name.split() if per_step else [name]
-        rows.append(_row(task, file, place, steps, names, per_step))
-    return rows, notes
-
-
-def _json_rows(
-    task: str, file: Path, columns: tuple[str, str, str | None], unit: str, max_megabytes: int
-) -> list[_Row]:
-    (text,) = read_texts(task, [file], max_megabytes)
-    sequence, label, sequence_column = columns
-    if sequence_column is not None:
-        raise ConfigError(f"task {task}, {file.name}: expected a CSV file, as task.{task}.sequence_column is given.")
-    rows = []
-    for place, steps, names in json_entries(task, file, text, (sequence, label)):
-        if isinstance(steps, str):
-            steps = _units(steps, unit)
-        if not isinstance(steps, list):
-            raise ConfigError(f"task {task}, {file.name}, {place}: expected a text or a list, got {steps!r}.")
-        per_step = isinstance(names, list)
-        named = names if per_step else [names]
-        for name in named:
-            if name is None or name == "" or isinstance(name, dict | list):
-                raise ConfigError(
-                    f"task {task}, {file.name}, {place}: expected a label for {label!r}, a text or a number, got "
-                    f"{'none (null)' if name is None else repr(name)}."
-                )
-        if None in steps:
-            raise ConfigError(f"task {task}, {file.name}, {place}: expected symbols or numbers, got null.")
-        rows.append(
-            _row(task, file, place, [plain_step(step) for step in steps], [str(name) for name in named], per_step)
-        )
-    return rows
-
-
-def _row(task: str, file: Path, place: str, steps: list[Any], names: list[str], per_step: bool) -> _Row:
-    if per_step and len(names) != len(steps):
-        raise ConfigError(
-            f"task {task}, {file.name}, {place}: expected a label for each of {len(steps)} steps, got {len(names)}."
-        )
-    return _Row(place, steps, names, per_step)
-
-
-def _units(text: str, unit: str) -> list[str]:
-    return list(text) if unit == "characters" else text.split()
-
-
-def _labels(task: str, file: Path, of_split: dict[Split, list[_Row]]) -> tuple[str, ...]:
+def _labels(task: str, file: Path, of_split: dict[Split, list[LabelledRow]]) -> tuple[str, ...]:
     """Returns the labels of the training sequences, in their order.
 
     Raises:
@@ -330,12 +246,13 @@ def _labels(task: str, file: Path, of_split: dict[Split, list[_Row]]) -> tuple[s
 
 
 def _encode_symbols(
-    task: str, file: Path, of_split: dict[Split, list[_Row]], notes: list[str]
+    task: str, file: Path, of_split: dict[Split, list[LabelledRow]], notes: list[str]
 ) -> tuple[tuple[str, ...], int, dict[Split, list[Numbers]]]:
     for row in (row for rows in of_split.values() for row in rows):
         if not all(isinstance(step, str) for step in row.steps):
             raise ConfigError(
-                f"task {task}, {file.name}, {row.place}: expected symbols in every sequence, got numbers."
+                f"task {task}, {file.name}, {row.place}: expected symbols in every sequence, got numbers. Whole "
+                "numbers are read as symbols: write 1.0 for 1 where numbers are meant."
             )
     counts = collections.Counter(step for row in of_split["training"] for step in row.steps)
     symbols = tuple(sorted((symbol for symbol in counts if symbol != UNKNOWN), key=lambda s: (-counts[s], s)))
@@ -352,7 +269,7 @@ def _encode_symbols(
 
 
 def _encode_numbers(
-    task: str, file: Path, of_split: dict[Split, list[_Row]], notes: list[str]
+    task: str, file: Path, of_split: dict[Split, list[LabelledRow]], notes: list[str]
 ) -> tuple[tuple[str, ...], int, dict[Split, list[Numbers]]]:
     size = len(of_split["training"][0].steps[0])
     for row in (row for rows in of_split.values() for row in rows):
@@ -360,6 +277,7 @@ def _encode_numbers(
             if not (isinstance(step, list) and len(step) == size and all(isinstance(n, float) for n in step)):
                 raise ConfigError(
                     f"task {task}, {file.name}, {row.place}: expected {size} numbers at every step, got {step!r}."
+                    + (" Whole numbers are read as symbols: write 1.0 for 1." if isinstance(step, str) else "")
                 )
             if not all(abs(number) <= MAX_NUMBER for number in step):  # nor is that so of NaN
                 raise ConfigError(
@@ -372,13 +290,20 @@ def _encode_numbers(
         notes.append(f"{int(constant.sum())} of {size} numbers are constant in the training sequences")
         scales[constant] = 1.0
     encoded: dict[Split, list[Numbers]] = {
-        split: [((np.array(row.steps) - means) / scales).astype(np.float32) for row in rows]
+        split: [
+            scaled(np.array(row.steps), means, scales, functools.partial(_place_of_number, task, file, row))
+            for row in rows
+        ]
         for split, rows in of_split.items()
     }
     return (), size, encoded
 
 
-def _example(row: _Row, inputs: Numbers, numbers: dict[str, int]) -> Example:
+def _place_of_number(task: str, file: Path, row: LabelledRow, step: int, number: int) -> str:
+    return f"task {task}, {file.name}, {row.place}, step {step + 1}, number {number + 1}"
+
+
+def _example(row: LabelledRow, inputs: Numbers, numbers: dict[str, int]) -> Example:
     targets = np.zeros(len(inputs), np.int64)
     scored = np.zeros(len(inputs), np.bool_)
     if row.has_label_per_step:

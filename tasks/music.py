@@ -18,6 +18,7 @@ from archsearch.trials.interface import Interface
 from archsearch.trials.metric import NLL, Metric
 from archsearch.trials.problems import Split
 from archsearch.trials.sequence_sets import SequenceSetTask
+from archsearch.trials.user_files import absolute_path
 
 NUM_NOTES = 88
 DATA_VARIABLE = "ARCHSEARCH_DATA"
@@ -61,6 +62,7 @@ class Music(SequenceSetTask):
             ConfigError: A field has a value that cannot work.
         """
         self.check_choice("dataset", tuple(FILES))
+        self.check_folder("path")
         if self.epoch is not None:
             self.check_integer("epoch", 1)
 
@@ -82,7 +84,7 @@ class Music(SequenceSetTask):
     @property
     def _file(self) -> Path:
         folder = self.path or os.path.join(os.environ.get(DATA_VARIABLE, "."), "music")  # noqa: PTH118 - joined as text
-        return Path(folder).expanduser().absolute() / FILES[self.dataset]
+        return absolute_path(f"task {self.name}, path", folder) / FILES[self.dataset]
 
     def content_digest(self) -> str:
         """Identifies the file by its content.
@@ -130,7 +132,7 @@ def _read(task: str, dataset: str, file: Path) -> tuple[dict[Split, tuple[Exampl
         pieces = {
             split: [np.asarray(piece, np.float32) for piece in content[key].ravel()] for split, key in KEYS.items()
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:  # what scipy makes of a file that is something else
+    except Exception as error:  # scipy raises anything, of its own, zlib's and Python's, at a file that is damaged
         raise ConfigError(
             f"task {task}, {file}: expected a MATLAB file with {', '.join(KEYS.values())}, got {error!r}. Get it again "
             f"from {SOURCE}."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsearch.trials.examples import Example
-from archsearch.trials.generated import GeneratedTask
+from archsearch.trials.generated import MAX_LENGTH, GeneratedTask
 from archsearch.trials.interface import Interface
 
 
@@ -36,8 +36,8 @@ class Parity(GeneratedTask):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        self.check_integer("min_length", 1)
-        self.check_integer("max_length", self.min_length)
+        self.check_integer("min_length", 1, MAX_LENGTH)
+        self.check_integer("max_length", self.min_length, MAX_LENGTH)
         super().__post_init__()
 
     @property

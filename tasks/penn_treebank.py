@@ -9,6 +9,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,6 +21,7 @@ from archsearch.trials.metric import ACCURACY, METRICS, Metric
 from archsearch.trials.ngram import ngram_accuracy, ngram_nll
 from archsearch.trials.problems import Split
 from archsearch.trials.task import Batch, HeldOut, Task
+from archsearch.trials.user_files import absolute_path
 from archsearch.trials.windows import count_whole_batches, in_streams, stream_batches, whole_batches
 
 END = "<eos>"
@@ -70,7 +72,7 @@ class PennTreebank(Task):
     Attributes:
         path: Folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt.
         download: Whether missing files are fetched.
-        epoch: Training steps between two validations; the whole text if not given.
+        epoch: Training steps between two validations, at most once through the text, and so much if not given.
         measures: The metric: `accuracy` or `perplexity`.
     """
 
@@ -88,14 +90,11 @@ class PennTreebank(Task):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
+        self.check_flag("download")
         if self.epoch is not None:
             self.check_integer("epoch", 1, 1_000_000_000)
         self.check_choice("measures", ("accuracy", "perplexity"))
-        if self.path is not None and not isinstance(self.path, str):
-            raise ConfigError(
-                f"task {self.name}, path: expected the text of a folder's path, got {self.path!r}. "
-                f"Set task.{self.name}.path to the folder of Mikolov's files."
-            )
+        self.check_folder("path")
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -173,7 +172,7 @@ class Corpus:
 
 def _find(task: str, path: str | None, download: bool) -> Path:
     """Returns the first folder that has all files, fetching them on request."""
-    folders = _folders(path)
+    folders = _folders(task, path)
     for folder in folders:
         if not _missing(folder):
             return folder
@@ -189,12 +188,13 @@ def _find(task: str, path: str | None, download: bool) -> Path:
     )
 
 
-def _folders(path: str | None) -> list[Path]:
+def _folders(task: str, path: str | None) -> list[Path]:
     if path is not None:
-        return [Path(path).expanduser().absolute()]
+        return [absolute_path(f"task {task}, path", path)]
     shared = os.environ.get(DATA_VARIABLE)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "archsearch"
-    return [Path(root).expanduser().absolute() / "ptb" for root in (shared, cache) if root]
+    folders = [absolute_path(DATA_VARIABLE, shared) / "ptb"] if shared else []
+    cache = absolute_path("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return [*folders, cache / "archsearch" / "ptb"]
 
 
 def _missing(folder: Path) -> list[Part]:
@@ -209,10 +209,11 @@ def _fetch(task: str, part: Part, folder: Path) -> None:
         with urllib.request.urlopen(URL + part.file, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             content: bytes = answer.read()
         _check(task, part, content, f"{URL}{part.file}")
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as incomplete:
-            incomplete.write(content)
-        Path(incomplete.name).replace(folder / part.file)
-    except OSError as error:
+        with tempfile.TemporaryDirectory(dir=folder) as place:  # a file of tempfile's own only its owner could read
+            incomplete = Path(place) / part.file
+            incomplete.write_bytes(content)
+            incomplete.replace(folder / part.file)
+    except (OSError, HTTPException) as error:
         raise ConfigError(
             f"task {task}: expected to fetch {URL}{part.file} into {folder}, got {error}. "
             f"Put Mikolov's file there by other means, or set task.{task}.path to a folder that has it."

@@ -16,6 +16,7 @@ from archsearch.trials.csv_table import check_columns, number_column, read_csv, 
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import METRICS, Metric
 from archsearch.trials.problems import Split
+from archsearch.trials.scaling import scaled
 from archsearch.trials.task import Batch, HeldOut, Task
 from archsearch.trials.user_files import find_files, stamps
 
@@ -40,7 +41,8 @@ class Series(Task):
     deviation 1 by the rows of the training part alone; errors are given in these units.
 
     A missing cell is read as the last value before it; what is asked for is never filled in: a forecast of a missing
-    value is not scored. Rows before the first whole one are left out.
+    value is not scored. Rows before the first whole one are left out. A value a million standard deviations away from
+    the mean, as are those that some sensors write where they have none, is refused.
 
     Simple forecasts to compare with: persistence (the last value goes on) and, where `season` is given, the value one
     season before. The ceiling is not known.
@@ -52,7 +54,8 @@ class Series(Task):
         inputs: Further columns to read.
         window: Rows read.
         horizon: Rows forecast.
-        season: Rows after which the series repeats, if it does.
+        season: Rows after which the series repeats, if it does. It only chooses a simple forecast; yet with another one
+            it is another task, which knows nothing of the trials of this.
         measures: The metric: `mse` or `mae`.
         validation_share: Of the rows.
         test_share: Likewise.
@@ -90,10 +93,13 @@ class Series(Task):
             self.check_integer("season", 1, self.window)
         for field in ("validation_share", "test_share"):
             self.check_share(field)
-        for field in ("targets", "inputs"):
+        if self.time is not None:
+            self.check_name("time")
+        for field, missing in (("targets", None), ("inputs", ())):
             names = getattr(self, field)
-            names = names.split(",") if isinstance(names, str) else names
-            object.__setattr__(self, field, None if names is None else tuple(str(name).strip() for name in names))
+            if isinstance(names, str | int | float):  # a name of digits comes as a number
+                names = str(names).split(",")
+            object.__setattr__(self, field, missing if names is None else tuple(str(name).strip() for name in names))
 
     @property
     def interface(self) -> Interface:
@@ -219,7 +225,7 @@ class Series(Task):
         return Batch(table.values[rows], targets.reshape(*rows.shape, -1), scored, starts=True)
 
     def _error_of_repeating(self, season: int) -> float:
-        """Returns the metric, on the validation part, of the values `season` rows before those asked for."""
+        """Returns the metric, on the validation part, of the last values known a whole number of seasons before."""
         asked, steps = self._asked("validation"), np.arange(1, self.horizon + 1)
         return self._error(asked, self._table.values[asked - season * -(-steps // season)])
 
@@ -299,14 +305,14 @@ def _read(
     skipped = int(whole.argmax()) if whole.any() else len(whole)
     if skipped:
         notes.append(f"the first {skipped:,} rows are left out: some column has no value up to there")
-    numbers, observed = numbers[skipped:], observed[skipped:]
+    numbers = pd.DataFrame(numbers).ffill().to_numpy()[skipped:]
+    observed, lines = observed[skipped:], frame.index[skipped:]
     for number, column in enumerate(columns):
         num_missing = int((~observed[:, number]).sum())
         if num_missing:
             notes.append(
                 f"{num_missing:,} missing values of {column!r} are read as the last ones before; none is scored"
             )
-    numbers = pd.DataFrame(numbers).ffill().to_numpy()
     parts = _parts(task, file.name, len(numbers), gap, shares)
     learned = numbers[parts["training"].start : parts["training"].stop]
     means, scales = learned.mean(axis=0), learned.std(axis=0)
@@ -321,9 +327,14 @@ def _read(
             scales[number] = 1.0
     content = (repr(columns), numbers.tobytes(), observed.tobytes())
     digest = hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else p.encode() for p in content)).hexdigest()[:16]
-    scaled = ((numbers - means) / scales).astype(np.float32)
+    values = scaled(
+        numbers,
+        means,
+        scales,
+        lambda row, column: f"task {task}, {file.name}, line {lines[row]}, column {columns[column]!r}",
+    )
     of_targets: NDArray[np.bool_] = np.asarray(observed[:, : len(targets)].all(axis=1))
-    return Table(scaled, of_targets, targets, means, scales, parts, digest, tuple(notes))
+    return Table(values, of_targets, targets, means, scales, parts, digest, tuple(notes))
 
 
 def _parts(task: str, file: str, num_rows: int, gap: int, shares: tuple[float, float]) -> dict[Split, range]:

@@ -55,7 +55,7 @@ class Text(Task):
         validation_share: Of the whole text.
         test_share: Likewise.
         max_held_out: Symbols of a held-out part at the most, its first ones: they are read after every epoch.
-        epoch: Training steps between two validations; once through the text, but 500 at the most, if not given.
+        epoch: Training steps between two validations, 500 if not given; but never more than once through the text.
         max_megabytes: Larger data are refused.
     """
 
@@ -79,6 +79,7 @@ class Text(Task):
             ConfigError: A field has a value that cannot work.
         """
         self.check_choice("unit", UNITS)
+        self.check_flag("lower_case")
         if self.measures is not None:
             self.check_choice("measures", ("bits", "perplexity", "nll", "accuracy"))
         for field in ("validation_share", "test_share"):

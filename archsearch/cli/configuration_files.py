@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from archsearch.errors import ConfigError
+from archsearch.trials.user_files import absolute_path
 
 CONFIG_FOLDER = "--config-dir"
 
@@ -30,7 +31,7 @@ def take_config_folder(words: list[str]) -> list[str]:
         if word != CONFIG_FOLDER and not word.startswith(CONFIG_FOLDER + "="):
             continue
         value = word.partition("=")[2] or "".join(words[place + 1 : place + 2])
-        folder = Path(value).expanduser().absolute()
+        folder = absolute_path(CONFIG_FOLDER, value)
         if not value or not folder.is_dir():
             raise ConfigError(f"{CONFIG_FOLDER}: expected a folder with task/NAME.yaml, got {value!r}.")
         del rest[place : place + (1 if "=" in word else 2)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from archsearch.cli.section import Section
 from archsearch.errors import ConfigError
 from archsearch.run.recorded import look_into
+from archsearch.trials.user_files import absolute_path
 
 if TYPE_CHECKING:
     from archsearch.cli.planning import PlannedSearch
@@ -21,7 +22,7 @@ def recorded_folders(root: Section) -> list[str]:
     if isinstance(value, str) and not _is_folder(value):
         value = value.removeprefix("[").removesuffix("]").split(",")
     paths = Section({"recorded": value if isinstance(value, list) else [value]}).texts("recorded")
-    return [str(Path(path.strip("'\" ")).expanduser().absolute()) for path in dict.fromkeys(paths)]
+    return [str(absolute_path("recorded", path.strip("'\" "))) for path in dict.fromkeys(paths)]
 
 
 def _is_folder(path: str) -> bool:

@@ -15,6 +15,7 @@ from archsearch.errors import ConfigError, FileFormatError
 from archsearch.graph.catalog import cell_name, load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.search.outcome import MAX_NAME
+from archsearch.trials.user_files import absolute_path
 
 NOT_KEPT = ("name", "results_dir")
 MAX_VALUES = 20_000
@@ -37,7 +38,7 @@ def settle(composed: Composed, typed: list[TypedSetting]) -> dict[str, Any]:
     values["founders"] = [_founder(reference) for reference in root.texts("founders")]
     values["recorded"] = recorded_folders(root)
     if values["checkpoint_cache"] not in (None, "auto"):
-        values["checkpoint_cache"] = str(Path(root.text("checkpoint_cache")).expanduser().absolute())
+        values["checkpoint_cache"] = str(absolute_path("checkpoint_cache", root.text("checkpoint_cache")))
     values["task"] = chosen_tasks(root, typed)
     for name, entry in values["task"].items():
         entry["search"] = _with_common(common.values, entry.get("search"), f"task.{name}.search")
@@ -56,7 +57,9 @@ def chosen_tasks(root: Section, typed: list[TypedSetting]) -> dict[str, dict[str
     """
     entries = root.section("task").values if "task" in root else {}
     chosen = {
-        name: _absolute(entry) for name, entry in entries.items() if isinstance(entry, Mapping) and TARGET in entry
+        name: _absolute(name, entry)
+        for name, entry in entries.items()
+        if isinstance(entry, Mapping) and TARGET in entry
     }
     for setting in typed:
         parts = setting.key.split(".")
@@ -100,9 +103,11 @@ def founder_graph(entry: Mapping[str, Any]) -> CellGraph:
     return CellGraph.from_equations(Section(entry, "founders").text("equations")).canonical()
 
 
-def _absolute(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _absolute(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     path = entry.get("path")
-    return {**entry, **({"path": str(Path(path).expanduser().absolute())} if isinstance(path, str) and path else {})}
+    if not isinstance(path, str) or not path:
+        return dict(entry)
+    return {**entry, "path": str(absolute_path(f"task.{name}.path", path))}
 
 
 def _with_common(common: Mapping[str, Any], own: object, where: str) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from archsearch.cli.composition import PLACEHOLDER
 from archsearch.cli.configuration_files import did_you_mean
 from archsearch.cli.largest import COUNT, LENGTH, SIZE, TEXT, largest
 from archsearch.errors import ConfigError
-
-_TRUTHS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+from archsearch.trials.truths import truth_of
 
 
 class Section:
@@ -80,11 +79,10 @@ class Section:
     def flag(self, key: str) -> bool:
         """Returns a truth value; `yes` and `no` will do."""
         value = self._get(key)
-        if isinstance(value, bool):
-            return value
-        if not isinstance(value, str) or value not in _TRUTHS:
+        truth = truth_of(value)
+        if truth is None:
             self._refuse(key, "yes or no", value)
-        return _TRUTHS[value]
+        return truth
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Returns a list of texts; one alone will do, and so will several with commas between them."""

@@ -21,6 +21,7 @@ from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY
 from archsearch.trials.ngram_chances import NgramChances
 from archsearch.trials.numbered_text import read_numbered_text, renumber
+from archsearch.trials.scaling import scaled
 from archsearch.trials.simple_predictors import SimplePredictors
 from archsearch.trials.text_units import UNKNOWN, join_units, numbers_of, split_units
 from archsearch.trials.user_files import find_files
@@ -86,14 +87,20 @@ class Predictor:
             raise ConfigError(f"input: expected a CSV file, found none at {path}.")
         reader = self._reader
         targets, window, horizon = reader["targets"], reader["window"], reader["horizon"]
-        numbers, notes = self._read_table(str(path))
+        numbers, lines, notes = self._read_table(str(path))
         if len(numbers) < window:
             raise ConfigError(f"{path}: expected the {window} whole rows that the model reads, got {len(numbers)}.")
         means, scales = np.array(reader["means"]), np.array(reader["scales"])
-        scaled = ((numbers[-window:] - means) / scales).astype(np.float32)
-        predictions, _ = self.model(torch.from_numpy(scaled)[:, None, :])
+        names = (*targets, *reader["inputs"])
+        read = scaled(
+            numbers[-window:],
+            means,
+            scales,
+            lambda row, column: f"{path}, line {lines[row - window]}, column {names[column]!r}",
+        )
+        predictions, _ = self.model(torch.from_numpy(read)[:, None, :])
         changes = predictions[-1, 0].double().numpy().reshape(horizon, len(targets))
-        values = (scaled[-1, : len(targets)] + changes) * scales[: len(targets)] + means[: len(targets)]
+        values = (read[-1, : len(targets)] + changes) * scales[: len(targets)] + means[: len(targets)]
         columns: dict[str, Any] = {"step": range(1, horizon + 1)}
         for number, target in enumerate(targets):
             columns[target] = values[:, number]
@@ -192,8 +199,8 @@ class Predictor:
         units = split_units(prompt, unit, self._reader["lower_case"])
         return numbers_of(units, {symbol: number for number, symbol in enumerate(symbols)})
 
-    def _read_table(self, path: str) -> tuple[NDArray[np.float64], list[str]]:
-        """Returns the numbers of all whole rows, in the order of time, and what was repaired."""
+    def _read_table(self, path: str) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+        """Returns the numbers of all whole rows, in the order of time, their lines, and what was repaired."""
         columns = (*self._reader["targets"], *self._reader["inputs"])
         frame, file, notes = read_csv("predict", path, MAX_MEGABYTES)
         time = self._reader["time"]
@@ -207,7 +214,8 @@ class Predictor:
         if num_missing:
             notes.append(f"{num_missing:,} missing values are read as the last ones before, or their rows left out")
         filled = pd.DataFrame(numbers).ffill().to_numpy()
-        return filled[~np.isnan(filled).any(axis=1)], notes
+        is_whole = ~np.isnan(filled).any(axis=1)
+        return filled[is_whole], frame.index.to_numpy()[is_whole], notes
 
     def _check_kind(self, expected: str, does: str) -> None:
         if self.kind != expected:

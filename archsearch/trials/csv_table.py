@@ -28,7 +28,7 @@ def read_csv(
         has_words_for_missing: Whether `NA`, `null` and the like are missing cells; otherwise only empty ones are.
 
     Returns:
-        The table, its file, and a sentence for each thing that was repaired.
+        The table, each row under the number of its line in the file; the file; a sentence for each thing repaired.
 
     Raises:
         ConfigError: There is not exactly one file, or it is no table with rows.
@@ -62,15 +62,41 @@ def read_csv(
     if frame.empty:
         raise ConfigError(f"task {task}, {files[0]}: expected rows below the column names, found none.")
     notes = _notes_on_names(files[0].name, text, separator, frame)
-    num_lines = sum(bool(line.strip()) for line in io.StringIO(text))
-    if num_lines > len(frame) + 1:
+    lines = _filled_lines(text, separator)
+    if len(lines) > len(frame) + 1:
         notes.append(
-            f"{num_lines:,} lines gave {len(frame):,} rows of {files[0].name}: some cells hold line ends, or a "
+            f"{len(lines):,} lines gave {len(frame):,} rows of {files[0].name}: some cells hold line ends, or a "
             "quote is unpaired and has taken rows in"
         )
+        lines = _first_lines(text, separator)
+    if len(lines) == len(frame) + 1:  # otherwise pandas has read it in a way of its own
+        frame.index = pd.Index(lines[1:])
+    else:
+        frame.index = pd.RangeIndex(2, len(frame) + 2)
     if has_foreign_line_ends(files):
         notes.append(f"line ends of another system in {files[0].name} are read as plain ones")
     return frame, files[0], notes
+
+
+def _filled_lines(text: str, separator: str) -> NDArray[np.int64]:
+    """Returns the numbers of the lines that are not blank: the names' and, where no cell holds line ends, the rows'."""
+    blanks = " \t\n".replace(separator, "")
+    filled = (number for number, line in enumerate(io.StringIO(text), start=1) if line.strip(blanks))
+    return np.fromiter(filled, np.int64)
+
+
+def _first_lines(text: str, separator: str) -> NDArray[np.int64]:
+    """Returns the number of the line that each row begins in, the names' first, where cells hold line ends."""
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == ",")
+    lines, last = [], 0
+    try:
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():
+                lines.append(last + 1)
+            last = reader.line_num
+    except csv.Error:  # a cell of more than 131,072 characters
+        return np.zeros(0, np.int64)
+    return np.array(lines, np.int64)
 
 
 def _separator(text: str) -> str:
@@ -112,8 +138,21 @@ def check_columns(task: str, file: Path, frame: pd.DataFrame, columns: Sequence[
             raise ConfigError(f"task {task}, {field}: expected each column once, got {column!r} twice.")
 
 
-def number_column(task: str, file: Path, frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+def number_column(
+    task: str,
+    file: Path,
+    frame: pd.DataFrame,
+    column: str,
+    otherwise: str = "leave such cells empty, or leave the column out",
+) -> NDArray[np.float64]:
     """Returns a column's numbers, NaN where one is missing.
+
+    Args:
+        task: The task's name, for messages.
+        file: Likewise.
+        frame: Every cell as text, each row under the number of its line.
+        column: Its name.
+        otherwise: What else can be done about a cell that is no number.
 
     Raises:
         ConfigError: A cell holds something else, or no cell holds anything.
@@ -124,8 +163,7 @@ def number_column(task: str, file: Path, frame: pd.DataFrame, column: str) -> ND
         row = int(wrong.argmax())
         raise ConfigError(
             f"task {task}, {file.name}: expected numbers in column {column!r}, got {frame[column].iloc[row]!r} in line "
-            f"{row + 2} and {int(wrong.sum()) - 1} more. Write plain numbers such as 1234.5, leave such cells empty, "
-            "or leave the column out."
+            f"{frame.index[row]} and {int(wrong.sum()) - 1} more. Write plain numbers such as 1234.5, {otherwise}."
         )
     if np.isnan(numbers).all():
         raise ConfigError(f"task {task}, {file.name}: expected numbers in column {column!r}, all cells are missing.")
@@ -133,7 +171,7 @@ def number_column(task: str, file: Path, frame: pd.DataFrame, column: str) -> ND
 
 
 def sort_by_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the rows in the order of their times, and what that changed.
+    """Returns the rows, still under the numbers of their lines, in the order of their times, and what that changed.
 
     Raises:
         ConfigError: A time is missing, cannot be read, or stands there twice.
@@ -143,16 +181,17 @@ def sort_by_time(task: str, file: str, frame: pd.DataFrame, time: str) -> tuple[
         row = int(times.isna().to_numpy().argmax())
         raise ConfigError(
             f"task {task}, {file}: expected times such as 2026-01-31 12:00, or numbers, in column {time!r}, got "
-            f"{frame[time].iloc[row]!r} in line {row + 2}."
+            f"{frame[time].iloc[row]!r} in line {frame.index[row]}."
         )
     if times.duplicated().any():
         row = int(times.duplicated().to_numpy().argmax())
         raise ConfigError(
-            f"task {task}, {file}: expected each time once, got {frame[time].iloc[row]!r} again in line {row + 2} "
-            f"({int(times.duplicated().sum())} rows are such). Keep one row for each time, for example their mean."
+            f"task {task}, {file}: expected each time once, got {frame[time].iloc[row]!r} again in line "
+            f"{frame.index[row]} ({int(times.duplicated().sum())} rows are such). Keep one row for each time, for "
+            "example their mean."
         )
     if times.is_monotonic_increasing:
         return frame, notes
     order = times.argsort(kind="stable").to_numpy()
     notes.append(f"the rows of {file} were not in the order of time; now they are")
-    return frame.iloc[order].reset_index(drop=True), notes
+    return frame.iloc[order], notes

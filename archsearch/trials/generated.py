@@ -16,6 +16,7 @@ from archsearch.trials.problems import Split, of_split
 from archsearch.trials.task import Batch, HeldOut, Task
 
 SIZES = ("epoch", "validation_problems", "test_problems")
+MAX_LENGTH = 100_000  # steps of a problem: it is drawn whole, as are all held-out ones
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class GeneratedTask(Task):
         Raises:
             ConfigError: A field has a value that cannot work.
         """
-        for size in SIZES:
-            self.check_integer(size, 1)
+        self.check_integer("epoch", 1, 1_000_000_000)
+        for size in ("validation_problems", "test_problems"):
+            self.check_integer(size, 1, 10_000_000)
         splits: tuple[Split, ...] = ("training", "validation", "test")
         for split in splits:
             next(self.problems(split, scalar_generator(0)))

@@ -1,6 +1,6 @@
 """The best n-gram: how well a task can be done by looking at the last few symbols only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,12 @@ class _Positions:
     """The scored positions of some batches.
 
     Attributes:
-        contexts: For each context length from 0, `[N]` numbers of the symbols read last; -1 where so many were not
-            read since the states were last set to zero.
+        read: `[N]` symbols read last, then those read before them, and so on; -1 where so many were not read since the
+            states were last set to zero.
         targets: `[N]` symbols to predict.
     """
 
-    contexts: Sequence[Integers]
+    read: Sequence[Integers]
     targets: Integers
 
 
@@ -31,11 +31,10 @@ def ngram_accuracy(training: Iterable[Batch], held_out: Iterable[Batch], num_sym
     An n-gram predicts what most often followed the last n - 1 symbols read, at scored positions of the training data,
     and asks the (n-1)-gram where it never saw them. Among equally frequent symbols the first wins.
     """
-    seen = _positions(training, num_symbols, max_order)
-    asked = _positions(held_out, num_symbols, max_order)
+    seen, asked = _positions(training, max_order), _positions(held_out, max_order)
     guesses = np.zeros_like(asked.targets)
     best = 0.0
-    for seen_contexts, asked_contexts in zip(seen.contexts, asked.contexts, strict=True):
+    for seen_contexts, asked_contexts in _contexts(seen, asked, num_symbols):
         known, favourites = _favourites(seen_contexts, seen.targets, num_symbols)
         if known.size:
             places = np.minimum(np.searchsorted(known, asked_contexts), known.size - 1)
@@ -52,11 +51,10 @@ def ngram_nll(training: Iterable[Batch], held_out: Iterable[Batch], num_symbols:
 
     Source: Witten & Bell 1991, The zero-frequency problem; doi.org/10.1109/18.87000.
     """
-    seen = _positions(training, num_symbols, max_order)
-    asked = _positions(held_out, num_symbols, max_order)
+    seen, asked = _positions(training, max_order), _positions(held_out, max_order)
     likely = np.full(len(asked.targets), 1 / num_symbols)
     best = float(-np.log(likely).mean())
-    for seen_contexts, asked_contexts in zip(seen.contexts, asked.contexts, strict=True):
+    for seen_contexts, asked_contexts in _contexts(seen, asked, num_symbols):
         complete = seen_contexts >= 0
         pairs, counts = np.unique(seen_contexts[complete] * num_symbols + seen.targets[complete], return_counts=True)
         known, firsts, num_different = np.unique(pairs // num_symbols, return_index=True, return_counts=True)
@@ -78,8 +76,8 @@ def _find(known: Integers, asked: Integers) -> tuple[Integers, NDArray[np.bool_]
     return places, (known[places] == asked) & (asked >= 0)
 
 
-def _positions(batches: Iterable[Batch], num_symbols: int, max_order: int) -> _Positions:
-    contexts: list[list[Integers]] = [[] for _ in range(max_order)]
+def _positions(batches: Iterable[Batch], max_order: int) -> _Positions:
+    symbols: list[list[Integers]] = [[] for _ in range(max_order - 1)]
     targets = []
     before: Integers | None = None
     for batch in batches:
@@ -87,21 +85,28 @@ def _positions(batches: Iterable[Batch], num_symbols: int, max_order: int) -> _P
             before = np.full((max_order, batch.inputs.shape[1]), -1, np.int64)
         read = np.concatenate([before, batch.inputs])
         before = read[-max_order:]
-        for length, numbers in enumerate(_context_numbers(read, len(batch.inputs), num_symbols, max_order)):
-            contexts[length].append(numbers[batch.scored])
+        for distance, earlier in enumerate(symbols):
+            end = len(read) - distance
+            earlier.append(read[end - len(batch.inputs) : end][batch.scored])
         targets.append(batch.targets[batch.scored])
-    return _Positions([np.concatenate(numbers) for numbers in contexts], np.concatenate(targets))
+    return _Positions([np.concatenate(earlier) for earlier in symbols], np.concatenate(targets))
 
 
-def _context_numbers(read: Integers, num_steps: int, num_symbols: int, max_order: int) -> list[Integers]:
-    """Returns `[T, B]` numbers of the contexts of 0, 1, … symbols at each of the last `T` positions."""
-    last = len(read) - num_steps
-    numbers = [np.zeros_like(read[last:])]
-    for length in range(1, max_order):
-        earlier = read[last - length + 1 : len(read) - length + 1]
-        longer = numbers[-1] * num_symbols + earlier
-        numbers.append(np.where((earlier < 0) | (numbers[-1] < 0), -1, longer))
-    return numbers
+def _contexts(seen: _Positions, asked: _Positions, num_symbols: int) -> Iterator[tuple[Integers, Integers]]:
+    """Yields `[N]` and `[M]` numbers of the contexts of 0, 1, … symbols; -1 where so many were not read.
+
+    Equal contexts have equal numbers, in the order of their symbols. They are numbered anew at each length, lest they
+    grow: read as digits, six words of a vocabulary of 1,449 are more than an int64 holds.
+    """
+    num_seen = len(seen.targets)
+    numbers = np.zeros(num_seen + len(asked.targets), np.int64)
+    yield numbers[:num_seen], numbers[num_seen:]
+    for of_seen, of_asked in zip(seen.read, asked.read, strict=True):
+        earlier = np.concatenate([of_seen, of_asked])
+        longer = np.where((earlier < 0) | (numbers < 0), -1, numbers * num_symbols + earlier)
+        different, numbers = np.unique(longer, return_inverse=True)
+        numbers = numbers + different.min(initial=0)  # what was -1 is so again
+        yield numbers[:num_seen], numbers[num_seen:]
 
 
 def _favourites(contexts: Integers, targets: Integers, num_symbols: int) -> tuple[Integers, Integers]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from archsearch.errors import ConfigError
 from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY, Metric
+from archsearch.trials.truths import truth_of
 
 TASK_NAME_RULE = "the name of a task has at most 64 letters, digits and underscores, and begins with no digit"
 _TASK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -141,6 +142,50 @@ class Task(abc.ABC):
         if getattr(self, field) not in options:
             raise ConfigError(
                 f"task {self.name}, {field}: expected one of {', '.join(options)}, got {getattr(self, field)!r}."
+            )
+
+    def check_flag(self, field: str) -> None:
+        """Checks a field in `__post_init__`; words such as `no`, which are true as texts, become what they say.
+
+        Raises:
+            ConfigError: It is neither a boolean nor such a word.
+        """
+        value = getattr(self, field)
+        truth = truth_of(value)
+        if truth is None:
+            raise ConfigError(
+                f"task {self.name}, {field}: expected yes or no, got {_shown(value)}. "
+                f"Set task.{self.name}.{field} to one of them."
+            )
+        object.__setattr__(self, field, truth)
+
+    def check_name(self, field: str) -> None:
+        """Checks a field in `__post_init__`; a name of digits, which comes as a number, becomes text again.
+
+        Raises:
+            ConfigError: It is no name, such as a column of a table has.
+        """
+        value = getattr(self, field)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value:
+            raise ConfigError(
+                f"task {self.name}, {field}: expected a name, got {_shown(value)}. "
+                f"Give it as text, task.{self.name}.{field}='\"…\"'."
+            )
+        object.__setattr__(self, field, value)
+
+    def check_folder(self, field: str) -> None:
+        """Checks a field in `__post_init__`, but not yet whether there is such a folder.
+
+        Raises:
+            ConfigError: It is given, and is no text.
+        """
+        value = getattr(self, field)
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(
+                f"task {self.name}, {field}: expected the text of a folder's path, got {_shown(value)}. "
+                f"Set task.{self.name}.{field} to the folder of the task's files."
             )
 
     def check_share(self, field: str) -> None:

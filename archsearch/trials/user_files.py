@@ -10,6 +10,20 @@ from archsearch.errors import ConfigError
 MEGABYTE = 2**20
 
 
+def absolute_path(where: str, path: str) -> Path:
+    """Returns a path from the root on; `~` or `~user` at its beginning is a home folder.
+
+    Raises:
+        ConfigError: There is no such home folder.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:  # so pathlib says that it knows no such user
+        raise ConfigError(
+            f"{where}: expected a path, got {path!r}, and there is no such user's home folder. Write it in full."
+        ) from error
+
+
 def find_files(task: str, path: object, endings: Sequence[str] = ()) -> list[Path]:
     """Returns a file, or all files below a folder in the order of their names, hidden ones left out.
 
@@ -23,7 +37,7 @@ def find_files(task: str, path: object, endings: Sequence[str] = ()) -> list[Pat
     """
     if not isinstance(path, str) or not path:
         raise ConfigError(f"task {task}, path: expected a file or a folder, got {path!r}. Set task.{task}.path=….")
-    place = Path(path).expanduser().absolute()
+    place = absolute_path(f"task {task}, path", path)
     if place.is_file():
         return [place]
     if not place.is_dir():

@@ -79,6 +79,18 @@ MISTAKES = {
     ),
     "number of any size": (["search", "lookahead=1" + "0" * 99], ["lookahead", "at most 100,000"]),
     "task of any size": (["search", "task=[xml]", "task.xml.max_tag=100000000"], ["max_tag", "from 1 to 1000"]),
+    "home folder of nobody": (
+        ["search", "task=[text]", "task.text.path=~nobody-of-archsearch/a.txt"],
+        ["task.text.path", "no such user's home folder"],
+    ),
+    "cache in the home folder of nobody": (
+        ["search", "task=[xml]", "checkpoint_cache=~nobody-of-archsearch/a"],
+        ["checkpoint_cache", "no such user's home folder"],
+    ),
+    "configuration in the home folder of nobody": (
+        ["search", "--config-dir=~nobody-of-archsearch/a"],
+        ["--config-dir", "no such user's home folder"],
+    ),
     "word of any length": (["search", "name=" + "a" * 20_000], ["at most 10,000"]),
     "class name that is none": (["export", "cell=gru", "name=2x"], ["'2x'"]),
     "trained without a run": (["export", "cell=gru", "trained=yes"], ["run="]),

@@ -32,8 +32,11 @@ def test_a_forecast_and_what_it_needs(archsearch, trained, table, tmp_path):
     assert "step,wave" in (tmp_path / "forecast.csv").read_text()
     short = tmp_path / "short.csv"
     short.write_text("time,wave\n1,2\n")
+    filled = tmp_path / "filled.csv"
+    filled.write_text(table.read_text() + "300,-1e20\n301,0.5\n")
     for words, message in (
         ((f"input={short}",), "expected the 8 whole rows that the model reads, got 1"),
+        ((f"input={filled}",), "filled.csv, line 302, column 'wave': expected a number within 1,000,000 standard"),
         (("prompt=once",), "expected a model that continues texts, got a model of kind 'series'"),
         ((), "expected input=FILE.csv for a forecast or prompt"),
     ):

@@ -4,16 +4,17 @@ import dataclasses
 import itertools
 import pickle
 import random
-from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
+from shared_slow_ngrams import slow_ngram_accuracy
 
 import archsearch.tasks.memorization as memorization_module
 import archsearch.trials.streams as streams_module
+from archsearch.errors import ConfigError
 from archsearch.seeds import scalar_generator
 from archsearch.trials.metric import metrics_of
 from archsearch.trials.problems import split_of
@@ -119,6 +120,20 @@ def test_every_task_gives_the_same_data_again(any_task):
         assert same(list(copy.held_out(split, 4, 11)), list(any_task.held_out(split, 4, 11)))
 
 
+def test_a_flag_is_what_is_typed_and_the_same_task_however_it_is_typed(any_task):
+    """Hydra hands `no` on as text, and a text is true."""
+    for field in (field.name for field in dataclasses.fields(any_task) if field.type in (bool, "bool")):
+        for is_set, words in ((False, ("no", "off", "false")), (True, ("yes", "on", "true"))):
+            plain = dataclasses.replace(any_task, **{field: is_set})
+            for word in words:
+                typed = dataclasses.replace(any_task, **{field: word})
+                assert getattr(typed, field) is is_set
+                assert typed.digest == plain.digest
+        for wrong in ("maybe", 1, None):
+            with pytest.raises(ConfigError, match=rf"task {any_task.name}, {field}: expected yes or no, got "):
+                dataclasses.replace(any_task, **{field: wrong})
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_problems_belong_to_one_split(name):
     task = build(name)
@@ -129,6 +144,26 @@ def test_problems_belong_to_one_split(name):
     for split, some in identities.items():
         assert {split_of(identity) for identity in some} == {split}
     assert sum(map(len, identities.values())) == len(set.union(*identities.values()))
+
+
+TOO_LARGE = {
+    "adding": {"length": 100_001},
+    "copy": {"num_symbols": 100_001, "delay": 100_001},
+    "counting": {"num_spikes": 50_001, "longest": 20_001},
+    "parity": {"min_length": 100_001, "max_length": 100_001},
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_sizes_that_would_fill_the_memory_are_refused_before_anything_is_drawn(name, monkeypatch):
+    task = build(name)
+    monkeypatch.delattr(type(task), "draw")
+    sizes = {"epoch": 1_000_000_001, "validation_problems": 10_000_001, "test_problems": 10_000_001}
+    for field, value in {**sizes, **TOO_LARGE[name]}.items():
+        with pytest.raises(
+            ConfigError, match=rf"^task {name}, {field}: expected an integer from \d+ to \d+, got {value}"
+        ):
+            dataclasses.replace(task, **{field: value})
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -250,34 +285,6 @@ def test_splits_have_no_problem_in_common(name):
     assert not seen["validation"] & seen["test"]
 
 
-def slow_ngram_accuracy(training: list[Batch], held_out: list[Batch]) -> float:
-    """The best of 1-, 2- and 3-gram, each backing off, one position after the other."""
-
-    def positions(batches):
-        read: list[list[int]] = []
-        for batch in batches:
-            if batch.starts:
-                read = [[] for _ in range(batch.inputs.shape[1])]
-            for t, b in np.ndindex(*batch.inputs.shape):
-                read[b] = [*read[b], int(batch.inputs[t, b])][-2:]
-                if batch.scored[t, b]:
-                    yield read[b], int(batch.targets[t, b])
-
-    followers = defaultdict(Counter)
-    for read, target in positions(training):
-        for length in range(len(read) + 1):
-            followers[tuple(read[len(read) - length :])][target] += 1
-    # the smallest number wins a tie
-    favourite = {context: min(found, key=lambda s: (-found[s], s)) for context, found in followers.items()}
-    hits, total = [0, 0, 0], 0
-    for read, target in positions(held_out):
-        total += 1
-        for longest in range(3):
-            contexts = [tuple(read[len(read) - n :]) for n in range(min(longest, len(read)), -1, -1)]
-            hits[longest] += favourite[next(c for c in contexts if c in favourite)] == target
-    return max(hits) / total
-
-
 def test_trivial_predictor_scores_at_the_stated_chance(task, monkeypatch):
     monkeypatch.setattr(streams_module, "CHANCE_BATCHES", 60)
     monkeypatch.setattr(memorization_module, "CHANCE_BATCHES", 60)
@@ -289,7 +296,7 @@ def test_trivial_predictor_scores_at_the_stated_chance(task, monkeypatch):
     elif task.name == "penn_treebank":
         training = take(task.training(0, 20, 1), task.epoch_steps(20, 1))
     else:
-        pytest.skip("measures bits; see test_text.py")
+        pytest.skip("measures bits; see test_chance.py")
     held_out = list(task.held_out("validation", 20, 35))
     assert task.chance() == pytest.approx(slow_ngram_accuracy(training, held_out), abs=1e-12)
 

@@ -61,10 +61,15 @@ def test_a_file_of_two_gigabytes_is_refused_before_it_is_read(tmp_path):
         Text("text", path=str(path)).digest  # noqa: B018
 
 
-@pytest.mark.parametrize("path", [None, "nowhere.txt"])
+@pytest.mark.parametrize("path", [None, 5, "nowhere.txt"])
 def test_no_file(path):
     with pytest.raises(ConfigError, match="expected a file or a folder"):
         Text("text", path=path).digest  # noqa: B018
+
+
+def test_the_home_folder_of_nobody():
+    with pytest.raises(ConfigError, match="task text, path: expected a path, got '~nobody-of-archsearch/a', and there"):
+        Text("text", path="~nobody-of-archsearch/a").digest  # noqa: B018
 
 
 def test_a_text_too_short_for_the_batches(tmp_path):
@@ -81,6 +86,11 @@ SERIES_FAULTS = {
     "no such time": (rows(200), {"time": "when"}, "which has time, wave; got 'when'"),
     "text among numbers": (rows(200, lambda t: "n/v" if t == 7 else t % 3), {}, "got 'n/v' in line 9 and 0 more"),
     "numbers too large to be squared": (rows(200, lambda t: "-1e308" if t == 7 else t), {}, "got '-1e308' in line 9"),
+    "a fill value in the last part": (
+        rows(200, lambda t: "-1e20" if t == 190 else t % 3),
+        {},
+        "line 192, column 'wave': expected a number within 1,000,000 standard deviations .*, got -1e\\+20",
+    ),
     "all missing": (rows(200, lambda _: ""), {}, "all cells are missing"),
     "constant": (rows(200, lambda _: 3), {}, "expected a target that changes, got 'wave', which is 3"),
     "the same time twice": (rows(200) + "7,1\n", {}, "each time once, got '7' again in line 202"),
@@ -99,6 +109,31 @@ def test_tables_that_cannot_be_used(fault, tmp_path):
     fields = {"time": "time", "window": 4, **fields}
     with pytest.raises(ConfigError, match=message):
         Series("series", path=write(tmp_path, "series.csv", content), **fields).digest  # noqa: B018
+
+
+def test_the_line_of_a_wrong_cell_is_that_of_the_file(tmp_path):
+    """Whatever stands above it: later rows, blank lines, cells of several lines."""
+    names, *lines = rows(200, lambda t: "n/v" if t == 7 else t % 3).splitlines()
+    remarks = [f'{line},"a ""remark""\nof two lines"' for line in lines]
+    for number, content in enumerate(
+        (
+            "\n".join([names, *reversed(lines)]),
+            "\n\n".join(["", names, "  ", *lines]),
+            "\n\n".join([f"{names},remark", *remarks]),
+        )
+    ):
+        (line,) = (line for line, text in enumerate(content.split("\n"), start=1) if "n/v" in text)
+        task = Series("series", path=write(tmp_path, f"{number}.csv", content), time="time", targets="wave", window=4)
+        with pytest.raises(ConfigError, match=f"got 'n/v' in line {line} and 0 more"):
+            task.digest  # noqa: B018
+    again = "\n".join([names, "", *lines, "", "7,1"])
+    with pytest.raises(ConfigError, match="got '7' again in line 204"):
+        Series("series", path=write(tmp_path, "again.csv", again), time="time", window=4).digest  # noqa: B018
+    no_label = "\n".join(["sequence,label", "", "ab,1", "", "ba,"])
+    with pytest.raises(ConfigError, match="line 5: expected a label in column 'label', got none"):
+        Labelled("labelled", path=write(tmp_path, "label.csv", no_label)).digest  # noqa: B018
+    with pytest.raises(ConfigError, match="line 4: expected a value in column 'who'"):
+        long_table(write(tmp_path, "long.csv", "walk,x,y,who\n\n\nw,1,2,\n")).digest  # noqa: B018
 
 
 def dated(way: str, count: int) -> str:
@@ -126,6 +161,21 @@ def test_days_and_months_are_told_apart_or_refused(tmp_path):
         )
         with pytest.raises(ConfigError, match=said):
             Series("series", path=write(tmp_path, "short.csv", content), time="time", window=4).digest  # noqa: B018
+
+
+def test_columns_may_have_names_of_digits(tmp_path):
+    """Typed, `task.series.time=0` is a number."""
+    path = write(tmp_path, "series.csv", rows(200).replace("time,wave", "0,1"))
+    series = Series("series", path=path, time=0, targets=1, inputs=None, window=4)
+    assert series.digest == Series("series", path=path, time="0", targets=["1"], window=4).digest
+    walk = write(tmp_path, "walks.csv", walks().replace("walk,x,y,who", "0,1,2,3"))
+    numbers = long_table(walk, sequence_column=0, sequence=1, label=3)
+    assert numbers.digest == long_table(walk, sequence_column="0", sequence="1", label="3").digest
+    for field in ("sequence", "label", "sequence_column"):
+        with pytest.raises(ConfigError, match=f"task labelled, {field}: expected a name, got "):
+            long_table(walk, **{field: True})
+    with pytest.raises(ConfigError, match=r"task series, time: expected a name, got \['a'\]"):
+        Series("series", path=path, time=["a"])
 
 
 def test_what_is_read_as_columns_is_said(tmp_path):
@@ -161,6 +211,7 @@ def foreign_label() -> list[str]:
     return lines
 
 
+HELD_OUT = next(n for n in range(300) if split_of(json.dumps([[n / 7, 1e20]]).encode()) == "test")
 LABELLED_FAULTS = {
     "label in the test part only": (foreign_label(), "got 'rare' in the test part only"),
     "no object": ([*labelled_lines(), "[1, 2"], "line 301: expected an object with 'sequence' and 'label'"),
@@ -180,6 +231,18 @@ LABELLED_FAULTS = {
     "no number": (
         [json.dumps({"sequence": [[n / 7 if n else math.nan]], "label": n % 2}) for n in range(300)],
         "line 1: expected numbers up to 1e+100, got [nan]",
+    ),
+    "a whole number among numbers": (
+        [json.dumps({"sequence": [0.5, 1, n / 7 + 0.1], "label": n % 2}) for n in range(300)],
+        "expected 1 numbers at every step, got '1'. Whole numbers are read as symbols: write 1.0 for 1.",
+    ),
+    "a whole number before numbers": (
+        [json.dumps({"sequence": [1, n / 7 + 0.1], "label": n % 2}) for n in range(300)],
+        "expected symbols in every sequence, got numbers. Whole numbers are read as symbols: write 1.0 for 1",
+    ),
+    "a fill value": (
+        [json.dumps({"sequence": [[n / 7, 1e20 if n == HELD_OUT else 0.5]], "label": n % 2}) for n in range(300)],
+        f"data.jsonl, line {HELD_OUT + 1}, step 1, number 2: expected a number within 1,000,000 standard deviations of",
     ),
     "too few": (labelled_lines(2), "expected sequences for all three parts"),
 }
@@ -259,6 +322,13 @@ def test_missing_values_are_filled_from_the_past_and_never_scored(tmp_path):
     assert not table.observed[48]
     for batch in (batch for _, batch in zip(range(20), task.training(1, 8, 1), strict=False)):
         assert np.isfinite(batch.inputs).all()
+
+
+def test_a_gap_in_the_first_row_that_is_kept_is_filled_from_the_rows_left_out(tmp_path):
+    content = "a,b\n5,\n,1\n" + "".join(f"{t % 7},{t % 5}\n" for t in range(200))
+    table = Series("series", path=write(tmp_path, "series.csv", content), window=4)._table
+    assert (table.values[0] * table.scales + table.means).tolist() == pytest.approx([5, 1])
+    assert not table.observed[0]
 
 
 def test_forecasts_with_missing_values_do_not_count_and_some_must(tmp_path):
@@ -372,6 +442,11 @@ LONG_FAULTS = {
         walks(lambda _w, _s, row: row.replace(",2,", ",n/v,")),
         {},
         "got 'n/v' in line 6 and 119 more",
+    ),
+    "one cell among numbers": (
+        walks(lambda walk, _s, row: row if walk else row.replace(",2,", ",n/a,")),
+        {"sequence": "y"},
+        "got 'n/a' in line 6 and 0 more. .* or, if all cells are symbols, write a letter before those that read as",
     ),
     "no value": (walks(lambda _w, _s, row: row.replace(",2,", ",,")), {}, "line 6: expected a value in column 'y'"),
     "labels that differ": (walks(), {"label": "way"}, "sequence 'w0': expected one label for all its rows, got 'down'"),

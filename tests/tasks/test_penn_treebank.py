@@ -1,3 +1,5 @@
+import errno
+import http.client
 import io
 import itertools
 import os
@@ -183,6 +185,38 @@ def test_broken_network_is_explained(treebank_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(penn_treebank.urllib.request, "urlopen", urlopen)
     with pytest.raises(ConfigError, match=r"no route to host.*by other means"):
         PennTreebank("penn_treebank", path=str(tmp_path / "new"), download=True).content_digest()
+
+
+def test_a_download_that_breaks_off_is_explained(treebank_folder, tmp_path, monkeypatch):
+    class Answer(io.BytesIO):
+        def read(self):
+            raise http.client.IncompleteRead(b"half of", 1000)
+
+    def urlopen(url, timeout):
+        return Answer()
+
+    monkeypatch.setattr(penn_treebank.urllib.request, "urlopen", urlopen)
+    with pytest.raises(ConfigError, match=r"got IncompleteRead\(7 bytes read, 1000 more expected\)\..*by other means"):
+        PennTreebank("penn_treebank", path=str(tmp_path / "new"), download=True).content_digest()
+
+
+def test_a_disk_that_is_full_is_left_as_it_was(served, tmp_path, monkeypatch):
+    def replace(path, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(penn_treebank.Path, "replace", replace)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        PennTreebank("penn_treebank", path=str(tmp_path / "new"), download=True).content_digest()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_fetched_files_can_be_read_by_those_who_may_read_others(served, tmp_path):
+    before = os.umask(0o027)
+    try:
+        PennTreebank("penn_treebank", path=str(tmp_path / "new"), download=True).content_digest()
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()} == {0o640}
 
 
 @pytest.mark.skipif("ARCHSEARCH_PTB" not in os.environ, reason="ARCHSEARCH_PTB names no folder with the real files")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from shared_slow_ngrams import slow_ngram_accuracy, slow_ngram_nll
 
 from archsearch.trials.ngram import ngram_accuracy, ngram_nll
 from archsearch.trials.task import Batch
@@ -71,6 +72,19 @@ def test_large_vocabulary_does_not_overflow():
     rng = np.random.default_rng(1)
     data = [batch(rng.integers(0, 100_000, 5000))]
     assert ngram_accuracy(data, data, 100_000) == pytest.approx(1.0, abs=0.01)
+
+
+def test_long_contexts_of_a_large_vocabulary_are_told_apart():
+    """Five symbols tell the next, fewer do not; read as digits, five of 20,000 are more than 64 bits hold."""
+    period = np.tile([19_000, 19_000, 19_000, 19_000, 19_000, 19_001], 40)
+    noise = np.random.default_rng(2).integers(19_000, 19_010, 200)
+    training, held_out = [batch(np.concatenate([noise, period]))], [batch(np.concatenate([period, noise[:20]]))]
+    nats = ngram_nll(training, held_out, 20_000, max_order=6)
+    assert nats == pytest.approx(slow_ngram_nll(training, held_out, 20_000, max_order=6), abs=1e-12)
+    assert nats < ngram_nll(training, held_out, 20_000, max_order=5) - 0.1
+    accuracy = ngram_accuracy(training, held_out, 20_000, max_order=6)
+    assert accuracy == slow_ngram_accuracy(training, held_out, max_order=6)
+    assert accuracy > ngram_accuracy(training, held_out, 20_000, max_order=5)
 
 
 def test_likelihoods_are_those_of_witten_and_bell():
