@@ -77,6 +77,25 @@ def test_what_trained_weights_cannot_follow_is_refused(given, named, archsearch,
     assert not list(Path.cwd().iterdir())
 
 
+def test_a_file_called_as_an_id_is_a_file_with_first_biases_too(archsearch, tmp_path):
+    (tmp_path / "c_436aa42e9676d4f5.eq").write_text("h' = tanh(linear(x, h))\n")
+    for biases in ("", ":linear_1=1"):
+        outcome = archsearch("export", f"cell=c_436aa42e9676d4f5.eq{biases}", "hidden_size=4", f"out=out{biases[-1:]}")
+        assert outcome.code == 0, outcome.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["c_436aa42e9676d4f5.py"]
+    source = (tmp_path / "out1" / "c_436aa42e9676d4f5_linear_1_1.py").read_text()
+    assert "class C436aa42e9676d4f5Linear11(nn.Module)" in source
+    for cell in ("c_436aa42e9676d4f5", "c_nowhere.eq:linear_1=1"):
+        assert "an id is known in its run only" in archsearch("export", f"cell={cell}").err
+
+
+def test_a_class_of_a_wrong_name_is_refused_by_the_setting(archsearch):
+    refused = archsearch("export", "cell=gru", "name=warnings")
+    assert refused.code == 2
+    assert "name=…: expected a name for a class, got 'warnings'" in refused.err
+    assert not list(Path.cwd().iterdir())
+
+
 def test_fresh_weights_depend_on_the_seed_alone(archsearch):
     for seed, out in (("1", "a"), ("1", "b"), ("2", "c")):
         assert (
