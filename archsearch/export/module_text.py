@@ -24,6 +24,9 @@ $imports
 class $name(nn.Module):
     """Runs stacked layers of the cell; called as `$stands_for` is.
 
+    Different from `$stands_for`: there is no `bias`, the fourth argument there, so what follows `num_layers` is given
+    by name.
+
     Weights are called `layers.K.NAME.weight` and `.bias`, backwards `reverse_layers.K.NAME`.
 
     Shapes: `T` time steps, `B` sequences, `I` input features, `H` hidden units, `L` layers, `D` directions.
@@ -44,6 +47,7 @@ class $name(nn.Module):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        *,
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
