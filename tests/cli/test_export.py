@@ -234,6 +234,28 @@ def test_a_missing_package_is_said_before_anything_is_written(archsearch, monkey
     assert not list(Path.cwd().iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("hidden_size=13000",), "hidden_size: expected a layer of at most 1,000,000,000 weights, got 1,014,039,000."),
+        (("hidden_size=10000", "bidirectional=yes"), "got 1,200,060,000. Lower hidden_size"),
+        (("hidden_size=8000", "num_layers=2", "bidirectional=yes"), "got 1,920,096,000. Lower hidden_size"),
+        (("hidden_size=10000", "format=[python,onnx]"), "format onnx: expected a layer of at most 520,093,696 weights"),
+        (
+            ("hidden_size=10000", "format=onnx_step"),
+            "format onnx_step: expected a layer of at most 520,093,696 weights",
+        ),
+    ],
+    ids=str,
+)
+def test_what_fits_into_no_memory_or_file_is_refused_before_it_is_built(options, message, archsearch):
+    size = options[0].removeprefix("hidden_size=")
+    outcome = archsearch("export", "cell=gru", f"input_size={size}", *options)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not list(Path.cwd().iterdir())
+
+
 def test_one_direction_formats_refuse_two_before_anything_is_written(archsearch):
     outcome = archsearch("export", "cell=gru", "format=[python,onnx_step]", "bidirectional=yes")
     assert outcome.code == 2
