@@ -9,7 +9,7 @@ from archsearch.cli.configuration_files import did_you_mean
 from archsearch.cli.evaluate import print_point
 from archsearch.cli.exits import LateError
 from archsearch.cli.export_usage import usage
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, put_in_place
 from archsearch.cli.one_trial import plan_trial, values_of_run
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
@@ -114,7 +114,7 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
     """Writes one file, under its name only once it is seen to be right, and returns how it compares.
 
     Raises:
-        LateError: It is not what the layer is, or cannot be written.
+        LateError: It is not what the layer is, cannot be written, or has been overtaken by another file.
     """
     unfinished = path.with_name(f".unfinished_{os.getpid()}{FORMATS[name].ending}")
     try:
@@ -123,7 +123,7 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
         else:
             FORMATS[name].write(layer, unfinished)
         compared = _compare(name, layer, unfinished)
-        unfinished.replace(path)
+        put_in_place(unfinished, path)
     except OSError as error:
         raise _cannot_be_written(path, error) from error
     except ArchSearchError as error:
