@@ -55,7 +55,10 @@ def choose_cell(settings: Section) -> ChosenCell:
 
 def _is_file(reference: str) -> bool:
     """Tells whether there is a file of this name, perhaps followed by first values of biases."""
-    return Path(reference).exists() or Path(split_reference(reference)[0]).exists()
+    try:
+        return Path(reference).exists() or Path(split_reference(reference)[0]).exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def _digest_of_name(run: Run, name: str) -> str:

@@ -85,7 +85,7 @@ def test_a_file_called_as_an_id_is_a_file_with_first_biases_too(archsearch, tmp_
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["c_436aa42e9676d4f5.py"]
     source = (tmp_path / "out1" / "c_436aa42e9676d4f5_linear_1_1.py").read_text()
     assert "class C436aa42e9676d4f5Linear11(nn.Module)" in source
-    for cell in ("c_436aa42e9676d4f5", "c_nowhere.eq:linear_1=1"):
+    for cell in ("c_436aa42e9676d4f5", "c_nowhere.eq:linear_1=1", "c_" + "a" * 300):
         assert "an id is known in its run only" in archsearch("export", f"cell={cell}").err
 
 
