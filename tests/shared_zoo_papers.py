@@ -90,6 +90,16 @@ def scrn(x: Tensor, W: Affine, _: Tensor, context: Tensor, hidden: Tensor) -> tu
     return W.readout(new_hidden, s), s, new_hidden
 
 
+def zoph_nascell(x: Tensor, W: Affine, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    """Zoph 2017, as his code in TensorFlow has it: a tree, written from its eight leaves to its root."""
+    leaves = [sigm(W.gate_1(x, h)), relu(W.gate_2(x, h)), sigm(W.gate_3(x, h)), relu(W.gate_4_1(x) * W.gate_4_2(h))]
+    leaves += [tanh(W.gate_5(x, h)), sigm(W.gate_6(x, h)), tanh(W.gate_7(x, h)), sigm(W.gate_8(x, h))]
+    first, second = tanh(leaves[0] * leaves[1]), tanh(leaves[2] + leaves[3])
+    third, fourth = tanh(leaves[4] * leaves[5]), sigm(leaves[6] + leaves[7])
+    new_c = tanh(first + c) * second
+    return tanh(new_c * tanh(third + fourth)), new_c
+
+
 STEPS: dict[str, Step] = {
     "lstm": jozefowicz_lstm(),
     "lstm_f": jozefowicz_lstm("f"),
@@ -99,6 +109,7 @@ STEPS: dict[str, Step] = {
     "gru": cho_gru,
     "elman": elman,
     "scrn": scrn,
+    "nascell": zoph_nascell,
     "lstm_peephole": greff("V"),
     "lstm_cifg": greff("CIFG"),
     "lstm_fgr": greff("FGR"),

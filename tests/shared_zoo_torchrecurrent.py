@@ -1,7 +1,8 @@
 """The cells of the package torchrecurrent as peers: `from shared_zoo_torchrecurrent import TORCHRECURRENT_PEERS`.
 
 What differs there is said where it is made up for: it has a matrix and a bias in some places where the papers have
-none, which are set to the identity and to zero.
+none, which are set to the identity and to zero. Its NASCell is no peer: it adds the fourth pair of matrices, which
+the author's code multiplies.
 """
 
 from dataclasses import dataclass, field
@@ -80,14 +81,6 @@ CELLS = {
             "bias_ih": "0 input_1 forget_1 candidate_1 output_1",
         },
     ),
-    "nascell": TheirCell(
-        "NAS",
-        {
-            "weight_ih": " ".join(f"gate_{gate}_1" for gate in range(1, 9)),
-            "weight_hh": " ".join(f"gate_{gate}_2" for gate in range(1, 9)),
-            "bias_ih": " ".join(f"gate_{gate}_1" for gate in range(1, 9)),
-        },
-    ),
     "mgu": TheirCell(
         "MGU", {"weight_ih": "forget_1 new_1", "weight_hh": "forget_2 new_2", "bias_ih": "forget_1 new_1"}
     ),
@@ -101,15 +94,13 @@ CELLS = {
         "RAN",
         {"weight_ih": "content input_1 forget_1", "weight_hh": "input_2 forget_2", "bias_hh": "input_1 forget_1"},
     ),
-    "atr": TheirCell(
-        "ATR", {"weight_ih": "input", "weight_hh": "recurrent", "bias_ih": "input", "bias_hh": "recurrent"}
-    ),
+    "atr": TheirCell("ATR", {"weight_ih": "input", "weight_hh": "recurrent", "bias_hh": "recurrent"}),
     "brc": TheirCell(
         "BR",
         {
             "weight_ih": "modulation update new",
             "weight_hh": "modulation_h update_h",
-            "bias_ih": "modulation update new",
+            "bias_ih": "modulation update 0",
         },
     ),
     "nbrc": TheirCell(
@@ -117,7 +108,7 @@ CELLS = {
         {
             "weight_ih": "modulation_1 update_1 new",
             "weight_hh": "modulation_2 update_2",
-            "bias_ih": "modulation_1 update_1 new",
+            "bias_ih": "modulation_1 update_1 0",
         },
     ),
     "cfn": TheirCell(

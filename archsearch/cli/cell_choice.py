@@ -5,6 +5,7 @@ from pathlib import Path
 
 from archsearch.cli.section import Section
 from archsearch.errors import ConfigError
+from archsearch.graph.bias_inits import split_reference
 from archsearch.graph.catalog import cell_name, load_cell
 from archsearch.graph.cell_graph import CellGraph
 from archsearch.run.reading import Run, load_run
@@ -45,11 +46,19 @@ def choose_cell(settings: Section) -> ChosenCell:
     reference = settings.text("cell")
     if run is not None and (digest := _digest_of_name(run, reference)):
         return _of_run(run, digest)
-    if not reference.startswith(ID_PREFIX) or Path(reference).exists():
+    if not reference.startswith(ID_PREFIX) or _is_file(reference):
         return ChosenCell(cell_name(reference), _load(reference, run), run)
     if run is None:
         raise ConfigError(f"cell {reference}: an id is known in its run only. Add run=RESULTS_DIR/NAME.")
     return _of_run(run, reference)
+
+
+def _is_file(reference: str) -> bool:
+    """Tells whether there is a file of this name, perhaps followed by first values of biases."""
+    try:
+        return Path(reference).exists() or Path(split_reference(reference)[0]).exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def _digest_of_name(run: Run, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.cell_facts import cost_facts, print_facts
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, write_new
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.drawing.markup import to_dot, to_mermaid
@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     difference = find_difference(before.graph, after.graph)
     facts = {**_made_by(before, after), **_cost_changes(difference, root)}
     if out is not None:
-        out.write_text(_PICTURES[out.suffix](difference.after, difference.changed_after), encoding="utf-8")
+        write_new(out, _PICTURES[out.suffix](difference.after, difference.changed_after))
     print(f"from {before.name} to {after.name}\n")
     if before.graph.digest == after.graph.digest:
         print(_how_written(before, after))

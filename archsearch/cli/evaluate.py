@@ -9,7 +9,7 @@ from typing import Any
 from archsearch.cli.cell_choice import ChosenCell, choose_cell
 from archsearch.cli.composition import compose_settings
 from archsearch.cli.exits import FAILED, LateError
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, put_in_place, unfinished_beside
 from archsearch.cli.one_trial import ENDLESS, overlay, plan_trial, typed_values, values_of_run
 from archsearch.cli.running import program
 from archsearch.cli.section import Section
@@ -119,10 +119,14 @@ def _save(evaluation: Evaluation, trial: Trial, task: Task, simple: SimplePredic
         "validation_value": str(evaluation.result.value),
         "test_value": str(evaluation.test_value),
     }
+    unfinished = unfinished_beside(target)
     try:
-        save_weights(evaluation.model, target, metadata)
+        save_weights(evaluation.model, unfinished, metadata)
+        put_in_place(unfinished, target)
     except ArchSearchError as error:
-        raise LateError(str(error)) from error
+        raise LateError(str(error).replace(str(unfinished), str(target))) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
     print(f"Embedding, layers and readout of the best validation: {target}")
     use = PREDICTS_FROM.get(task.reader().get("kind", ""))
     if use is not None:

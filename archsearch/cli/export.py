@@ -9,14 +9,14 @@ from archsearch.cli.configuration_files import did_you_mean
 from archsearch.cli.evaluate import print_point
 from archsearch.cli.exits import LateError
 from archsearch.cli.export_usage import usage
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, put_in_place
 from archsearch.cli.one_trial import plan_trial, values_of_run
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.errors import ArchSearchError, ConfigError
 from archsearch.export.copies import as_read
-from archsearch.export.formats import FORMATS, check_formats
+from archsearch.export.formats import FORMATS, check_formats, check_num_weights
 from archsearch.export.fresh_layer import fresh_layer
 from archsearch.export.names import class_name, module_name
 from archsearch.export.python_file import write_python
@@ -52,7 +52,7 @@ def run(words: list[str]) -> int:
     called = root.text("name") if "name" in root else class_name(chosen.name)
     export_python(graph, called)  # a name that cannot be is seen before anything is made
     sizes = {name: root.integer(name, 1) for name in ("input_size", "hidden_size", "num_layers")}
-    _check_size(graph, **sizes)
+    _check_size(formats, graph, **sizes, num_directions=1 + root.flag("bidirectional"))
     stem = Path(root.text("out")) / module_name(chosen.name)
     files = {name: stem.with_name(stem.name + FORMATS[name].ending) for name in formats}
     for path in files.values():
@@ -71,18 +71,28 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _check_size(graph: CellGraph, input_size: int, hidden_size: int, num_layers: int) -> None:
-    """Checks that a layer fits into a memory.
+def _check_size(
+    formats: tuple[str, ...],
+    graph: CellGraph,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    num_directions: int,
+) -> None:
+    """Checks that a layer fits into a memory, and into files.
 
     Raises:
         ConfigError: It does not.
     """
-    num_weights = num_layers * count_parameters(graph.structure, max(input_size, hidden_size), hidden_size)
+    first = count_parameters(graph.structure, input_size, hidden_size)
+    upper = count_parameters(graph.structure, num_directions * hidden_size, hidden_size)
+    num_weights = num_directions * (first + (num_layers - 1) * upper)
     if num_weights > MAX_WEIGHTS:
         raise ConfigError(
             f"hidden_size: expected a layer of at most {MAX_WEIGHTS:,} weights, got {num_weights:,}. "
             f"Lower hidden_size, input_size or num_layers."
         )
+    check_num_weights(formats, num_weights)
 
 
 def _formats(root: Section) -> tuple[str, ...]:
@@ -104,7 +114,7 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
     """Writes one file, under its name only once it is seen to be right, and returns how it compares.
 
     Raises:
-        LateError: It is not what the layer is, or cannot be written.
+        LateError: It is not what the layer is, cannot be written, or has been overtaken by another file.
     """
     unfinished = path.with_name(f".unfinished_{os.getpid()}{FORMATS[name].ending}")
     try:
@@ -113,7 +123,7 @@ def _write_and_verify(name: str, layer: RecurrentLayer, path: Path, called: str)
         else:
             FORMATS[name].write(layer, unfinished)
         compared = _compare(name, layer, unfinished)
-        unfinished.replace(path)
+        put_in_place(unfinished, path)
     except OSError as error:
         raise _cannot_be_written(path, error) from error
     except ArchSearchError as error:

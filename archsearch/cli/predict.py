@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, write_new
 from archsearch.cli.section import Section
 from archsearch.cli.words import parse_words
 from archsearch.errors import ConfigError
@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
         print(f"n-gram of {root.text('ngram_of')}:\n{text}")
         written.append(text)
     if target:
-        target.write_text("\n".join(written) + "\n", encoding="utf-8")
+        write_new(target, "\n".join(written) + "\n")
         print(f"Wrote {target}")
     return 0
 

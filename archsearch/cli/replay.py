@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, write_new
 from archsearch.cli.planning import read_bounds, read_rules, read_space, read_transformations
 from archsearch.cli.section import Section
 from archsearch.cli.words import TypedSetting, parse_words
@@ -46,7 +46,7 @@ def run(words: list[str]) -> int:
     traces = {name: replay(plan, source, range(first, first + count)) for name, plan in plans.items()}
     _print(traces, isinstance(source, RecordedSource))
     if out:
-        out.write_text(to_csv(trace_frame(traces)), encoding="utf-8")
+        write_new(out, to_csv(trace_frame(traces)))
         print(f"Traces: {out}")
     return 0
 

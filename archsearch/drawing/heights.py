@@ -8,6 +8,7 @@ from archsearch.drawing.layers import Layers, Place
 
 NUM_ROUNDS = 60
 NUM_STRAIGHTENINGS = 3
+MAX_MOVES = 1_000_000  # rounds times places; a cell of some 250 nodes has all rounds
 # How much more a wire that passes two layers resists being bent than one between two nodes.
 WIRE_STIFFNESS = 6.0
 
@@ -34,11 +35,12 @@ def find_heights(layers: Layers, sizes: Mapping[Place, float], gap: float) -> di
         offsets = _offsets(column, sizes, gap)
         heights |= {place: offset - offsets[-1] / 2 for place, offset in zip(column, offsets, strict=True)}
     columns = [(column, _offsets(column, sizes, gap)) for column in layers.columns]
-    for _ in range(NUM_ROUNDS):
+    num_rounds = min(NUM_ROUNDS, MAX_MOVES // len(pulls))
+    for _ in range(num_rounds):
         for column, offsets in (*columns, *reversed(columns)):
             wishes = [_wish(place, pulls[place], heights) for place in column]
             heights |= zip(column, _spread(wishes, offsets), strict=True)
-    for _ in range(NUM_STRAIGHTENINGS):
+    for _ in range(min(NUM_STRAIGHTENINGS, num_rounds)):
         _straighten(layers, columns, heights)
     top = min(heights[place] - sizes[place] / 2 for place in heights)
     return {place: height - top for place, height in heights.items()}
@@ -48,11 +50,12 @@ def _straighten(
     layers: Layers, columns: Sequence[tuple[Sequence[Place], Sequence[float]]], heights: dict[Place, float]
 ) -> None:
     """Puts all bends of a wire at one height, and what it ends at too, as far as their neighbours leave room."""
+    ranks = {place: rank for column, _ in columns for rank, place in enumerate(column)}
     for run in _runs(layers):
         level: list[Place] = []
         room = -math.inf, math.inf
         for place in run:
-            least, most = _room(place, *columns[place[1]], heights)
+            least, most = _room(ranks[place], *columns[place[1]], heights)
             if level and max(room[0], least) > min(room[1], most):
                 heights |= _levelled(level, room, heights)
                 level, room = [], (-math.inf, math.inf)
@@ -86,10 +89,9 @@ def _runs(layers: Layers) -> list[list[Place]]:
 
 
 def _room(
-    place: Place, column: Sequence[Place], offsets: Sequence[float], heights: Mapping[Place, float]
+    index: int, column: Sequence[Place], offsets: Sequence[float], heights: Mapping[Place, float]
 ) -> tuple[float, float]:
-    """Returns the least and the greatest height that the neighbours of a place leave to it."""
-    index = column.index(place)
+    """Returns the least and the greatest height that the neighbours of a place in a column leave to it."""
     least = heights[column[index - 1]] + offsets[index] - offsets[index - 1] if index else -math.inf
     if index + 1 == len(column):
         return least, math.inf

@@ -4,7 +4,8 @@ Source: Sugiyama, Tagawa and Toda 1981, "Methods for visual understanding of hie
 https://doi.org/10.1109/TSMC.1981.4308636
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from archsearch.graph.structure import INPUT, Structure
 
 NUM_SWEEPS = 24
 MAX_PULLS = 8
+MAX_EXCHANGES = 10_000_000  # sweeps times squares of lengths of columns; some 250 nodes are swept in full
 
 # A value and a layer: where the value is made, or, in a later layer, where its wire passes.
 Place = tuple[str, int]
@@ -80,34 +82,31 @@ def _assign_layers(structure: Structure, operands: Mapping[str, Sequence[str]]) 
 
 
 def _shorten_wires(layers: dict[str, int], operands: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Moves nodes to the right where that makes the wires, all together, shorter."""
+    """Moves nodes to the right where that makes the wires, all together, shorter.
+
+    A step to the right shortens a node's own wire, and lengthens that of each operand which nothing else reads further
+    right: the best layer is the nearest at which an operand's other wires end.
+    """
     users: dict[str, list[str]] = {name: [] for name in layers}
     for name, read in operands.items():
         for operand in dict.fromkeys(read):
             users[operand].append(name)
+    ends = {name: sorted(layers[user] for user in found) for name, found in users.items()}
     inner = [name for name in sorted(layers, key=lambda name: -layers[name]) if name in operands and users[name]]
     for _ in range(MAX_PULLS):
         before = dict(layers)
         for name in inner:
-            first = 1 + max(layers[operand] for operand in operands[name])
-            last = min(layers[user] for user in users[name]) - 1
-            touched = {name, *operands[name]}
-            layers[name] = min(range(first, last + 1), key=_length_with(layers, users, touched, name))
+            read = [ends[operand] for operand in dict.fromkeys(operands[name])]
+            for others in read:
+                del others[bisect_left(others, layers[name])]
+            first, last = 1 + max(layers[operand] for operand in operands[name]), ends[name][0] - 1
+            nearest = min(others[-1] if others else first for others in read)
+            layers[name] = min(max(nearest, first), last)
+            for others in read:
+                insort(others, layers[name])
         if layers == before:
             break
     return layers
-
-
-def _length_with(
-    layers: Mapping[str, int], users: Mapping[str, Iterable[str]], touched: Iterable[str], name: str
-) -> Callable[[int], int]:
-    """Returns a function from a layer of one node to the length of the wires that it touches."""
-
-    def length(layer: int) -> int:
-        moved = {**layers, name: layer}
-        return sum(max(moved[user] for user in users[value]) - moved[value] for value in touched)
-
-    return length
 
 
 def _link(layers: Mapping[str, int], operands: Mapping[str, Sequence[str]]) -> Iterable[Link]:
@@ -121,14 +120,20 @@ def _link(layers: Mapping[str, int], operands: Mapping[str, Sequence[str]]) -> I
 
 
 def _order(columns: list[list[Place]], links: Sequence[Link]) -> tuple[tuple[Place, ...], ...]:
-    """Sweeps to and fro, sorting each column by the middle of its neighbours; keeps the order with fewest crossings."""
+    """Sweeps to and fro, sorting each column by the middle of its neighbours; keeps the order with fewest crossings.
+
+    A huge cell is swept less often, or not at all: nobody can follow its wires anyway.
+    """
+    num_sweeps = min(NUM_SWEEPS, MAX_EXCHANGES // sum(len(column) ** 2 for column in columns))
+    if not num_sweeps:
+        return tuple(tuple(column) for column in columns)
     left: dict[Place, list[Place]] = {}
     right: dict[Place, list[Place]] = {}
     for link in links:
         left.setdefault(link.target, []).append(link.source)
         right.setdefault(link.source, []).append(link.target)
     best, least = [list(column) for column in columns], _num_crossings(columns, right)
-    for sweep in range(NUM_SWEEPS):
+    for sweep in range(num_sweeps):
         forth = sweep % 2 == 0
         for index in range(1, len(columns)) if forth else range(len(columns) - 2, -1, -1):
             neighbours, beside = (left, columns[index - 1]) if forth else (right, columns[index + 1])
@@ -183,6 +188,7 @@ def _num_crossings(columns: Sequence[Sequence[Place]], right: Mapping[Place, Seq
         above: list[int] = []
         for place in column:
             ends = [ranks[target] for target in right.get(place, ())]
-            crossings += sum(earlier > end for earlier in above for end in ends)
-            above += ends
+            crossings += sum(len(above) - bisect_right(above, end) for end in ends)
+            for end in ends:
+                insort(above, end)
     return crossings

@@ -1,5 +1,6 @@
 """A cell as a picture: SVG that needs nothing but a viewer."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from xml.sax.saxutils import escape
 
@@ -64,6 +65,11 @@ class _Picture:
         self._cell = cell
         self._highlighted = highlighted
         self._layers: Layers = arrange(cell.structure)
+        self._wired: dict[str, list[Link]] = {}  # by the value that runs through the link
+        self._entering: dict[Place, list[Link]] = {}  # by where it ends
+        for link in self._layers.links:
+            self._wired.setdefault(link.source[0], []).append(link)
+            self._entering.setdefault(link.target, []).append(link)
         self._shapes = shapes_of(cell)
         self._gates = find_gates(cell.structure)
         self._wires = {
@@ -106,9 +112,9 @@ class _Picture:
         right = 0.0
         for layer, column in enumerate(self._layers.columns):
             rises = [
-                abs(self._heights[link.source] - self._heights[link.target])
-                for link in self._layers.links
-                if link.target[1] == layer
+                abs(self._heights[link.source] - self._heights[place])
+                for place in column
+                for link in self._entering.get(place, ())
             ]
             left = right + (min(30 + 0.18 * max(rises, default=0), 90) if layer else _MARGIN)
             right = left + max(0.0 if self._layers.is_bend(place) else self._shapes[place[0]].span for place in column)
@@ -117,14 +123,14 @@ class _Picture:
 
     def _wire(self, value: str) -> Iterator[str]:
         """Yields the wire of a value: first a white edge that lets it pass over others, then the wire."""
-        links = [link for link in self._layers.links if link.source[0] == value]
+        links = self._wired.get(value, [])
         wire = self._wires.get(value, "wire")
         paths = [self._path(link) for link in links]
         if paths:
             yield f'<path class="casing" d="{" ".join(paths)}"/>'
             yield f'<path class="{wire}" d="{" ".join(paths)}"/>'
-        for place in dict.fromkeys(link.source for link in links):
-            if self._layers.is_bend(place) and sum(link.source == place for link in links) > 1:
+        for place, num_links in Counter(link.source for link in links).items():
+            if self._layers.is_bend(place) and num_links > 1:
                 x, y = self._spans[place[1]][1], self._heights[place]
                 # a piece of wire without length is drawn as a dot
                 yield f'<path class="{wire} dot" d="M{number_text(x)} {number_text(y)}h0"/>'
@@ -156,7 +162,7 @@ class _Picture:
             return self._spans[link.target[1]][0], height
         shape = self._shapes[link.target[0]]
         middle = self._middle(link.target)
-        ends = [other for other in self._layers.links if other.target == link.target and other.slot is not None]
+        ends = [other for other in self._entering[link.target] if other.slot is not None]
         if len(ends) < 2:
             return middle - shape.width / 2, height
         other = next(end for end in ends if end.slot != link.slot)
@@ -181,8 +187,8 @@ class _Picture:
 
     def _slots(self, place: Place) -> Iterator[str]:
         """Yields the signs with which the operands of a difference go in."""
-        for link in self._layers.links:
-            if link.target == place and link.slot is not None:
+        for link in self._entering.get(place, ()):
+            if link.slot is not None:
                 x, y = self._entry(link)
                 above = y < self._heights[place]
                 x, y = x - 12, y + (-7 if above else 7)

@@ -69,6 +69,7 @@ class _Wirer:
         self._columns: dict[str, int] = {name: column for column, name in enumerate((INPUT, *structure.states))}
         self._names = {name: name for name in self._columns}
         self._num_named = 0
+        self._taken = {*structure.nodes, *structure.states}
 
     def wiring(self) -> Wiring:
         top = {column: name for name, column in self._columns.items()}
@@ -140,10 +141,9 @@ class _Wirer:
                 return f"{state}'"
         if is_given(name):
             return name
-        taken = {*self._structure.nodes, *self._structure.states}
         while True:
             self._num_named += 1
-            if f"v{self._num_named}" not in taken:
+            if f"v{self._num_named}" not in self._taken:
                 return f"v{self._num_named}"
 
 

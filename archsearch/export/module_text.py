@@ -1,5 +1,16 @@
 """The text of an exported module, but for what depends on the cell: `$words` are filled in."""
 
+IMPORT_OF_LINEAR = "from torch.nn.functional import linear\n"  # left out where no matrix multiplies a bare value
+IMPORTS = f"""\
+import math
+import warnings
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+{IMPORT_OF_LINEAR}from torch.nn.utils.rnn import PackedSequence
+"""
+
 MODULE = '''\
 """A recurrent cell as a torch module, written by archsearch. It needs torch alone; run it and it tests itself.
 
@@ -10,9 +21,11 @@ $equations
 
 $imports
 
-
 class $name(nn.Module):
     """Runs stacked layers of the cell; called as `$stands_for` is.
+
+    Different from `$stands_for`: there is no `bias`, the fourth argument there, so what follows `num_layers` is given
+    by name.
 
     Weights are called `layers.K.NAME.weight` and `.bias`, backwards `reverse_layers.K.NAME`.
 
@@ -34,6 +47,7 @@ class $name(nn.Module):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        *,
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,

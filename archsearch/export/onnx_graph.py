@@ -45,7 +45,7 @@ def _write_layers(layer: RecurrentLayer, nodes: Nodes, x: str, is_step: bool) ->
                 row = f"/{direction.stored}/{state}/row"
                 after[state].append(nodes.add("Unsqueeze", [new, nodes.whole(0)], row))
         if len(outputs) > 1:
-            outputs = [nodes.add("Concat", outputs, f"/{directions[0].stored}/outputs", axis=-1)]
+            outputs = [nodes.add("Concat", outputs, f"/{directions[0].stored}.outputs", axis=-1)]
         x = outputs[0]
     for state, rows in after.items():
         nodes.add("Concat", rows, f"{state}_n", axis=0)
@@ -67,8 +67,8 @@ def _write_direction(
         return writer.write_step(x, before)
     if not direction.is_backward:
         return writer.write_sequence(x, before)
-    output, news = writer.write_sequence(nodes.flip(x, f"/{direction.stored}/flipped"), before)
-    return nodes.flip(output, f"/{direction.stored}/output"), news
+    output, news = writer.write_sequence(nodes.flip(x, f"/{direction.stored}.flipped"), before)
+    return nodes.flip(output, f"/{direction.stored}.output"), news
 
 
 def _model(layer: RecurrentLayer, nodes: Nodes, lead: list[str]) -> ModelProto:

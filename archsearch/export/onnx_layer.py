@@ -26,7 +26,8 @@ _OPERATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "add": "Add
 class DirectionWriter:
     """Writes a program with the weights of one layer in one direction.
 
-    A name that is none of a weight, an input or an output of the model begins with a slash.
+    A name that is none of a weight, an input or an output of the model begins with a slash. That of a value of the cell
+    goes on with the layer and a second slash.
     """
 
     def __init__(self, nodes: Nodes, layer: RecurrentLayer, direction: Direction) -> None:

@@ -20,6 +20,8 @@ from archsearch.export.written_bytes import write_bytes
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+MAX_WEIGHTS = 2**29 - 2**24  # of 4 bytes: a file has at most 2 GiB, and there are nodes and texts, too
+
 
 def check_onnx() -> None:
     """Checks that files can be written and run here.

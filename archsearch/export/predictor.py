@@ -1,6 +1,7 @@
 """A trained model put to use: forecasts of a table, continuations of a text."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archsearch.errors import ConfigError, FileFormatError
+from archsearch.errors import ArchSearchError, ConfigError, FileFormatError
+from archsearch.export.saved_model import check_reader, read_model, read_quality
 from archsearch.export.weights import load_weights
-from archsearch.graph.cell_graph import CellGraph
 from archsearch.training.model import SequenceModel
 from archsearch.trials.csv_table import check_columns, number_column, read_csv, sort_by_time
-from archsearch.trials.interface import Interface
 from archsearch.trials.metric import ACCURACY
 from archsearch.trials.ngram_chances import NgramChances
 from archsearch.trials.numbered_text import read_numbered_text, renumber
@@ -54,6 +54,10 @@ class Predictor:
         reader: What its task knew of the data: the vocabulary, or columns and scales.
         quality: How well it did: `metric`, `validation_value`, `test_value`.
         baselines: What simple predictors did on the same validation data.
+
+    Raises:
+        ConfigError: The reader is of a known kind and does not fit the model.
+        KeyError: Something is missing in it.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Predictor:
         quality: Mapping[str, str],
         baselines: Mapping[str, float],
     ) -> None:
+        check_reader(reader, model.interface)
         self.model = model.eval()
         self.kind = str(reader.get("kind", ""))
         self.quality = dict(quality)
@@ -167,6 +172,7 @@ class Predictor:
 
     def joined(self, prompt: str, continued: str) -> str:
         """Returns both as one text: words want a blank between them."""
+        self._check_kind("text", "continues texts")
         is_apart = self._reader["unit"] == "words" and not prompt[-1:].isspace()
         return f"{prompt} {continued}" if is_apart else prompt + continued
 
@@ -185,8 +191,11 @@ class Predictor:
         new, _ = self._numbers_of(prompt)
         if not new:
             raise ConfigError(f"prompt: expected {unit} that the model knows, got {prompt!r}. It knows {len(symbols)}.")
-        if length < 1 or temperature < 0:
-            raise ConfigError(f"expected a length above 0 and a temperature of 0 or more, got {length}, {temperature}.")
+        if length < 1 or not 0 <= temperature < math.inf:
+            raise ConfigError(
+                f"predict: expected a length above 0 and a finite temperature of 0 or more, got length={length}, "
+                f"temperature={temperature}."
+            )
         generator = torch.Generator().manual_seed(seed)
         written: list[str] = []
         for _ in range(length):
@@ -232,23 +241,20 @@ def load_predictor(path: str | Path) -> Predictor:
     """
     saved = load_weights(path)
     try:
-        facts = json.loads(saved.metadata["model"])
-        interface = Interface(**facts["interface"])
-        hidden_size = saved.tensors["readout.weight"].shape[1]
-        cell = CellGraph.from_json(saved.metadata["graph"])
-        model = SequenceModel(cell, interface, hidden_size, facts["num_layers"])
-        model.load_state_dict(dict(saved.tensors))
-        names = ("metric", "validation_value", "test_value", "digest")
-        quality = {name: saved.metadata[name] for name in names}
-        return Predictor(model, json.loads(saved.metadata["reader"]), quality, json.loads(saved.metadata["baselines"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, of tensors that do not fit
+        return Predictor(read_model(saved), json.loads(saved.metadata["reader"]), *read_quality(saved))
+    except (KeyError, TypeError, ValueError, RuntimeError, FileFormatError) as error:
+        # RuntimeError: torch, of tensors that do not fit; json, of brackets without end
+        why = str(error) if isinstance(error, ArchSearchError) else repr(error)
         raise FileFormatError(
-            f"{path}: expected a model that 'archsearch evaluate … save=FILE' kept, got a file without it ({error!r})."
+            f"{path}: expected a model that 'archsearch evaluate … save=FILE' kept, got a file without it ({why})."
         ) from error
 
 
 def _draw(predictions: Tensor, temperature: float, generator: torch.Generator) -> int:
+    if predictions.isnan().any() or predictions.max().isinf():
+        raise ConfigError("predict: the model's numbers are not finite, so nothing can be drawn. Train it again.")
     if temperature == 0:
         return int(predictions.argmax())
-    chances = torch.softmax(predictions.double() / temperature, dim=-1)
+    below_likeliest = predictions.double() - predictions.double().max()  # before a tiny temperature makes both infinite
+    chances = torch.softmax(below_likeliest / temperature, dim=-1)
     return int(torch.multinomial(chances, 1, generator=generator))

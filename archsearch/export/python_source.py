@@ -10,7 +10,7 @@ from archsearch.compiler.program import CellProgram, ParameterSpec
 from archsearch.errors import ConfigError
 from archsearch.export.layer_function import attribute, write_layer_function
 from archsearch.export.line_breaks import MAX_LINE, bracketed
-from archsearch.export.module_text import MODULE
+from archsearch.export.module_text import IMPORT_OF_LINEAR, IMPORTS, MODULE
 from archsearch.export.names import is_class_name
 from archsearch.export.self_test import write_self_test
 from archsearch.graph.catalog import load_cell
@@ -36,8 +36,9 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
     name = f"Cell{cell.digest.removeprefix('c_')}" if class_name is None else class_name
     if not is_class_name(name):
         raise ConfigError(
-            f"export: expected a name for a class, got {name!r}. Use letters, digits and underscores, no underscore "
-            "first, and no name of Python's, of torch or of what the module needs, such as int, math or Tensor."
+            f"export, name=…: expected a name for a class, got {name!r}. Use letters, digits and underscores, no "
+            "underscore first, and no name of Python's, of torch or of what the module needs, such as int, math or "
+            "Tensor."
         )
     program = lower(cell.structure)
     layer = write_layer_function(program).strip()
@@ -47,7 +48,7 @@ def export_python(cell: CellGraph | str | Path, class_name: str | None = None) -
         digest=cell.digest,
         # names have letters, digits and underscores: nothing in the equations ends the docstring
         equations="\n".join(f"    {line}".rstrip() for line in _with_names(cell).equations().strip().splitlines()),
-        imports=_imports(uses_linear="linear(" in layer),
+        imports=IMPORTS if "linear(" in layer else IMPORTS.replace(IMPORT_OF_LINEAR, ""),
         stands_for="nn.GRU" if len(program.states) == 1 else "nn.LSTM",
         layer=layer,
         weights=weights or "        # the cell has none",
@@ -79,13 +80,6 @@ def _exemptions(name: str, source: str, layer: str, weights: str) -> Iterator[st
     if not name[0].isupper() or "_" in name:
         yield "N801"
     yield "RUF100"
-
-
-def _imports(*, uses_linear: bool) -> str:
-    lines = ["import math", "import warnings", "from typing import cast", ""]
-    lines += ["import torch", "from torch import Tensor, nn"]
-    lines += ["from torch.nn.functional import linear"] if uses_linear else []
-    return "\n".join([*lines, "from torch.nn.utils.rnn import PackedSequence"])
 
 
 def _weights(program: CellProgram) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Weights on disk: safetensors files that say which cell they belong to."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from archsearch.compiler.layer import RecurrentLayer
 from archsearch.compiler.recurrent_cell import RecurrentCell
 from archsearch.errors import ConfigError, FileFormatError
+from archsearch.export.written_bytes import write_whole
 from archsearch.graph.cell_graph import CellGraph
 
 Source = torch.nn.Module | Mapping[str, Tensor]
@@ -46,21 +46,20 @@ def save_weights(source: Source, path: Path | str, metadata: Mapping[str, str] |
         The path.
 
     Raises:
-        ConfigError: A text of the metadata is none, or the file cannot be written.
+        ConfigError: A text of the metadata is none, the path names no file, or the file cannot be written.
     """
     path = Path(path)
+    if not path.name or "\0" in path.name:
+        raise ConfigError(f"weights: expected the name of a file, got {str(path)!a}. Name one, such as w.safetensors.")
     texts = _texts_of(source) | dict(metadata or {})
     for name, text in texts.items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise ConfigError(f"metadata {name!r}: expected text, got {type(text).__name__} {text!r}. Use str(...).")
     state: Mapping[str, Any] = source.state_dict() if isinstance(source, torch.nn.Module) else source
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_bytes(save(tensors, texts))
-        unfinished.replace(path)
+        write_whole(path, save(tensors, texts))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise ConfigError(
             f"weights {path}: cannot be written: {error.strerror}. Name a file in a folder that exists and is yours."
         ) from error

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from archsearch.errors import ShapeError
 from archsearch.graph.cell_graph import CellGraph
+from archsearch.interop.foreign_arrays import array_of_numbers
 
 MAX_STEPS = 64  # the published cells have 8 and 12; the digest of a chain of 64 takes several seconds
 
@@ -61,9 +62,9 @@ def split_first(where: str, array: ArrayLike, names: tuple[str, str]) -> dict[st
     """Splits `[I + H, 2 H]`, x above h, into `NAME_1` `[H, I]` and `NAME_2` `[H, H]` for each of two names.
 
     Raises:
-        ShapeError: The array has another shape.
+        ShapeError: The array has another shape, or is no array of numbers.
     """
-    matrix = np.asarray(array)
+    matrix = array_of_numbers(where, array)
     hidden_size = matrix.shape[-1] // 2 if matrix.ndim else 0
     if matrix.ndim != 2 or matrix.shape[1] % 2 or matrix.shape[0] <= hidden_size:
         raise ShapeError(
@@ -81,9 +82,9 @@ def split_step(where: str, array: ArrayLike, names: tuple[str, str]) -> dict[str
     """Splits `[H, 2 H]` into two `[H, H]`, transposed to what a `linear` takes.
 
     Raises:
-        ShapeError: The array has another shape.
+        ShapeError: The array has another shape, or is no array of numbers.
     """
-    matrix = np.asarray(array)
+    matrix = array_of_numbers(where, array)
     if matrix.ndim != 2 or matrix.shape[1] != 2 * matrix.shape[0]:
         raise ShapeError(f"{where}: expected [H, 2 H], got shape {list(matrix.shape)}. Is it another array?")
     return {name: half.T for name, half in zip(names, np.split(matrix, 2, axis=1), strict=True)}

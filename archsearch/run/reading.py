@@ -3,12 +3,13 @@
 import io
 import json
 import logging
+import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 import pandas as pd
 
@@ -154,16 +155,16 @@ class Run:
             results = {key: journal.result(key) for key in keys}
         return {key: result.curve for key, result in results.items() if result is not None}
 
-    def draw(self, cell: str | int) -> Picture:
+    def draw(self, cell: str | SupportsIndex) -> Picture:
         """Returns a picture of a cell, what differs from its parent marked; notebooks show it by themselves.
 
         Args:
             cell: Its id, a founder's name, or its rank, from 1.
 
         Raises:
-            ConfigError: The run met no such cell.
+            ConfigError: The run met no such cell, or the rank is no whole number.
         """
-        digest = self.ranked(cell) if isinstance(cell, int) else self._founders_by_name.get(cell, cell)
+        digest = self._founders_by_name.get(cell, cell) if isinstance(cell, str) else self.ranked(cell)
         graph = self.cell(digest)
         record = self.knowledge.cells.get(digest)
         if record is None or not record.parent:
@@ -198,21 +199,25 @@ class Run:
             account.add(outcome)
         return account
 
-    def ranked(self, rank: int) -> str:
-        """Returns the digest of the cell at a rank, from 1.
+    def ranked(self, rank: SupportsIndex) -> str:
+        """Returns the digest of the cell at a rank, from 1; numbers out of the leaderboard's DataFrame are ranks, too.
 
         Raises:
-            ConfigError: The list is shorter.
+            ConfigError: The list is shorter, or the rank is no whole number.
         """
+        try:
+            number = operator.index(rank)
+        except TypeError:
+            raise ConfigError(f"{self.path}: expected a whole number for a rank, got {ascii(rank)[:80]}.") from None
         listed = self.knowledge.listed
         if not listed:
             raise ConfigError(
-                f"{self.path}: expected rank={rank} of the leaderboard, but nothing is ranked before the founders have "
-                f"results. Go on with archsearch resume run={self.path}."
+                f"{self.path}: expected rank={number} of the leaderboard, but nothing is ranked before the founders "
+                f"have results. Go on with archsearch resume run={self.path}."
             )
-        if not 1 <= rank <= len(listed):
-            raise ConfigError(f"{self.path}: expected rank=1 to {len(listed)}, got {rank}.")
-        return listed[rank - 1][1]
+        if not 1 <= number <= len(listed):
+            raise ConfigError(f"{self.path}: expected rank=1 to {len(listed)}, got {number}.")
+        return listed[number - 1][1]
 
     def cell(self, digest: str) -> CellGraph:
         """Returns a cell that the run met, listed or not.

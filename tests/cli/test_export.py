@@ -77,6 +77,25 @@ def test_what_trained_weights_cannot_follow_is_refused(given, named, archsearch,
     assert not list(Path.cwd().iterdir())
 
 
+def test_a_file_called_as_an_id_is_a_file_with_first_biases_too(archsearch, tmp_path):
+    (tmp_path / "c_436aa42e9676d4f5.eq").write_text("h' = tanh(linear(x, h))\n")
+    for biases in ("", ":linear_1=1"):
+        outcome = archsearch("export", f"cell=c_436aa42e9676d4f5.eq{biases}", "hidden_size=4", f"out=out{biases[-1:]}")
+        assert outcome.code == 0, outcome.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["c_436aa42e9676d4f5.py"]
+    source = (tmp_path / "out1" / "c_436aa42e9676d4f5_linear_1_1.py").read_text()
+    assert "class C436aa42e9676d4f5Linear11(nn.Module)" in source
+    for cell in ("c_436aa42e9676d4f5", "c_nowhere.eq:linear_1=1", "c_" + "a" * 300):
+        assert "an id is known in its run only" in archsearch("export", f"cell={cell}").err
+
+
+def test_a_class_of_a_wrong_name_is_refused_by_the_setting(archsearch):
+    refused = archsearch("export", "cell=gru", "name=warnings")
+    assert refused.code == 2
+    assert "name=…: expected a name for a class, got 'warnings'" in refused.err
+    assert not list(Path.cwd().iterdir())
+
+
 def test_fresh_weights_depend_on_the_seed_alone(archsearch):
     for seed, out in (("1", "a"), ("1", "b"), ("2", "c")):
         assert (
@@ -212,6 +231,28 @@ def test_a_missing_package_is_said_before_anything_is_written(archsearch, monkey
     outcome = archsearch("export", "cell=gru", "format=[python,onnx]")
     assert outcome.code == 2
     assert "archsearch[onnx]" in outcome.err
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("hidden_size=13000",), "hidden_size: expected a layer of at most 1,000,000,000 weights, got 1,014,039,000."),
+        (("hidden_size=10000", "bidirectional=yes"), "got 1,200,060,000. Lower hidden_size"),
+        (("hidden_size=8000", "num_layers=2", "bidirectional=yes"), "got 1,920,096,000. Lower hidden_size"),
+        (("hidden_size=10000", "format=[python,onnx]"), "format onnx: expected a layer of at most 520,093,696 weights"),
+        (
+            ("hidden_size=10000", "format=onnx_step"),
+            "format onnx_step: expected a layer of at most 520,093,696 weights",
+        ),
+    ],
+    ids=str,
+)
+def test_what_fits_into_no_memory_or_file_is_refused_before_it_is_built(options, message, archsearch):
+    size = options[0].removeprefix("hidden_size=")
+    outcome = archsearch("export", "cell=gru", f"input_size={size}", *options)
+    assert outcome.code == 2
+    assert message in outcome.err
     assert not list(Path.cwd().iterdir())
 
 

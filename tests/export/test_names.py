@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from archsearch.export import names
 from archsearch.export.names import class_name, is_class_name, module_name
+from archsearch.graph.catalog import zoo_names
 
 STRANGE = [
     *(
@@ -37,6 +39,16 @@ STRANGE = [
         "\uff54orch",
         "ﬁ",
     ),
+    *(
+        "c_436aa42e9676d4f5:linear_1=1",
+        "c_my-cell",
+        "c_é",
+        "c_",
+        "c_436AA42E9676D4F5\n",
+        "warnings",
+        "typing_extensions",
+        "sympy",
+    ),
 ]
 
 
@@ -62,6 +74,26 @@ def test_plain_names_stay_readable():
     assert module_name("lstm_torch") == "lstm_torch"
     assert [module_name(name) for name in ("ﬁ", "é", "\uff54orch", "ß")] == ["fi", "e", "cell_torch", "_"]
     assert class_name("ﬁ") == "Fi"
+    assert [class_name(name) for name in ("c_436aa42e9676d4f5:linear_1=1", "c_my-cell", "c_é")] == [
+        "C436aa42e9676d4f5Linear11",
+        "CMyCell",
+        "CE",
+    ]
+
+
+@pytest.mark.parametrize("name", ["typing_extensions", "sympy", "filelock", "fsspec", "jinja2", "networkx", "mpmath"])
+def test_what_torch_imports_is_hidden_by_no_file(name, monkeypatch):
+    """With PYTHONPATH=exported a file of this name would come first, also where names were made without torch."""
+    assert module_name(name) == f"cell_{name}"
+    monkeypatch.setattr(names, "_installed_modules", frozenset)
+    assert module_name(name) == f"cell_{name}"
+
+
+def test_what_is_installed_here_is_hidden_by_no_file_and_classes_are_called_alike_everywhere():
+    assert module_name("pytest") == "cell_pytest"
+    assert class_name("pytest") == "Pytest"
+    for cell in zoo_names():
+        assert module_name(cell) == cell
 
 
 @pytest.mark.parametrize("name", ["\uff34ensor", "Été", "ﬁ"])

@@ -75,6 +75,7 @@ AWKWARD = {
     "biases on some": "h' = linear(x) * linear(x, bias=no) + linear(h, bias=no) * linear(h) + linear(h, bias=no)",
     "odd names": "output = linear(x, name=if)\ninput' = output * h\nh_0 = input' - h\nh' = h_0 * input\nh_n' = h_0",
     "names of our own": "now = linear(x, name=weight)\nafter' = now * h\nh' = linear(after, h, name=bias)\nrow' = h'",
+    "names of directions": "output = linear(x)\noutputs = tanh(output)\nflipped = outputs * h\nh' = flipped + output",
 }
 
 
@@ -120,7 +121,7 @@ def test_other_layouts_and_types(tmp_path):
     assert layer.training
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm_torch", "mut1", "a step that reads no input"])
+@pytest.mark.parametrize("name", ["gru", "lstm_torch", "mut1", "a step that reads no input", "names of directions"])
 def test_both_directions(name, tmp_path):
     cell = CellGraph.from_equations(AWKWARD[name]) if name in AWKWARD else name
     path = tmp_path / "cell.onnx"

@@ -158,7 +158,12 @@ def test_copies_pickles_and_flattening(tmp_path, monkeypatch):
     assert "bidirectional=False" in repr(module)
 
 
-def test_the_positional_call_of_nn_gru_is_refused():
-    """`nn.GRU(16, 32, 2, True, True)` has `bias` in fourth place: dropout would be True, and so 1."""
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("flags", [(True,), (True, True)])
+def test_the_positional_call_of_torchs_layers_is_refused(name, flags):
+    """`nn.GRU(16, 32, 2, True)` has `bias` in fourth place: here it would be `batch_first`, and dropout in fifth."""
+    assert build_module(name, 16, 32, 2).num_layers == 2
+    with pytest.raises(TypeError, match="positional arguments"):
+        build_module(name, 16, 32, 2, *flags)
     with pytest.raises(ValueError, match="dropout=True"):
-        build_module("gru", 16, 32, 2, True, True)
+        build_module(name, 16, 32, 2, dropout=True)

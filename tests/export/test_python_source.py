@@ -1,5 +1,6 @@
 """Exported sources: what they compute, alone in a fresh process too, and how they read."""
 
+import ast
 import random
 import subprocess
 import sys
@@ -242,5 +243,18 @@ def test_the_class_is_named_by_the_digest_or_the_user():
         "a\nb",
         "A:\nclass B",
     ):
-        with pytest.raises(ConfigError, match="expected a name for a class"):
+        with pytest.raises(ConfigError, match="name=…: expected a name for a class"):
             export_python("gru", bad)
+
+
+def test_no_class_takes_the_name_of_what_its_module_imports():
+    """`warnings` is read by a call with a dropout and one layer alone."""
+    tree = ast.parse(export_python("gru"))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.asname or alias.name for node in imports for alias in node.names}
+    assert {"warnings", "math", "torch", "nn", "linear"} <= names
+    for name in names:
+        with pytest.raises(ConfigError, match="expected a name for a class"):
+            export_python("gru", name)
+    with pytest.warns(UserWarning, match="num_layers=1 it does nothing"):
+        build_module("gru", 3, 4, num_layers=1, dropout=0.1)

@@ -1,5 +1,8 @@
 """Weights written and read back."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -53,6 +56,41 @@ def test_an_older_file_is_replaced_but_not_by_half_a_file(tmp_path):
     with pytest.raises(ConfigError, match=r"metadata 'seed': expected text, got int 1"):
         save_weights({"a": torch.zeros(1)}, path, {"seed": 1})
     assert load_weights(path).tensors["a"].item() == 1
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError])
+def test_whatever_ends_a_writing_leaves_nothing_but_the_older_file(failure, tmp_path, monkeypatch):
+    """Also Ctrl-C, and also after all is written, while the disk takes it."""
+    path = save_weights({"a": torch.zeros(1)}, tmp_path / "w")
+
+    def fail(descriptor):
+        raise failure(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(KeyboardInterrupt if failure is KeyboardInterrupt else ConfigError):
+        save_weights({"a": torch.ones(1)}, path)
+    monkeypatch.undo()
+    assert load_weights(path).tensors["a"].item() == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["w"]
+
+
+def test_threads_may_write_one_file_at_once(tmp_path):
+    """The last one counts, and none meets the unfinished file of another."""
+    with ThreadPoolExecutor(8) as threads:
+        written = [
+            threads.submit(save_weights, {"a": torch.full((1000,), float(number))}, tmp_path / "w")
+            for number in range(40)
+        ]
+        for each in written:
+            each.result()
+    assert load_weights(tmp_path / "w").tensors["a"].unique().numel() == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["w"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "a\0b"])
+def test_a_path_that_names_no_file_is_refused(name):
+    with pytest.raises(ConfigError, match="expected the name of a file"):
+        save_weights({"a": torch.zeros(1)}, name)
 
 
 def test_mistakes_are_explained(tmp_path):

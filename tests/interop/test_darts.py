@@ -165,6 +165,72 @@ def test_arrays_that_do_not_fit():
             darts_weights(DARTS, {**arrays, key: np.ones(shape)})
 
 
+def test_tensors_that_numpy_cannot_read_as_they_are():
+    """Parameters, other types, and those that say they are elsewhere; torch is not imported where they are read."""
+    module = ForeignCell(DARTS)
+    wanted = darts_weights(DARTS, module.state_dict())
+    found = darts_weights(DARTS, dict(module.named_parameters()))
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
+    for dtype in (torch.bfloat16, torch.float8_e5m2, torch.float16, torch.float64, torch.int8):
+        cast = {key: tensor.to(dtype) for key, tensor in module.state_dict().items()}
+        found = darts_weights(DARTS, {key: nn.Parameter(each, dtype.is_floating_point) for key, each in cast.items()})
+        first = cast["_Ws.0"].double().chunk(2, 1)[0].t().numpy()
+        np.testing.assert_array_equal(found["Ws_0_gate"].astype(np.float64), first)
+
+
+class ElsewhereTensor:
+    """A tensor of a GPU, as far as it is asked."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __array__(self, *given, **named):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self.tensor
+
+
+def test_tensors_of_a_gpu_are_brought_here():
+    arrays = ForeignCell(DARTS).state_dict()
+    elsewhere = {key: ElsewhereTensor(tensor) for key, tensor in arrays.items()}
+    for name, array in darts_weights(DARTS, arrays).items():
+        np.testing.assert_array_equal(darts_weights(DARTS, elsewhere)[name], array)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (torch.empty(5, 10, device="meta"), "cannot be read"),
+        (torch.zeros(5, 10).to_sparse(), "cannot be read"),
+        (torch.zeros(5, 10, dtype=torch.complex64), "real numbers, got complex64"),
+        (np.array([["a"] * 10] * 5), "real numbers, got <U1"),
+        (np.array([[None] * 10] * 5), "real numbers, got object"),
+        (np.ones((5, 10), bool), "real numbers, got bool"),
+        ([[1.0], [1.0, 2.0]], "cannot be read"),
+        (None, "real numbers, got object"),
+    ],
+    ids=str,
+)
+def test_what_is_no_array_of_numbers_is_refused_by_its_key(array, message):
+    arrays = ForeignCell(DARTS).state_dict()
+    with pytest.raises(ShapeError, match=rf"darts_weights, '_Ws\.2': expected an array of .*{message}"):
+        darts_weights(DARTS, {**arrays, "_Ws.2": array})
+
+
+def test_keys_that_are_no_text_are_passed_over():
+    arrays = ForeignCell(DARTS).state_dict()
+    assert set(darts_weights(DARTS, {0: 1, None: 2, b"_W0": 3, **arrays})) == set(darts_weights(DARTS, arrays))
+    with pytest.raises(ConfigError, match=r"got none for '_W0', .*keys begin b'_W0'\."):
+        darts_weights(DARTS, {b"_W0": arrays["_W0"]})
+    with pytest.raises(ConfigError, match="expected arrays by key, such as a state dict, got ForeignCell"):
+        darts_weights(DARTS, ForeignCell(DARTS))
+
+
 def test_arrays_of_two_layers_are_refused():
     both = ForeignCell(DARTS).state_dict(prefix="rnns.0.") | ForeignCell(DARTS).state_dict(prefix="rnns.1.")
     with pytest.raises(ConfigError, match=r"one array for '_W0', got two, 'rnns\.0\._W0' and 'rnns\.1\._W0'"):

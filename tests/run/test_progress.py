@@ -91,6 +91,17 @@ def test_a_cell_is_drawn_by_id_name_and_rank(run):
     assert "* " in repr(picture)
 
 
+def test_a_rank_out_of_the_leaderboard_is_one(run):
+    """A DataFrame gives numpy's numbers."""
+    rank = run.leaderboard()["rank"].iloc[0]
+    assert not isinstance(rank, int)
+    assert run.draw(rank) == run.draw(1)
+    assert run.ranked(rank) == run.ranked(1)
+    for wrong in (1.0, None):
+        with pytest.raises(ConfigError, match="expected a whole number for a rank, got"):
+            run.draw(wrong)
+
+
 def test_a_picture_is_saved(run, tmp_path):
     run.draw(1).save(tmp_path / "cell.svg")
     assert (tmp_path / "cell.svg").read_text(encoding="utf-8") == run.draw(1).svg
