@@ -124,8 +124,8 @@ def _runtime() -> ModuleType:
 
 def _not_installed(packages: str) -> ConfigError:
     return ConfigError(
-        f"export onnx: expected {packages} to be installed. Install the extra: pip install 'archsearch[onnx]'; "
-        "from a checkout: pip install -c constraints.txt -e '.[onnx]'."
+        f"export onnx: expected {packages} to be installed. Install the extra in archsearch's own folder: "
+        "pip install -c constraints.txt -e '.[onnx]'."
     )
 
 

@@ -194,7 +194,7 @@ def test_mistakes_are_explained(tmp_path, monkeypatch):
         export_onnx(layer, tmp_path / "missing" / "cell.onnx")
     export_onnx(layer, tmp_path / "cell.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    advice = re.escape("pip install 'archsearch[onnx]'")
+    advice = re.escape("pip install -c constraints.txt -e '.[onnx]'")
     with pytest.raises(ConfigError, match=f"expected onnxruntime to be .* {advice}"):
         verify_onnx(layer, tmp_path / "cell.onnx")
     for module in [name for name in sys.modules if name.startswith("archsearch.export.onnx_")]:
