@@ -9,14 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from archsearch.cli.composition import compose_settings
-from archsearch.cli.new_files import check_writable
+from archsearch.cli.new_files import check_writable, put_in_place, unfinished_beside, write_new
 from archsearch.cli.run_configuration import from_yaml
 from archsearch.cli.section import Section
 from archsearch.cli.studying import read_confidence
 from archsearch.cli.tables import PLAIN_WIDTH
 from archsearch.cli.words import parse_words
 from archsearch.errors import ConfigError, SearchStateError
-from archsearch.run.folder import write_atomically
 from archsearch.run.reading import Run, load_run
 from archsearch.run.views import to_csv
 from archsearch.studies.comparison import Comparison, Side, compare, comparison_frame, differing_keys
@@ -55,10 +54,12 @@ def run(words: list[str]) -> int:
     of_which = "baselines of the runs named" if "baselines" in root else "all runs' baselines"
     print_comparison(first, second, compare(first, second, confidence), confidence, of_which)
     if csv is not None:
-        write_atomically(csv, to_csv(comparison_frame(first, second)))
+        write_new(csv, to_csv(comparison_frame(first, second)))
         print(f"Wrote {csv}")
     if out is not None:
-        plot_comparison(first, second, BUDGETS, out)
+        unfinished = unfinished_beside(out)
+        plot_comparison(first, second, BUDGETS, unfinished)
+        put_in_place(unfinished, out)
         print(f"Wrote {out}")
     return 0
 
