@@ -96,13 +96,13 @@ def _shorten_wires(layers: dict[str, int], operands: Mapping[str, Sequence[str]]
     for _ in range(MAX_PULLS):
         before = dict(layers)
         for name in inner:
-            read = [ends[operand] for operand in dict.fromkeys(operands[name])]
-            for others in read:
+            shared = [ends[operand] for operand in dict.fromkeys(operands[name])]
+            for others in shared:
                 del others[bisect_left(others, layers[name])]
             first, last = 1 + max(layers[operand] for operand in operands[name]), ends[name][0] - 1
-            nearest = min(others[-1] if others else first for others in read)
+            nearest = min(others[-1] if others else first for others in shared)
             layers[name] = min(max(nearest, first), last)
-            for others in read:
+            for others in shared:
                 insort(others, layers[name])
         if layers == before:
             break
