@@ -30,7 +30,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -m fresh tests/test_docs_to_the_letter.py $(ARGS)
